@@ -104,6 +104,27 @@ async fn many_entries_go_as_jobs_and_their_results_are_joined() {
     assert!(!routes.contains_key("POST composite/sobjects") && !routes.contains_key("PATCH composite/sobjects"));
 }
 
+/// In a job's table that text empties the field.
+#[tokio::test]
+async fn a_text_that_empties_fields_in_bulk_is_written_as_elsewhere() {
+    for bulk_threshold in [10, 1_000] {
+        let (lab, _) = lab().await;
+        let title = |number| if number == 3 { "#N/A" } else { "x" };
+        let entry = |number| json!({"Username": modified(number), "Title": title(number), "Department": "before"});
+        let mut entries: Vec<Value> = (1..=MODIFIES).map(entry).collect();
+        // What comes after it for the same user is not done before it.
+        entries.push(json!({"Id": lab.sim.user(&modified(3)).unwrap().text("Id"), "Department": "after"}));
+        let mut task = import_with(Request { bulk_threshold, ..request() }, lines(&entries));
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(conclusion.outcome, Outcome::Succeeded, "{:?}", task.lines());
+        assert_eq!(lab.counters().routes.contains_key("POST jobs/ingest"), bulk_threshold == 10);
+        for (number, title, department) in [(3, "#N/A", "after"), (4, "x", "before")] {
+            let user = lab.sim.user(&modified(number)).unwrap();
+            assert_eq!((user.text("Title"), user.text("Department")), (title, department), "{bulk_threshold}");
+        }
+    }
+}
+
 /// Feature B11.
 #[tokio::test]
 async fn few_entries_do_not_go_as_a_job() {

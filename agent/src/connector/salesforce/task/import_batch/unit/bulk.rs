@@ -36,7 +36,7 @@ const MAX_POLLS: u32 = 2_900;
 /// Polls without an answer, in a row, before another attempt has to go on.
 const MAX_MISSED: u32 = 10;
 
-/// The most entries that name a user again whose numbers fit the job's note.
+/// The most entries apart from a job whose numbers fit its note.
 const MOST_APART: usize = 64;
 
 /// Where a job stands, as far as it matters.
@@ -72,10 +72,11 @@ const FAILED: &str = "failedResults";
 const UNPROCESSED: &str = "unprocessedrecords";
 
 impl Unit<'_> {
-    /// Sends rows as one job and waits until it is done. Those that its results could not tell from others follow it.
+    /// Sends rows as one job and waits until it is done. Those that its results could not tell from others follow it, and
+    /// those that its table cannot hold.
     pub(super) async fn send_in_bulk(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
         let (firsts, others) = self.apart(rows, operation);
-        if others.len() > MOST_APART {
+        if firsts.is_empty() || others.len() > MOST_APART {
             return self.send(rows, record, operation).await;
         }
         let mut sent = self.send_as_job(&firsts, self.numbers(&firsts, &others), operation).await?;
@@ -141,12 +142,21 @@ impl Unit<'_> {
         table(&records)
     }
 
-    /// Rows that are the first of what is tried of the unit on their users, and the others.
+    /// Rows that are the first of what is tried of the unit on their users and can stand in a table, and the others.
     fn apart(&self, rows: &[usize], operation: Operation) -> (Vec<usize>, Vec<usize>) {
         let mut keys = HashSet::new();
-        let is_first = |index: &usize| self.key(*index, operation).is_some_and(|key| keys.insert(key));
+        let is_first = |index: &usize| {
+            // What follows such a row for the same user must follow it here, too.
+            self.key(*index, operation).is_some_and(|key| keys.insert(key)) && !self.has_nothing_as_text(*index)
+        };
         let firsts: BTreeSet<usize> = (0..self.work.len()).filter(is_first).collect();
         rows.iter().partition(|index| firsts.contains(index))
+    }
+
+    /// Whether a value of the row is the very text that empties a field in a table.
+    fn has_nothing_as_text(&self, index: usize) -> bool {
+        let plan = self.work.get(index).and_then(|work| work.plan.as_ref());
+        plan.is_some_and(|plan| plan.fields.iter().any(|(_, value)| value.as_str() == Some(csv::NOTHING)))
     }
 
     /// The entries of a job with these rows, and of those others that are not in it.
