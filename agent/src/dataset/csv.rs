@@ -12,7 +12,7 @@ use postern_protocol::task::import_batch::Delimiter;
 
 use super::draft::{Draft, shown};
 use super::source::Source;
-use super::{Change, DatasetError, EMPTY, Item, MAX_ATTRIBUTES, MAX_NAME, Place, SAY_FORM, is};
+use super::{Change, DatasetError, EMPTY, Item, MAX_ATTRIBUTES, MAX_ENTRY, MAX_NAME, Place, SAY_FORM, is};
 use rows::{Fatal, Row, Rows};
 
 /// The cell that empties an attribute, as Salesforce's own tools write it.
@@ -158,6 +158,11 @@ impl<R: Read> Reader<R> {
             Fatal::Source(error) => self.fatal(error.to_string()),
             Fatal::Open(place) => {
                 let problem = "a quoted value begins here and has no end";
+                DatasetError { place, ..self.fatal(problem) }
+            }
+            Fatal::TooLarge(place) => {
+                let problem =
+                    format!("a quoted value begins here and does not end within the {MAX_ENTRY} bytes of an entry");
                 DatasetError { place, ..self.fatal(problem) }
             }
         }

@@ -151,6 +151,11 @@ fn what_ends_a_table_has_its_place() {
     assert!(fatal(Format::Csv, "a,b,A\n").contains("names `A` twice"));
     let open = fatal(Format::Csv, "Username,Title\na@b.c,1\nd@e.f,\"2\ng@h.i,3\n");
     assert_eq!(open, "line 3, column 7: a quoted value begins here and has no end");
+    let long = fatal(Format::Csv, &format!("Username,Title\nd@e.f,\"{}\"\ng@h.i,3\n", "x".repeat(300 * 1024)));
+    assert_eq!(
+        long,
+        "line 2, column 7: a quoted value begins here and does not end within the 262144 bytes of an entry"
+    );
     let (items, error) = entries(Format::Csv, b"Username,Title\na@b.c,1\nd@e.f,\"2\n");
     let rest = error.unwrap().into_rest(2);
     assert_eq!((items.len(), rest.number, rest.place.line, rest.end), (1, 2, 3, None));

@@ -22,6 +22,8 @@ pub(super) enum Fatal {
     Source(io::Error),
     /// A quoted value begins there and has no end: everything after it seems to be part of it.
     Open(Place),
+    /// A quoted value begins there and is larger than an entry may be: where it ends, if it does, is not looked for.
+    TooLarge(Place),
 }
 
 /// Where in a row a byte stands.
@@ -72,7 +74,7 @@ impl<R: Read> Rows<R> {
                 return Ok(Some(draft.row(self.source.place())));
             }
             if draft.is_too_large_to_end() {
-                return Err(Fatal::Open(draft.opened));
+                return Err(Fatal::TooLarge(draft.opened));
             }
             if draft.state == State::Begin && self.source.fill_buf().map_err(Fatal::Source)?.first() == Some(&b'"') {
                 draft.opened = self.source.place();
