@@ -64,11 +64,8 @@ impl Policy {
 
     /// Whether a task may begin at that time of the day, as far as its request tells.
     pub fn check_hour_of(&self, request: &TaskRequest, now: Timestamp) -> Result<(), Refused> {
-        let changes_nothing = match request {
-            TaskRequest::ImportBatch(it) => it.dry_run,
-            _ => request.kind().repeat() == Repeat::Freely,
-        };
-        if changes_nothing { Ok(()) } else { self.check_hour(now) }
+        let is_rehearsal = matches!(request, TaskRequest::ImportBatch(it) if it.dry_run);
+        if is_rehearsal || request.kind().repeat() == Repeat::Freely { Ok(()) } else { self.check_hour(now) }
     }
 
     /// Whether the task of an offer is one that an accepted originator wants so.
