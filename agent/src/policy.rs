@@ -78,11 +78,6 @@ impl Policy {
         self.controller_log_level.is_none_or(|most| level <= most)
     }
 
-    /// Whether it matters how much begins, or when: then it is asked once for each thing that does.
-    pub fn counts(&self) -> bool {
-        self.ceilings != Ceilings::default() || self.quiet_hours.is_some()
-    }
-
     /// Whether it matters what an account is called.
     pub fn looks_at_names(&self) -> bool {
         !(self.allow.is_empty() && self.deny.is_empty() && self.protected.is_empty())

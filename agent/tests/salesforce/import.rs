@@ -542,7 +542,7 @@ async fn f04_a_renamed_user_is_found_again_by_its_journaled_id() {
     let lab = Lab::with_org(org).await;
     let entry = rename(ACTIVE, "renamed@acme.example", "<password>Correct-Horse-7</password>");
     let mut task = import(root(&entry));
-    task.dies = Some(Death::After(3));
+    task.dies = Some(Death::After(4));
     task.attempt(&lab.connector()).await.unwrap_err();
     assert!(lab.sim.user("renamed@acme.example").is_some());
 
@@ -717,7 +717,7 @@ async fn f59_a_session_lost_in_a_batch_is_renewed_once() {
 async fn f71_a_stopped_batch_keeps_what_is_done() {
     let lab = Lab::start().await;
     let mut task = import(root(&[modify(ACTIVE, "<Title>x</Title>"), modify(ACTIVE, "<Title>y</Title>")].concat()));
-    task.dies = Some(Death::After(3));
+    task.dies = Some(Death::After(4));
     task.attempt(&lab.connector()).await.unwrap_err();
     task.stop.cancel();
     let failure = task.attempt(&lab.connector()).await.unwrap_err();

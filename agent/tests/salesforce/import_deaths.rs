@@ -199,7 +199,7 @@ async fn entries_that_were_not_begun_before_the_deadline_are_not_sent() {
 
     lab.fault("PATCH", "/composite/sobjects", Mishap::DropReply, 1);
     let mut begun = import(2_000, &entries);
-    begun.dies = Some(Death::After(2));
+    begun.dies = Some(Death::After(3));
     begun.attempt(&connector).await.unwrap_err();
     begun.deadline = Some(Timestamp::from_millis(0));
     let conclusion = begun.attempt(&connector).await.unwrap();

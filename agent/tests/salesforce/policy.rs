@@ -198,6 +198,22 @@ async fn what_an_entry_asks_for_that_nobody_admitted_is_counted_when_a_unit_is_g
     assert_eq!([0, 1].map(|it| lab.effects(absent[it]).password_sets), [1, 0]);
 }
 
+/// Take the password that an earlier attempt here has set for that of somebody who works with the user, and an account that
+/// was to be made, and is protected once it is, is never finished.
+#[tokio::test]
+async fn a_user_that_an_earlier_attempt_here_made_is_gone_on_with() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let mut entries = [made(&lab, 1).await];
+    entries[0]["password"] = "Correct-Horse-7".into();
+    let protected = Policy { protected: patterns(&["new*"]), ..Policy::default() };
+    let mut task = import(Request::new(Format::Jsonl), protected, &entries);
+    lab.fault("POST", "/password", Mishap::DelayCommit { millis: 20 }, 1);
+    task.dies_in_the_call(&lab, &lab.impatient()).await;
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(told(&task), ["created"]);
+    assert!(lab.sim.password_is(&new(1), "Correct-Horse-7"));
+}
+
 /// A controller says that a batch was begun elsewhere, and how long ago. Take whom the service account once made for what that
 /// batch made, without a look at the policy, and everybody's password is its to set.
 #[tokio::test]

@@ -109,8 +109,6 @@ pub(super) struct Memory {
     pub(super) refused: HashMap<u64, String>,
     /// Whom the policy let in, by numbers from each first to each last.
     admitted: Vec<(u64, u64)>,
-    /// Whether the unit was begun on this agent.
-    pub(super) is_begun: bool,
     /// Bulk jobs that were made, oldest first.
     pub(super) jobs: Vec<Job>,
     /// By entry.
@@ -129,11 +127,11 @@ pub(super) struct Sent {
 impl Memory {
     /// What the journal says about unit `step`.
     pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
-        let mut memory = Self { may_have_acted: cx.reconcile, is_begun: cx.is_open(step), ..Self::default() };
+        let (mut memory, is_begun) = (Self { may_have_acted: cx.reconcile, ..Self::default() }, cx.is_open(step));
         let memos = cx.earlier.open().iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
         for note in memos.filter_map(Note::decode) {
             memory.renames.extend(note.renames);
-            memory.refused.extend(note.refused.into_iter().filter(|_| memory.is_begun));
+            memory.refused.extend(note.refused.into_iter().filter(|_| is_begun));
             memory.admitted.extend(note.admitted);
         }
         let Self { refused, admitted, .. } = &mut memory;

@@ -33,7 +33,7 @@ use super::plan::{Key, Plan, Refused};
 use super::present::{Present, is_same};
 use super::result::{DEADLY, Line};
 use crate::clock;
-use crate::connector::{AttemptCx, MAX_NOTE};
+use crate::connector::{AttemptCx, MAX_NOTE, stopped};
 use crate::dataset::{Change, Item};
 
 /// Ids that fit one note with their entries' numbers.
@@ -129,6 +129,7 @@ impl<'a> Unit<'a> {
     /// behind the back of whoever has the users next.
     pub(super) async fn outlast(&mut self) -> Result<(), Failure> {
         match self.unanswered.take() {
+            Some(_) if self.cx.stop.is_cancelled() => Err(stopped()),
             Some(last) => self.org.outlast_since(last, self.cx).await,
             None => Ok(()),
         }

@@ -33,9 +33,6 @@ impl Unit<'_> {
     /// crash either, when the unit is gone on with, and what it lets in has been counted. Whoever an earlier attempt had
     /// nothing to do for, or did not come to, is asked for then.
     pub(super) async fn admit(&mut self) -> Result<(), Failure> {
-        if self.memory.is_begun && !self.cx.policy.counts() {
-            return Ok(());
-        }
         let is_new = |work: &Work<'_>| work.is_to_be_done() && !self.memory.was_admitted(work.number);
         let acts = self.work.iter().enumerate().filter(|(_, work)| is_new(work));
         let (rows, acts): (Vec<usize>, Vec<Act>) = acts.filter_map(|(index, work)| Some((index, work.act()?))).unzip();
@@ -54,8 +51,7 @@ impl Unit<'_> {
             let note = Note { refused: some.to_vec(), ..Note::default() };
             self.cx.memo(self.step, note.encode()).await?;
         }
-        let admitted = memory::ranges(admitted.into_iter().filter(|_| self.cx.policy.counts()));
-        for some in admitted.chunks(RANGES_A_NOTE) {
+        for some in memory::ranges(admitted.into_iter()).chunks(RANGES_A_NOTE) {
             let note = Note { admitted: some.to_vec(), ..Note::default() };
             self.cx.memo(self.step, note.encode()).await?;
         }

@@ -137,7 +137,9 @@ impl<'a> Work<'a> {
                 let since = memory.since.filter(|_| memory.may_have_acted);
                 if since.is_some_and(|since| found.is_made_of(plan, service_account, since)) {
                     self.password_changed.clone_from(&found.last_password_change_date);
-                    self.adopted = Some(Adopted { is_in_use: found.is_in_use() });
+                    // What the policy let in here may have given it its password.
+                    let is_let_in = memory.was_admitted(self.number);
+                    self.adopted = Some(Adopted { is_in_use: !is_let_in && found.is_in_use() });
                     self.created(found.id.clone());
                 } else {
                     self.end = Some(End::Failed(said(&error::failure("DUPLICATE_USERNAME", TAKEN))));
