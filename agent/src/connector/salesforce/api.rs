@@ -229,20 +229,22 @@ impl Salesforce {
         if unanswered == 0 {
             return Ok(());
         }
-        self.outlast_since(clock::now(), cx).await
-    }
-
-    /// The same for calls of which the last was made before that moment.
-    pub(super) async fn outlast_since(&self, last: Timestamp, cx: &AttemptCx) -> Result<(), Failure> {
-        let wait = clock::sleep_until(Some(last + self.settings.settle_once));
+        let now = clock::now();
         // An attempt that was told to stop before it began is there to find out.
         if cx.stop.is_cancelled() {
-            wait.await;
+            clock::sleep_until(Some(now + self.settings.settle_once)).await;
             return Ok(());
         }
+        self.outlast_since(now, cx).await
+    }
+
+    /// The same for calls of which the last was made before that moment, by an attempt that leaves the rest to another when it
+    /// is told to stop.
+    pub(super) async fn outlast_since(&self, last: Timestamp, cx: &AttemptCx) -> Result<(), Failure> {
         tokio::select! {
+            biased;
             () = cx.stop.cancelled() => Err(stopped()),
-            () = wait => Ok(()),
+            () = clock::sleep_until(Some(last + self.settings.settle_once)) => Ok(()),
         }
     }
 

@@ -245,9 +245,6 @@ impl Batch<'_> {
         if !self.cx.earlier.is_empty() {
             return Ok(Course::Run);
         }
-        if self.cx.stop.is_cancelled() {
-            return Err(stopped());
-        }
         if self.cx.may_have_acted() {
             self.org.outlast_since(self.begun, self.cx).await?;
         }

@@ -33,7 +33,7 @@ use super::plan::{Key, Plan, Refused};
 use super::present::{Present, is_same};
 use super::result::{DEADLY, Line};
 use crate::clock;
-use crate::connector::{AttemptCx, MAX_NOTE, stopped};
+use crate::connector::{AttemptCx, MAX_NOTE};
 use crate::dataset::{Change, Item};
 
 /// Ids that fit one note with their entries' numbers.
@@ -129,7 +129,6 @@ impl<'a> Unit<'a> {
     /// behind the back of whoever has the users next.
     pub(super) async fn outlast(&mut self) -> Result<(), Failure> {
         match self.unanswered.take() {
-            Some(_) if self.cx.stop.is_cancelled() => Err(stopped()),
             Some(last) => self.org.outlast_since(last, self.cx).await,
             None => Ok(()),
         }
@@ -267,7 +266,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Whether a user is looked up before anything is sent. Whether a name that is to be new is taken, and whether there
-    /// is a user of that id, Salesforce itself says when it is sent; of one that is in nothing nothing may have to be sent.
+    /// is a user of that id, Salesforce itself says when it is sent. With memberships alone there may be nothing to send.
     fn looks_up(&self, plan: &Plan<'_>, service_account: &str) -> bool {
         let first = self.memory.may_have_acted || self.choices.all_or_none || self.choices.dry_run;
         first
