@@ -305,9 +305,9 @@ impl Alone {
         lease >= self.since
     }
 
-    /// Whether no other member had the task since either.
+    /// Whether no other member had the task since this one had that lease.
     pub fn was_kept_since(&self, lease: Epoch) -> bool {
-        self.has_been_since(lease) && lease.next() >= self.lease
+        lease.next() >= self.lease
     }
 }
 

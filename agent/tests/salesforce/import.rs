@@ -653,6 +653,26 @@ async fn f68_a_password_of_a_batch_that_was_taken_over_is_sent_once() {
     assert_eq!(lab.effects(ACTIVE).password_sets, 0);
 }
 
+/// A member that is alone in its cluster and was away gets its own batch back: nobody else can have sent the password. Count
+/// a call of others for it, and it is not sent again; count none for a member that had the batch in between, and it is sent a
+/// third time.
+#[tokio::test]
+async fn a_password_of_a_batch_that_comes_back_to_its_member_is_sent_once_more() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for (user, of_another, expected) in
+        [(ACTIVE, false, counts(0, 1, 0, 0)), ("user0002@acme.example", true, counts(0, 0, 0, 1))]
+    {
+        let mut task = import(root(&modify(user, "<password>Correct-Horse-7</password>")));
+        lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
+        task.dies_in_the_call(&lab, &connector).await;
+        if of_another { task.leased_after_another_member() } else { task.leased_again() }
+        assert_eq!(task.attempt(&connector).await.unwrap().output, expected, "{:?}", task.lines());
+        assert_eq!(lab.effects(user).password_sets, u64::from(!of_another));
+        assert_eq!(task.intents(), 2 - usize::from(of_another));
+    }
+}
+
 /// The password was given once before, and then changed by another task, after the batch was made and before it was leased.
 #[tokio::test]
 async fn a_password_of_a_batch_that_another_task_may_have_changed_is_not_told_as_set() {

@@ -382,6 +382,12 @@ impl Task {
         self.alone = alone_since(1, 2, after);
     }
 
+    /// The same member is given it again.
+    pub fn leased_again(&mut self) {
+        self.reconcile = true;
+        self.alone = alone_since(1, 2, Duration::from_secs(60));
+    }
+
     /// The same member is given it again, and another task for the account was given out meanwhile.
     pub fn leased_after_another(&mut self) {
         self.reconcile = true;

@@ -93,7 +93,7 @@ pub(super) async fn from_earlier(org: &Salesforce, user: &User, step: u32, cx: &
     let is_moved = was_moved(org, &user.id, note.before.as_ref(), cx).await?;
     // A given one is the same, whichever member sent it. Of those that were made up one may be in force at most.
     let is_made_up = note.sealed.is_some();
-    let is_ours = if is_made_up { cx.alone.was_kept_since(note.lease) } else { note.is_alone(cx) };
+    let is_ours = note.is_alone(cx) && (!is_made_up || cx.alone.was_kept_since(note.lease));
     Ok(if is_moved && is_ours {
         Earlier::Set(note.opened())
     } else if note.call >= MAX_CALLS || (is_moved && is_made_up) {

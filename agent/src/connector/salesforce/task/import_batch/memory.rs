@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use postern_protocol::Epoch;
 use serde::{Deserialize, Serialize};
 
 use super::super::may_have_begun;
@@ -24,18 +25,15 @@ pub(in super::super::super) struct Note {
     /// Entries that the policy let in and counted: from each first to each last of their numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) admitted: Vec<(u64, u64)>,
-    /// The entry whose password is about to be set.
+    /// The password that is about to be set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) password: Option<u64>,
+    pub(super) password: Option<Password>,
     /// A bulk job that was made: what it does, and its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) job: Option<(Operation, String)>,
     /// Which entries are in it: results name users, and one may stand in several entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rows: Option<Rows>,
-    /// When that user's password was changed last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) before: Option<String>,
     /// The part of the unit that is about to be tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) attempted: Option<u32>,
@@ -52,6 +50,19 @@ impl Note {
     pub(super) fn decode(entry: &JournalEntry) -> Option<Self> {
         serde_json::from_slice(&entry.note).ok()
     }
+}
+
+/// One call for a password.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Password {
+    /// Whose it is.
+    pub(super) entry: u64,
+    /// When it was changed last before the first call: a later one's view may already show the effect of an earlier.
+    pub(super) before: Option<String>,
+    /// How many calls there may have been with this one, wherever they were made.
+    pub(super) calls: u32,
+    /// The lease that it is made under.
+    pub(super) lease: Epoch,
 }
 
 /// The entries of a bulk job, by their numbers.
@@ -111,17 +122,8 @@ pub(super) struct Memory {
     admitted: Vec<(u64, u64)>,
     /// Bulk jobs that were made, oldest first.
     pub(super) jobs: Vec<Job>,
-    /// By entry.
-    pub(super) passwords: HashMap<u64, Sent>,
-}
-
-/// A password that may have been sent.
-#[derive(Debug)]
-pub(super) struct Sent {
-    /// When it was changed last before the first call: a later one's view may already show the effect of an earlier.
-    pub(super) before: Option<String>,
-    /// How many calls there may have been.
-    pub(super) calls: u32,
+    /// The last call for each entry's.
+    pub(super) passwords: HashMap<u64, Password>,
 }
 
 impl Memory {
@@ -146,9 +148,7 @@ impl Memory {
             {
                 memory.jobs.push(Job { operation, id, rows: note.rows });
             }
-            if let Some(entry) = note.password {
-                memory.passwords.entry(entry).or_insert(Sent { before: note.before, calls: 0 }).calls += 1;
-            }
+            memory.passwords.extend(note.password.map(|it| (it.entry, it)));
         }
         if memory.may_have_acted && memory.since.is_none() {
             // An error falls on the side of what others did shortly before: it passes for this unit's, and nothing is made

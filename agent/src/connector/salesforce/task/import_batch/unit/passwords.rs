@@ -5,7 +5,7 @@ use futures_util::stream;
 use postern_protocol::Failure;
 
 use super::super::lookup::Wanted;
-use super::super::memory::Note;
+use super::super::memory::{Note, Password};
 use super::work::{End, Work, said};
 use super::{AT_ONCE, Unit};
 use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone};
@@ -74,18 +74,17 @@ impl Unit<'_> {
         if work.password_changed != *before {
             return Ok(());
         }
-        let note = Note { password: Some(work.number), before: before.clone(), since: self.since(), ..Note::default() };
         let call = Call::set_password(id, password.expose());
-        // Another member may have sent it: one call is left then, whatever becomes of who makes it.
-        let elsewhere = if self.cx.reconcile { MAX_CALLS - 1 } else { 0 };
-        let mut calls = elsewhere + earlier.map_or(0, |sent| sent.calls);
+        let mut calls = self.calls_so_far(earlier);
         let mut lost = None;
         leave_second_of(self.org, before.as_deref()).await;
         loop {
             let mut refused = None;
             if calls < MAX_CALLS {
                 calls += 1;
-                match self.org.change(self.cx, self.step, &note.encode(), &call).await {
+                let now = Password { entry: work.number, before: before.clone(), calls, lease: self.cx.alone.lease };
+                let note = Note { password: Some(now), since: self.since(), ..Note::default() }.encode();
+                match self.org.change(self.cx, self.step, &note, &call).await {
                     Ok(_) => return Ok(()),
                     Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
                     Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(Undone::Not(failure)),
@@ -109,6 +108,14 @@ impl Unit<'_> {
                 (Err(failure), _) => return Err(Undone::Unknown(failure)),
             }
         }
+    }
+
+    /// How many calls there may have been for a password whose last one here was `earlier`. One more for other members that
+    /// may have had the task since, so that one is left for whoever has it now.
+    fn calls_so_far(&self, earlier: Option<&Password>) -> u32 {
+        let was_kept = earlier.is_some_and(|sent| self.cx.alone.was_kept_since(sent.lease));
+        let elsewhere = if self.cx.reconcile && !was_kept { MAX_CALLS - 1 } else { 0 };
+        elsewhere + earlier.map_or(0, |sent| sent.calls)
     }
 
     /// Whether another member, whose journal is not here, has set the password of this entry.
