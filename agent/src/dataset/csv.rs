@@ -133,7 +133,7 @@ impl<R: Read> Reader<R> {
     fn entry(&mut self, row: Row) -> Item {
         self.number += 1;
         let mut draft = Draft::new(self.number, row.place);
-        draft.change = Some(Change::Modify);
+        draft.presumed = Some(Change::Modify);
         if let Some((code, problem)) = row.problem {
             draft.refuse(code, problem);
         } else if row.cells.len() != self.header.len() {

@@ -8,14 +8,16 @@ use super::{Attribute, BadEntry, Change, Entry, Item, MAX_ATTRIBUTES, MAX_NAME, 
 pub(super) struct Draft {
     number: u64,
     place: Place,
-    pub(super) change: Option<Change>,
+    change: Option<Change>,
+    /// What is asked for if the entry does not say; nothing in the form where it must.
+    pub(super) presumed: Option<Change>,
     attributes: Vec<Attribute>,
     problem: Option<(&'static str, String)>,
 }
 
 impl Draft {
     pub(super) fn new(number: u64, place: Place) -> Self {
-        Self { number, place, change: None, attributes: Vec::new(), problem: None }
+        Self { number, place, change: None, presumed: None, attributes: Vec::new(), problem: None }
     }
 
     pub(super) fn place(&self) -> Place {
@@ -30,6 +32,9 @@ impl Draft {
 
     /// What is asked for.
     pub(super) fn changetype(&mut self, value: &str) {
+        if self.change.is_some() {
+            return self.refuse("attribute_twice", "the entry says twice whether it is `add` or `modify`");
+        }
         match value.trim() {
             it if is(it, "add") => self.change = Some(Change::Add),
             it if is(it, "modify") => self.change = Some(Change::Modify),
@@ -72,8 +77,8 @@ impl Draft {
 
     /// The entry, which ends at `end`.
     pub(super) fn finish(self, end: u64) -> Item {
-        let Self { number, place, change, attributes, problem } = self;
-        match (change, problem) {
+        let Self { number, place, change, presumed, attributes, problem } = self;
+        match (change.or(presumed), problem) {
             (Some(change), None) => Ok(Entry { number, place, end, record: Record { change, attributes } }),
             (_, problem) => {
                 let missing =

@@ -54,7 +54,7 @@ impl<R: Read> Reader<R> {
     fn entry(&mut self, place: Place, end: LineEnd) -> Item {
         self.number += 1;
         let mut draft = Draft::new(self.number, place);
-        draft.change = Some(Change::Modify);
+        draft.presumed = Some(Change::Modify);
         if end == LineEnd::TooLong {
             draft.refuse("entry_too_large", format!("the entry is larger than {MAX_ENTRY} bytes"));
         } else if self.line.iter().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r')) {

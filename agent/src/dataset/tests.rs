@@ -94,6 +94,7 @@ fn a_bad_row_or_line_does_not_stop_the_others() {
         ("[1]", "entry_malformed"),
         ("x", "entry_malformed"),
         ("{\"op\":\"delete\"}", "changetype_not_supported"),
+        ("{\"op\":\"add\",\"changetype\":\"modify\"}", "attribute_twice"),
         ("{\"modifytype\":\"AddDiffWithTarget\"}", "modifytype_not_supported"),
         ("{\"a\":{\"b\":1}}", "attribute_nested"),
         ("{\"a\":[[1]]}", "attribute_nested"),

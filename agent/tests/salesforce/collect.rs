@@ -5,11 +5,12 @@ use std::sync::Arc;
 use postern_agent::connector::Connector;
 use postern_protocol::bounded::Text;
 use postern_protocol::task::collect::Output;
+use postern_protocol::task::import_batch::Format;
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{DeviceSeed, Mishap, OrgSeed};
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Task, collect, disable, enable, import};
+use crate::lab::{Lab, Task, collect, disable, enable, import, import_as};
 
 const JOE: &str = "user0001@acme.example";
 const ANN: &str = "user0002@acme.example";
@@ -400,4 +401,43 @@ async fn there_is_place_for_so_many_collections() {
     {
         assert_eq!(collections.try_run(request, true).await.err().unwrap().code.as_str(), code);
     }
+}
+
+/// Take the org out of what is kept, and whoever is not copied into a refreshed sandbox is told to be gone.
+#[tokio::test]
+async fn users_of_another_org_do_not_make_anybody_gone() {
+    let collections = Collections::start(OrgSeed::acme(5)).await;
+    let request = || json!({ "name": "nightly", "logins": 0 });
+    collections.run(request(), true).await;
+    let lab = collections.lab.led_to(OrgSeed::acme(3)).await;
+    let connector = lab.connector();
+    let refreshed = Collections { lab, connector };
+    let first = refreshed.run(request(), true).await;
+    assert!(first.gone().is_empty(), "{:?}", first.gone());
+    assert!(first.warnings().iter().any(|it| it.contains("was of the org 00D")), "{:?}", first.warnings());
+    assert!(refreshed.run(request(), true).await.warnings().iter().all(|it| !it.contains("was of the org")));
+}
+
+/// Whoever reads the file takes what is not in it for taken away.
+#[tokio::test]
+async fn a_user_with_more_permission_sets_than_are_told_is_marked() {
+    let mut org = OrgSeed::acme(3);
+    let set = org.permission_sets[0].clone();
+    let sets = (0..260).map(|number| {
+        let name = format!("Set_{number}");
+        salesforce_sim::PermissionSetSeed { label: name.clone(), name, ..set.clone() }
+    });
+    org.permission_sets.extend(sets);
+    let collections = Collections::start(org).await;
+    let put = |user: &str, most: usize| {
+        let names: Vec<String> = (0..most).map(|number| format!("Set_{number}")).collect();
+        json!({ "op": "modify", "Username": user, "PermissionSets": names }).to_string()
+    };
+    let dataset = format!("{}\n{}", put(JOE, 251), put(ANN, 250));
+    import_as(Format::Jsonl, dataset).attempt(&collections.connector).await.unwrap();
+    let run = collections.run(json!({ "name": "nightly", "logins": 0 }), true).await;
+    let of =
+        |user| (run.user(user)["permission_sets"].as_array().unwrap().len(), &run.user(user)["permission_sets_cut"]);
+    assert_eq!((of(JOE), of(ANN)), ((250, &json!(true)), (250, &Value::Null)));
+    assert!(run.warnings()[0].contains("1 users have more"), "{:?}", run.warnings());
 }

@@ -261,6 +261,23 @@ async fn a_cursor_is_of_one_question_and_can_begin_anew() {
     assert!(lines.iter().all(|line| line.as_object().unwrap().len() == 4));
 }
 
+/// The records of an org may bear times from before the last run at another: a refreshed sandbox has a copy of its users.
+#[tokio::test]
+async fn a_cursor_is_of_one_org_and_can_begin_anew_in_another() {
+    let deltas = Deltas::start().await;
+    deltas.run(request(BOTH), true).await;
+    let refreshed = Deltas::start_in(deltas.lab.led_to(OrgSeed::acme(10)).await);
+    let failure = export(request(BOTH)).attempt(&refreshed.connector).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class.known()), ("cursor_changed", Some(FailureClass::Rejected)));
+    assert!(failure.summary.contains("leads to the org 00D"), "{failure}");
+    let mut anew = request(BOTH);
+    anew["delta"]["restart"] = json!(true);
+    let (whole, _) = refreshed.run(anew, true).await;
+    assert_eq!((whole.records, whole.since.as_str()), (11, ""));
+    let (quiet, _) = refreshed.run(request(BOTH), true).await;
+    assert_eq!(quiet.records, 0);
+}
+
 #[tokio::test]
 async fn what_a_form_cannot_tell_is_refused() {
     let deltas = Deltas::start().await;

@@ -666,7 +666,11 @@ async fn a_password_of_a_batch_that_comes_back_to_its_member_is_sent_once_more()
         let mut task = import(root(&modify(user, "<password>Correct-Horse-7</password>")));
         lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
         task.dies_in_the_call(&lab, &connector).await;
-        if of_another { task.leased_after_another_member() } else { task.leased_again() }
+        if of_another {
+            task.leased_after_another_member();
+        } else {
+            task.leased_again();
+        }
         assert_eq!(task.attempt(&connector).await.unwrap().output, expected, "{:?}", task.lines());
         assert_eq!(lab.effects(user).password_sets, u64::from(!of_another));
         assert_eq!(task.intents(), 2 - usize::from(of_another));

@@ -188,6 +188,28 @@ async fn a_new_user_is_put_into_what_its_entry_names() {
     assert_eq!(held(&lab, NEW, "Groups").await, "Staff");
 }
 
+/// By both of its names it is one: the second record would be told as somebody else's doing.
+#[tokio::test]
+async fn what_is_named_twice_is_joined_once() {
+    let lab = Lab::start().await;
+    let entry = json!({ "Username": JOE, "PermissionSets": ["Report_Builder", "Report Builder", "report_builder"] });
+    let mut task = import(&[], true, &entry);
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(task.lines()[0]["changes"][0]["new"], "Report_Builder");
+}
+
+/// The words of a failure name the value that the org does not have, and this one is shown nowhere.
+#[tokio::test]
+async fn an_encrypted_name_of_several_is_shown_nowhere() {
+    let lab = Lab::start().await;
+    let entry = json!({ "Username": JOE, "Groups": "Staffroom;Nobodyhome" });
+    let mut task = import(&["Groups=encrypted"], false, &entry);
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(task.lines()[0]["code"], "unknown_value");
+    let told = task.lines()[0].to_string();
+    assert!(!told.contains("Staffroom") && !told.contains("Nobodyhome"), "{told}");
+}
+
 #[tokio::test]
 async fn a_name_that_the_org_does_not_know_fails_its_entry() {
     let lab = Lab::start().await;

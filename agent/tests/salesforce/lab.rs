@@ -60,10 +60,22 @@ impl Lab {
         Self::assuming(Assumptions::default(), org).await
     }
 
+    /// The same agent, whose system leads to another org now.
+    pub async fn led_to(&self, org: OrgSeed) -> Self {
+        let before = OrgSeed { users: Vec::new(), apps: Vec::new(), ..OrgSeed::acme(1) };
+        let lab = Self::with_orgs(Assumptions::default(), vec![before, org]).await;
+        Self { keep: Arc::clone(&self.keep), ..lab }
+    }
+
     /// With an org of which that is true which is not known of Salesforce.
-    pub async fn assuming(assumptions: Assumptions, mut org: OrgSeed) -> Self {
-        org.apps[0].certificate = Some(PUBLIC_KEY.to_owned());
-        let sim = Simulator::start(Config { orgs: vec![org], assumptions, ..Config::default() }).await.unwrap();
+    pub async fn assuming(assumptions: Assumptions, org: OrgSeed) -> Self {
+        Self::with_orgs(assumptions, vec![org]).await
+    }
+
+    /// The last of these is the agent's.
+    async fn with_orgs(assumptions: Assumptions, mut orgs: Vec<OrgSeed>) -> Self {
+        orgs.last_mut().unwrap().apps[0].certificate = Some(PUBLIC_KEY.to_owned());
+        let sim = Simulator::start(Config { orgs, assumptions, ..Config::default() }).await.unwrap();
         let lab = Self { sim, folder: tempfile::tempdir().unwrap(), keep: Arc::default() };
         lab.write("password", ADMIN_PASSWORD);
         lab.write("token", ADMIN_TOKEN);

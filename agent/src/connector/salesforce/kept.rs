@@ -30,6 +30,12 @@ pub(super) async fn admit(keep: &dyn Keep, list: &str, name: &str, most: usize) 
     Ok(true)
 }
 
+/// Whether what is kept of the records of one org would be taken for that of another. Of which one it was may not have been
+/// kept, or not be known now.
+pub(super) fn is_of_another(kept: &str, org: &str) -> bool {
+    !kept.is_empty() && !org.is_empty() && kept != org
+}
+
 /// A name for texts that stands in clear on the disk.
 pub(super) fn short_hash(texts: &[&str]) -> String {
     let mut hash = Sha256::new();

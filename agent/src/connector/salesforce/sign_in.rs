@@ -15,6 +15,7 @@ use super::guard::Guard;
 use super::jwt::{self, Claims};
 use super::network::{Decision, With};
 use super::settings::{Method, PasswordLogin, Settings};
+use super::user::short;
 use super::{oauth, soap};
 use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
@@ -36,6 +37,13 @@ pub(super) struct Session {
     /// How the password was sent, for methods with one.
     pub(super) with: Option<With>,
     _in_use: InUse,
+}
+
+impl Session {
+    /// The org's id in its short form, in which one is like another.
+    pub(super) fn org_id(&self) -> &str {
+        short(&self.organization)
+    }
 }
 
 /// Signs in to one org.

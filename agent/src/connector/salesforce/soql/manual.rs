@@ -6,9 +6,10 @@ use postern_protocol::{Failure, FailureClass};
 const FOREIGN: [&str; 10] = ["ALL", "FOR", "GROUP", "HAVING", "LIMIT", "OFFSET", "ORDER", "UPDATE", "USING", "WITH"];
 
 /// Checks that a clause is one whole condition, so that nothing of it reaches beyond the parentheses it is put into.
-/// What it means is left to Salesforce.
-pub(in super::super) fn check(clause: &str) -> Result<(), Failure> {
-    let mut scanner = Scanner::default();
+/// What it means is left to Salesforce. `of_changes`: only records that changed are looked at, so nothing may come to meet
+/// it because time passes.
+pub(in super::super) fn check(clause: &str, of_changes: bool) -> Result<(), Failure> {
+    let mut scanner = Scanner { of_changes, ..Scanner::default() };
     let mut characters = clause.chars();
     while let Some(character) = characters.next() {
         match character {
@@ -59,6 +60,7 @@ pub(in super::super) fn blamed(failure: Failure) -> Failure {
 
 #[derive(Default)]
 struct Scanner {
+    of_changes: bool,
     depth: usize,
     word: String,
     /// Whether nothing has come yet since a parenthesis was opened.
@@ -81,8 +83,22 @@ impl Scanner {
         if FOREIGN.contains(&word.as_str()) {
             return Err(refused(&format!("must not have {word}: the agent pages through all records by itself")));
         }
+        if self.of_changes && is_relative(&word) {
+            return Err(refused(&format!(
+                "has {word}, and a delta would never tell of records that come to match because time passes; export \
+                 them without a cursor"
+            )));
+        }
         Ok(())
     }
+}
+
+/// Whether a word is a time that depends on now (*Date Formats and Date Literals*). Fields of such a name are custom ones.
+fn is_relative(word: &str) -> bool {
+    let ends = ["DAYS", "WEEK", "WEEKS", "MONTH", "MONTHS", "QUARTER", "QUARTERS", "YEAR", "YEARS", "AGO"];
+    let begins = ["LAST_", "THIS_", "NEXT_", "N_"];
+    let has_both = begins.iter().any(|it| word.starts_with(it)) && ends.iter().any(|it| word.ends_with(it));
+    has_both || matches!(word, "YESTERDAY" | "TODAY" | "TOMORROW")
 }
 
 fn skip_literal(characters: &mut std::str::Chars<'_>) -> Result<(), Failure> {
@@ -114,7 +130,7 @@ mod tests {
             "Id IN (SELECT UserId FROM UserLogin WHERE IsFrozen = true)",
             "Limit__c = 5 AND Profile.Name != 'ORDER BY'",
         ] {
-            assert!(check(clause).is_ok(), "{clause}");
+            assert!(check(clause, false).is_ok(), "{clause}");
         }
     }
 
@@ -137,8 +153,24 @@ mod tests {
             ("WHERE IsActive = true", "without WHERE"),
             ("Title = \"x\"", "outside of quotes"),
         ] {
-            let failure = check(clause).unwrap_err();
+            let failure = check(clause, false).unwrap_err();
             assert!(failure.summary.contains(says), "{clause}: {}", failure.summary);
+        }
+    }
+
+    /// A delta looks only at records that changed, and time changes none.
+    #[test]
+    fn what_time_makes_true_is_refused_of_changes() {
+        for clause in [
+            "LastLoginDate < LAST_N_DAYS:90",
+            "CreatedDate = today",
+            "LastLoginDate=THIS_FISCAL_QUARTER OR IsActive = true",
+            "LastLoginDate < N_YEARS_AGO:2",
+        ] {
+            assert!(check(clause, true).unwrap_err().summary.contains("time passes"), "{clause}");
+        }
+        for clause in ["Title = 'TODAY'", "Last_Days__c > 3", "Last_Name__r.Next_Week__c = true", "Today__c = true"] {
+            assert!(check(clause, true).is_ok(), "{clause}");
         }
     }
 }

@@ -39,8 +39,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let user = attributes::reach(org).await?;
     let (layout, mut warnings) = Layout::find(org, &user).await?;
     let companions = Companions::find(org, it.logins, &mut warnings).await?;
-    let instance = org.sessions.current().await?.instance.clone();
-    let (memory, forgot) = Memory::begin(&org.keep, &it, cx.task, &started).await?;
+    let session = org.sessions.current().await?;
+    let instance = session.instance.clone();
+    let (memory, forgot) = Memory::begin(&org.keep, &it, session.org_id(), cx.task, &started).await?;
     warnings.extend(forgot);
     let mut plan = Plan::of(&user.object, layout.columns(), conditions);
     for warning in warnings {

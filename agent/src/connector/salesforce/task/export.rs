@@ -165,7 +165,9 @@ async fn begin_delta(
     cx: &AttemptCx,
 ) -> Result<Option<(Cursor, Span)>, Failure> {
     let Some(delta) = &it.delta else { return Ok(None) };
+    let session = org.sessions.current().await?;
     let begin = Begin {
+        org: session.org_id(),
         object: &plan.object,
         name: &delta.cursor,
         about: &plan.about,

@@ -1,6 +1,6 @@
 //! Records that belong to users: sign-ins, devices, …, read for some hundred users at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use postern_protocol::Failure;
@@ -14,8 +14,11 @@ use super::attributes::{hidden, json};
 
 /// Users whose records are asked for at once: their ids fit one IN list.
 pub(super) const GROUP: usize = 250;
-/// Devices, and permission sets, that are told of one user.
-const MANY: usize = 50;
+/// Devices that are told of one user.
+const DEVICES_OF_ONE: usize = 50;
+/// Permission sets that are told of one user: far more than anybody is given by hand. Of a whole group of users they are some
+/// ten MiB while its lines are made.
+const PERMISSION_SETS_OF_ONE: usize = 250;
 /// Rows of a newest-first query: one page.
 const ROWS: usize = 2_000;
 /// How often a newest-first query of one group goes on: whoever has enough rows is left out of the next, so that a few
@@ -94,7 +97,7 @@ const DEVICES: Kind = Kind {
     ],
     newest_by: None,
     unless: None,
-    amount: Amount::Many(MANY),
+    amount: Amount::Many(DEVICES_OF_ONE),
 };
 const PERMISSION_SETS: Kind = Kind {
     object: "PermissionSetAssignment",
@@ -111,7 +114,7 @@ const PERMISSION_SETS: Kind = Kind {
     newest_by: None,
     // Each profile comes along as a permission set that nobody assigned.
     unless: Some("PermissionSet.IsOwnedByProfile"),
-    amount: Amount::Many(MANY),
+    amount: Amount::Many(PERMISSION_SETS_OF_ONE),
 };
 
 /// A class of records that this org has.
@@ -124,8 +127,14 @@ struct Companion {
 /// The classes of records that this org has.
 pub(super) struct Companions(Vec<Companion>);
 
-/// Records of some users: by the user's id, newest first where they are ordered.
-pub(super) type Found = BTreeMap<String, Vec<Json>>;
+/// Records of some users, by the user's id.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Newest first where they are ordered.
+    records: BTreeMap<String, Vec<Json>>,
+    /// Who has more than are told, of which nobody can say which the others are.
+    cut: BTreeSet<String>,
+}
 
 impl Companions {
     /// What the org has; what it lacks is added to the warnings.
@@ -157,10 +166,11 @@ impl Companions {
         Ok(all)
     }
 
-    /// Puts what was found of a user into the user's line.
-    pub(super) fn join(&self, line: &mut Map<String, Json>, user: &str, found: &mut [Found]) {
+    /// Puts what was found of a user into the user's line. Says whether that is all there is.
+    pub(super) fn join(&self, line: &mut Map<String, Json>, user: &str, found: &mut [Found]) -> bool {
+        let mut is_whole = true;
         for (companion, found) in self.0.iter().zip(found) {
-            let mut records = found.remove(user).unwrap_or_default();
+            let mut records = found.records.remove(user).unwrap_or_default();
             records.iter_mut().filter_map(Json::as_object_mut).for_each(|record| {
                 record.remove("Id");
             });
@@ -169,7 +179,12 @@ impl Companions {
                 Amount::Many(_) => Json::Array(records),
             };
             line.insert(companion.kind.key.to_owned(), told);
+            if found.cut.contains(user) {
+                line.insert(format!("{}_cut", companion.kind.key), Json::Bool(true));
+                is_whole = false;
+            }
         }
+        is_whole
     }
 }
 
@@ -196,7 +211,7 @@ impl Kind {
 
 impl Companion {
     async fn read(&self, org: &Salesforce, users: &[&str]) -> Result<Found, Failure> {
-        let mut found = Found::new();
+        let mut found = Found::default();
         let Some(newest_by) = self.kind.newest_by.filter(|name| self.columns.iter().any(|it| it.name == *name)) else {
             self.pages(org, &self.statement(users), &mut found).await?;
             return Ok(found);
@@ -205,7 +220,7 @@ impl Companion {
         for _ in 0..ROUNDS {
             let statement = format!("{}{until} ORDER BY {newest_by} DESC LIMIT {ROWS}", self.statement(&open));
             let (rows, last) = self.pages(org, &statement, &mut found).await?;
-            open.retain(|user| found.get(*user).is_none_or(|records| records.len() < self.most));
+            open.retain(|user| found.records.get(*user).is_none_or(|records| records.len() < self.most));
             let Some(oldest) = last.filter(|_| rows >= ROWS && !open.is_empty()) else { return Ok(found) };
             // Several may have happened in that moment.
             until = format!(" AND {newest_by} <= {}", soql::moment(&oldest));
@@ -253,10 +268,12 @@ impl Companion {
         if self.kind.unless.is_some_and(|name| told.remove(name) == Some(Json::Bool(true))) {
             return Ok(at);
         }
-        let records = found.entry(user.to_owned()).or_default();
+        let records = found.records.entry(user.to_owned()).or_default();
         let again = records.iter().any(|known| known.get("Id") == told.get("Id"));
         if records.len() < self.most && !again {
             records.push(Json::Object(told));
+        } else if !again && self.kind.newest_by.is_none() {
+            found.cut.insert(user.to_owned());
         }
         Ok(at)
     }

@@ -35,6 +35,8 @@ pub(super) struct Gatherer<'a> {
     head: Head<'a>,
     payload: Box<dyn Payload>,
     users: u64,
+    /// Of how many of them not every record is told.
+    cut: u64,
     /// Users whose other records are not read yet.
     waiting: Vec<Map<String, Json>>,
 }
@@ -48,25 +50,31 @@ pub(super) struct Done {
     pub(super) warnings: List<Text<512>, 12>,
 }
 
+/// Lines of the file.
+#[derive(Default)]
+struct Lines {
+    told: Vec<Json>,
+    /// Of each the id and the name.
+    seen: Vec<(String, String)>,
+    /// How many of them do not hold everything.
+    cut: u64,
+}
+
 impl Head<'_> {
-    /// The lines of some users, and of each the id and the name.
-    async fn lines(
-        &self,
-        org: &Salesforce,
-        group: Vec<Map<String, Json>>,
-    ) -> Result<(Vec<Json>, Vec<(String, String)>), Failure> {
+    /// The lines of some users.
+    async fn lines(&self, org: &Salesforce, group: Vec<Map<String, Json>>) -> Result<Lines, Failure> {
         let ids: Vec<String> = group.iter().map(|line| text(line, "Id")).collect();
         let named: Vec<&str> = ids.iter().map(String::as_str).collect();
         let mut found = self.companions.read(org, &named).await?;
-        let (mut lines, mut seen) = (Vec::new(), Vec::new());
+        let mut all = Lines::default();
         for (id, mut user) in ids.iter().zip(group) {
             let url = self.instance.join(id).map(String::from);
             user.insert("Url".to_owned(), url.map_or(Json::Null, Json::String));
-            self.companions.join(&mut user, id, &mut found);
-            seen.push((id.clone(), text(&user, "Username")));
-            lines.push(Json::Object(user));
+            all.cut += u64::from(!self.companions.join(&mut user, id, &mut found));
+            all.seen.push((id.clone(), text(&user, "Username")));
+            all.told.push(Json::Object(user));
         }
-        Ok((lines, seen))
+        Ok(all)
     }
 }
 
@@ -77,14 +85,15 @@ impl<'a> Gatherer<'a> {
             "logins": head.request.logins, "started": head.started, "since": head.memory.since(),
         } });
         let payload = write(payload, vec![first]).await?;
-        Ok(Self { org, head, payload, users: 0, waiting: Vec::new() })
+        Ok(Self { org, head, payload, users: 0, cut: 0, waiting: Vec::new() })
     }
 
     /// Writes the users who wait, with everything that belongs to them.
     async fn flush(mut self) -> Result<Self, Failure> {
-        let (lines, seen) = self.head.lines(self.org, std::mem::take(&mut self.waiting)).await?;
-        self.payload = write(self.payload, lines).await?;
+        let Lines { told, seen, cut } = self.head.lines(self.org, std::mem::take(&mut self.waiting)).await?;
+        self.payload = write(self.payload, told).await?;
         self.head.memory.saw(seen).await?;
+        self.cut += cut;
         Ok(self)
     }
 
@@ -101,7 +110,14 @@ impl<'a> Gatherer<'a> {
         });
         let (payload, removed) = written.await.map_err(|_| crashed())??;
         self.head.memory.forget(removed.told_before).await?;
-        let (users, removed, ended, warnings) = (self.users, removed.count, super::now(), plan.warnings());
+        let cut = (self.cut > 0).then(|| {
+            format!(
+                "{} users have more records of a kind than are told; `…_cut` in their lines says of which",
+                self.cut
+            )
+        });
+        let (users, removed, ended, warnings) =
+            (self.users, removed.count, super::now(), plan.warnings_and(cut.as_deref()));
         let end = json!({ "end": {
             "complete": true, "users": users, "removed": removed, "ended": ended, "warnings": warnings,
         } });

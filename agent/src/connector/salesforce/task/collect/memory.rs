@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::super::super::kept::buckets::{self, Buckets, Fact, put_number, put_text, take_number, take_text};
-use super::super::super::kept::{admit, short_hash};
+use super::super::super::kept::{admit, is_of_another, short_hash};
 use crate::connector::Keep;
 
 /// Collections of one connected system: each remembers every user, and the disk has an end.
@@ -46,6 +46,9 @@ pub(in super::super::super) struct State {
     pending: Option<Run>,
     /// Which users the collection is of.
     about: String,
+    /// The id of the org whose users they are; empty if that was not kept yet.
+    #[serde(default)]
+    org: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -88,6 +91,7 @@ impl Memory {
     pub(super) async fn begin(
         keep: &Arc<dyn Keep>,
         it: &Request,
+        org: &str,
         task: TaskId,
         started: &str,
     ) -> Result<(Self, Option<String>), Failure> {
@@ -114,6 +118,16 @@ impl Memory {
             forgot = Some(format!("The collection was of {before} users before; {told} {about}"));
         }
         state.about = about;
+        if state.run > 1 && is_of_another(&state.org, org) {
+            state.forget();
+            let before = std::mem::take(&mut state.org);
+            forgot = Some(format!(
+                "The collection was of the org {before} before; nobody is told to be gone for being none of {org}"
+            ));
+        }
+        if !org.is_empty() {
+            org.clone_into(&mut state.org);
+        }
         let task = HEXLOWER.encode(task.as_bytes());
         state.pending = Some(Run { number: state.run, task, started: started.to_owned() });
         // On disk before any user is seen by this run, so that no two runs have the same number.

@@ -164,7 +164,13 @@ impl Plan {
     }
 
     pub(in super::super) fn warnings(&self) -> List<Text<512>, 12> {
-        List::clipped(self.warnings.iter().map(Text::clipped).collect())
+        self.warnings_and(None)
+    }
+
+    /// With one more, which comes first: others may be many.
+    pub(in super::super) fn warnings_and(&self, more: Option<&str>) -> List<Text<512>, 12> {
+        let own = self.warnings.iter().map(String::as_str);
+        List::clipped(more.into_iter().chain(own).map(Text::clipped).collect())
     }
 }
 
@@ -216,7 +222,7 @@ fn conditions(it: &Request, object: &Reach) -> Result<Vec<String>, Failure> {
         conditions.push(condition::encode(filter, object)?);
     }
     if !it.clause.is_empty() {
-        manual::check(&it.clause)?;
+        manual::check(&it.clause, it.delta.is_some())?;
         conditions.push(it.clause.to_string());
     }
     Ok(conditions)

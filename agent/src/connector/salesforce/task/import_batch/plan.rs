@@ -110,6 +110,10 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
         let value = attribute.value.expose();
         if choices.is_encrypted(&name) && !value.is_empty() {
             hidden.push(attribute.value.clone());
+            // Each is named by itself where the org does not have it.
+            if Kind::of(&name).is_some() {
+                hidden.extend(values(value).map(|it| Secret::new(it.to_owned())));
+            }
         } else if name == choices.audit_key {
             audit_key = Some(value.to_owned());
         }
@@ -242,6 +246,10 @@ impl Names {
             (Change::Add, _) => {
                 Err(Refused::new("attribute_not_for_add", "`Id` and `Original_Username` name a user that exists"))
             }
+            (Change::Modify, Self { id: Some(_), original: Some(name), .. }) if !name.is_empty() => {
+                let message = "`Id` and `Original_Username` both say which user is meant: leave one of them out";
+                Err(Refused::new("key_twice", message))
+            }
             (Change::Modify, Self { id: Some(id), username, .. }) => {
                 if !is_user_id(&id) {
                     return Err(Refused::new("MALFORMED_ID", format!("`{}` is not the id of a user", clipped(&id))));
@@ -326,6 +334,7 @@ fn clipped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::bounded::List;
     use postern_protocol::task::import_batch::{Format, Request};
 
     use super::*;
@@ -420,11 +429,25 @@ mod tests {
         let plan = planned(Change::Modify, &[("Original_Username", "old@b.c"), ("Username", "new@b.c")]);
         assert_eq!(value(&plan, "Username"), Some(&json!("new@b.c")));
         assert_eq!((plan.key, plan.new_name.as_deref()), (Key::Name("old@b.c".to_owned()), Some("new@b.c")));
+        let both = [("Id", id), ("Original_Username", "old@b.c"), ("Username", "new@b.c")];
+        assert_eq!(refused(Change::Modify, &both), "key_twice");
         let plan = planned(Change::Add, &[("loginId", "new@b.c")]);
         assert_eq!(
             (value(&plan, "Username").and_then(Json::as_str), plan.new_name.as_deref()),
             (Some("new@b.c"), None)
         );
+    }
+
+    #[test]
+    fn a_new_user_does_not_get_what_is_to_be_taken_away() {
+        let mut request = Request::new(Format::Xml);
+        request.attributes = List::new(vec!["Skills__c=remove_diff_with_target".parse().unwrap()]).unwrap();
+        let schema = schema();
+        let choices = Choices::of(&request, &schema, &"acme".parse().unwrap(), None).unwrap();
+        let new = entry(Change::Add, &[("Username", "new@b.c"), ("LastName", "X"), ("Skills__c", "a;b")]);
+        let mut plan = plan(&new, &schema, &choices).unwrap();
+        plan.keep_gains(&schema, &choices);
+        assert_eq!(plan.fields.names().collect::<Vec<_>>(), ["LastName", "Username"]);
     }
 
     /// Feature B7.

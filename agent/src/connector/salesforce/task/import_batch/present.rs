@@ -51,6 +51,14 @@ impl Plan<'_> {
         named.filter(move |name| self.change == Change::Modify && choices.tells(name))
     }
 
+    /// Takes out of a new user's what is only to be taken away.
+    pub(super) fn keep_gains(&mut self, schema: &Described, choices: &Choices) {
+        self.fields.retain(|name, _| {
+            let takes_away = choices.difference(name) == Difference::RemoveDiffWithTarget;
+            !takes_away || schema.find(name).is_some_and(Field::is_required)
+        });
+    }
+
     /// Takes out of it what the user has already, as far as only differences are to be sent.
     pub(super) fn keep_differences(&mut self, present: &Map<String, Json>, schema: &Described, choices: &Choices) {
         let held = |name: &str| present.get(name).unwrap_or(&Json::Null);

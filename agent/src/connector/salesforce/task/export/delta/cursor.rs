@@ -6,7 +6,7 @@ use postern_protocol::{Failure, FailureClass, TaskId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::super::super::super::kept::{admit, buckets, short_hash};
+use super::super::super::super::kept::{admit, buckets, is_of_another, short_hash};
 use super::Span;
 use super::record::{Known, Marks};
 use crate::connector::{Keep, Standing};
@@ -53,6 +53,9 @@ pub(in super::super::super::super) struct State {
     lost: Vec<u64>,
     /// What the cursor is of: a hash over object, filter, clause and attributes.
     about: String,
+    /// The id of the org; empty if that was not kept yet.
+    #[serde(default)]
+    org: String,
     /// The key of the hashes.
     key: String,
 }
@@ -65,6 +68,8 @@ struct Pending {
 
 /// What a cursor is to begin with.
 pub(in super::super) struct Begin<'a> {
+    /// The id of the org.
+    pub(in super::super) org: &'a str,
     pub(in super::super) object: &'a str,
     pub(in super::super) name: &'a str,
     /// Everything that decides which records and attributes are handed over.
@@ -102,8 +107,16 @@ impl Cursor {
         state.settle(keep)?;
         if begin.restart || state.lost.len() >= MAX_LOST {
             state.forget();
-        } else if state.until.is_some() && state.about != about {
-            return Err(changed(begin.name));
+        } else if state.until.is_some() {
+            if state.about != about {
+                return Err(changed(begin.name));
+            }
+            if is_of_another(&state.org, begin.org) {
+                return Err(moved(begin.name, &state.org, begin.org));
+            }
+        }
+        if !begin.org.is_empty() {
+            begin.org.clone_into(&mut state.org);
         }
         state.about = about;
         begin.object.clone_into(&mut state.object);
@@ -219,11 +232,23 @@ fn full(shown: &str) -> Failure {
     )
 }
 
+fn not_of_it(summary: String) -> Failure {
+    Failure::new(FailureClass::Rejected, "cursor_changed", summary)
+        .with_next_step("Begin the cursor anew with `restart`, or name another cursor")
+}
+
+fn moved(name: &str, before: &str, now: &str) -> Failure {
+    let summary = format!(
+        "The cursor `{name}` belongs to the org {before}, and the system leads to the org {now}; its records may bear times \
+         from before the cursor's last run, and would never be seen"
+    );
+    not_of_it(summary)
+}
+
 fn changed(name: &str) -> Failure {
     let summary = format!(
         "The cursor `{name}` belongs to another filter, clause or list of attributes; records that match only now have \
          not changed, and would never be seen"
     );
-    Failure::new(FailureClass::Rejected, "cursor_changed", summary)
-        .with_next_step("Begin the cursor anew with `restart`, or name another cursor")
+    not_of_it(summary)
 }

@@ -192,6 +192,7 @@ impl Unit<'_> {
         for name in plan.memberships.iter().filter(|(it, _)| *it == kind).flat_map(|(_, names)| names) {
             let of_org = || format!("`{}` in its {}", name.chars().take(80).collect::<String>(), kind.attribute());
             match catalogue.find(name) {
+                Some(Named::One(id)) if wanted.contains(&id) => (),
                 Some(Named::One(id)) => wanted.push(id),
                 Some(Named::Several) => {
                     let message = format!("the org has several {}: give the id of the one that is meant", of_org());

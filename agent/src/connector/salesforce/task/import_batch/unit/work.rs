@@ -254,7 +254,9 @@ impl<'a> Work<'a> {
     ) {
         let Some(plan) = self.plan.as_mut().filter(|_| self.end.is_none()) else { return };
         let asked: Vec<&str> = if choices.audits() { plan.fields.names().collect() } else { Vec::new() };
-        if plan.change == Change::Modify {
+        if plan.change == Change::Add {
+            plan.keep_gains(schema, choices);
+        } else {
             plan.keep_differences(present, schema, choices);
             self.unchanged = plan.asks_for_nothing() && self.moves.is_empty() && !self.ours && !may_have_moved;
         }
