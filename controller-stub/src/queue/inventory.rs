@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use postern_protocol::message::v1::HeldState;
+use postern_protocol::message::v1::{HeldState, LeaseRef};
 use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::Queue;
@@ -17,13 +17,16 @@ pub type Held = BTreeMap<TaskId, (Epoch, HeldState)>;
 pub enum Memory {
     /// The same: what is not there never was or was dropped unbegun.
     Same,
-    /// Another: what is not there may have been begun.
+    /// Another, or more than this ledger was told: what is not there may have been begun.
     Lost,
 }
 
 impl Queue {
     /// The whole inventory of a member has come. From here on it may be given tasks.
     pub fn settle(&mut self, member: MemberId, held: &Held, memory: Memory, at: Moment) {
+        for (task, (epoch, _)) in held {
+            self.doubt_ledger(member, LeaseRef { task: *task, epoch: *epoch });
+        }
         let may_begin = self.holders.get(&member).is_some_and(|it| it.enabled);
         for id in self.held_by(member) {
             let Some(entry) = self.tasks.get(&id) else { continue };

@@ -1,5 +1,6 @@
 //! How tasks end: what a report means depends on the epoch it comes under.
 
+use postern_protocol::message::v1::LeaseRef;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, MemberId, Outcome, TaskId};
 
@@ -58,7 +59,7 @@ impl Queue {
         let Some(entry) = self.tasks.get(&report.task) else { return Verdict::NotOpen };
         let record = &entry.record;
         if !self.holders.get(&member).is_some_and(|it| it.was_given(record, report.epoch)) {
-            self.suspect(member, report);
+            self.doubt_ledger(member, LeaseRef { task: report.task, epoch: report.epoch });
             return Verdict::NeverLeased;
         }
         let in_doubt = matches!(record.state, TaskState::InDoubt { .. });
@@ -105,19 +106,6 @@ impl Queue {
         let was_given = self.holders.get(&member).is_some_and(|it| it.was_given(record, report.epoch));
         let is_outcome = |it: &Finish| (it.member, it.epoch) == (Some(member), report.epoch);
         was_given && !record.finish.as_ref().is_some_and(is_outcome) && keep(record, member, report)
-    }
-
-    /// Only a ledger that is gone can have given out a newer epoch than this one: somebody may have acted under it.
-    fn suspect(&mut self, member: MemberId, report: Reported) {
-        let cluster = self.holders.get(&member).map(|it| &it.cluster);
-        let Some(entry) = self.tasks.get_mut(&report.task) else { return };
-        if report.epoch > entry.record.epoch && cluster == Some(&entry.record.cluster) {
-            if !std::mem::replace(&mut entry.record.reconcile, true) {
-                self.changed.insert(report.task);
-            }
-            // Nor does this ledger know to which other task the target was given meanwhile.
-            self.not_alone(report.task);
-        }
     }
 
     fn observe(&mut self, member: MemberId, report: Reported) -> Verdict {

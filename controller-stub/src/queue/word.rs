@@ -72,6 +72,8 @@ impl Queue {
             return;
         }
         let id = lease.task;
+        // What the member knows of a newer epoch than ours, or of the task's end, it was told by a ledger that is gone.
+        let is_known_there = why.reason.known() == Some(Rejection::Fenced);
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.record.leases.retain(|it| it.epoch != lease.epoch);
             if entry.record.leases.is_empty() {
@@ -79,13 +81,15 @@ impl Queue {
                 entry.record.alone = None;
             }
         }
+        if is_known_there {
+            self.may_have_begun_elsewhere(id);
+        }
         let is_sealed = self.tasks.get(&id).is_some_and(|it| it.sealed_to.is_some());
         let cannot_open = is_sealed && why.reason.known() == Some(Rejection::NeedsReseal);
         if cannot_open {
             self.note_unopened(id, member);
         }
-        // A member that knows a newer epoch than ours may have begun it under that.
-        if why.reason.known() != Some(Rejection::Fenced) && self.end_cancelled(id, at) {
+        if !is_known_there && self.end_cancelled(id, at) {
             return;
         }
         self.move_to(id, TaskState::Queued);
@@ -100,18 +104,35 @@ impl Queue {
                 }
             }
             Some(Rejection::Fenced | Rejection::Overloaded | Rejection::Draining | Rejection::StoreFault) | None => {
-                let again = (!why.retry_after.is_zero()).then(|| at.now + why.retry_after.max(LEAST_WAIT));
-                // A member that knows a newer epoch than ours was told of it by a ledger that is gone: catch up.
-                let again = match why.reason.known() {
-                    Some(Rejection::Fenced) => Some(at.now + LEAST_WAIT),
-                    _ => again,
-                };
+                // A newer epoch is caught up with.
+                let may_come_back = is_known_there || !why.retry_after.is_zero();
+                let again = may_come_back.then(|| at.now + why.retry_after.max(LEAST_WAIT));
                 if let Some(entry) = self.tasks.get_mut(&id) {
                     entry.refused_because = told(why);
                 }
                 self.wait_for(id, member, again);
             }
         }
+    }
+
+    /// A member says that it knows a lease. Only a ledger that is gone can have given out one as new as the newest that is not
+    /// in this: somebody may have acted under it.
+    pub(super) fn doubt_ledger(&mut self, member: MemberId, lease: LeaseRef) {
+        let Some((entry, holder)) = self.tasks.get(&lease.task).zip(self.holders.get(&member)) else { return };
+        let is_of_cluster = holder.cluster == entry.record.cluster;
+        if is_of_cluster && lease.epoch >= entry.record.epoch && !holder.was_given(&entry.record, lease.epoch) {
+            self.may_have_begun_elsewhere(lease.task);
+        }
+    }
+
+    /// Somebody may have acted under a lease that this ledger knows nothing of.
+    pub(super) fn may_have_begun_elsewhere(&mut self, id: TaskId) {
+        let Some(entry) = self.tasks.get_mut(&id) else { return };
+        if !std::mem::replace(&mut entry.record.reconcile, true) {
+            self.changed.insert(id);
+        }
+        // Nor does it know to which other task the target was given meanwhile.
+        self.not_alone(id);
     }
 
     fn wait_for(&mut self, id: TaskId, member: MemberId, until: Option<Timestamp>) {

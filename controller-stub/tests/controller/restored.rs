@@ -9,7 +9,7 @@ use postern_controller_stub::ca::peer::{Peer, fingerprint};
 use postern_controller_stub::clock;
 use postern_controller_stub::state::members::MemberView;
 use postern_protocol::message::FromController;
-use postern_protocol::message::v1::TrustBundleAck;
+use postern_protocol::message::v1::{HeldState, TrustBundleAck};
 use postern_protocol::session::Ended;
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -41,12 +41,18 @@ impl Restored {
         for identity in &before {
             members.push(renewed(&lab, identity).await);
         }
-        lab.terminate();
-        std::fs::rename(&data, lab.path("before")).unwrap();
-        copy(&copied, &data);
-        lab.restart().await;
+        put_back(&mut lab, &copied).await;
         Self { lab, members, before }
     }
+}
+
+/// Goes on with a copy instead.
+async fn put_back(lab: &mut Lab, copied: &Path) {
+    lab.terminate();
+    let data = lab.data_dir();
+    std::fs::rename(&data, lab.path("before")).unwrap();
+    copy(copied, &data);
+    lab.restart().await;
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -220,4 +226,31 @@ async fn what_is_shown_beside_another_certificate_is_accepted_one_by_one_alone()
     drop(session);
     assert!(refusal(&lab, &before[0]).await.contains("enroll again"));
     assert!(Session::greet(&lab, members[0].hello(), &members[0]).await.is_ok());
+}
+
+/// The copy has as accepted what the member ended since, and was acknowledged for: it has nothing of it any more. Take that
+/// for unbegun, and another does it again without a look.
+#[tokio::test]
+async fn what_a_member_was_in_later_sessions_for_is_not_taken_for_unbegun() {
+    let mut lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let task = lab.submit("expire_password", "a").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+    identity.last_session = session.number();
+    lab.terminate();
+    let copied = lab.path("copy");
+    copy(&lab.data_dir(), &copied);
+    lab.restart().await;
+    let held = [(task, offer.epoch, HeldState::Journaled)];
+    identity.last_session = Session::open_holding(&lab, &identity, &held).await.number();
+    put_back(&mut lab, &copied).await;
+
+    let session = Session::open(&lab, &identity).await;
+    lab.in_state(task, "in_doubt").await;
+    identity.last_session = session.number();
+    drop(session);
+    let _back = Session::open(&lab, &identity).await;
+    lab.in_state(task, "in_doubt").await;
 }

@@ -147,3 +147,15 @@ fn what_was_cancelled_and_comes_back_unbegun_is_cancelled() {
     world.queue.reject(ONE, lease, no(Rejection::Fenced, 0), at(2));
     assert_eq!(world.state(1), "queued", "a member that knows a newer lease may have begun it under that");
 }
+
+/// The ledger was restored from a backup, and the task submitted again: who did it says so, and another member is given it.
+/// Let that one go ahead without a look, and a password is expired twice.
+#[test]
+fn whoever_is_given_what_another_member_knows_to_have_ended_looks_first() {
+    let (mut world, lease) = World::holding(TaskKind::ExpirePassword, "leased");
+    world.queue.connect(TWO, other(10));
+    assert!(world.record(1).alone.is_some());
+    world.queue.reject(ONE, lease, no(Rejection::Fenced, 0), at(1));
+    let next = world.assign(1).unwrap();
+    assert_eq!((world.queue.load(TWO), next.epoch, world.record(1).reconcile), (1, Epoch(2), true));
+}

@@ -56,3 +56,25 @@ fn an_inventory_revives_a_doubt_that_nobody_acted_on() {
     world.queue.tick(at(2 * TTL - 1));
     assert_eq!(world.state(1), "accepted", "with a whole new lease");
 }
+
+/// The ledger was restored from a backup: a member holds what this one has as queued, and another would be given it.
+#[test]
+fn a_lease_in_an_inventory_that_this_ledger_never_gave_is_a_reason_to_look_first() {
+    // the member's store, the epoch it names (the record's is 1), whether that is a reason
+    let table =
+        [(other(0), 2, true), (other(0), 1, true), (other(0), 0, false), (holder(0), 2, true), (holder(0), 1, false)];
+    for (who, epoch, reason) in table {
+        for state in [HeldState::Journaled, HeldState::Started, HeldState::Reported] {
+            let (mut world, lease) = World::holding(TaskKind::ExpirePassword, "leased");
+            world.queue.disconnect(ONE);
+            world.queue.connect(TWO, who.clone());
+            world.queue.settle(TWO, &Held::from([(lease.task, (Epoch(epoch), state))]), Memory::Same, at(1));
+            assert_eq!(world.record(1).reconcile, reason, "{epoch} {state:?}");
+            let stranger = Holder { cluster: "other".parse().unwrap(), ..who.clone() };
+            let (mut world, lease) = World::holding(TaskKind::ExpirePassword, "leased");
+            world.queue.connect(TWO, stranger);
+            world.queue.settle(TWO, &Held::from([(lease.task, (Epoch(epoch), state))]), Memory::Same, at(1));
+            assert!(!world.record(1).reconcile);
+        }
+    }
+}

@@ -153,4 +153,11 @@ fn a_report_under_an_epoch_that_is_yet_to_come_is_a_reason_to_look_first() {
     world.queue.connect(ONE, holder(0));
     assert_eq!(world.queue.report(ONE, claim, at(1)), Verdict::NeverLeased);
     assert!(world.record(1).reconcile);
+
+    // Both ledgers gave out the same number, each to another member.
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "started");
+    world.queue.connect(TWO, other(0));
+    let claim = reported(lease, Outcome::Succeeded, Certainty::Certain);
+    assert_eq!(world.queue.report(TWO, claim, at(1)), Verdict::NeverLeased);
+    assert!(world.record(1).reconcile);
 }
