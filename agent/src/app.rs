@@ -38,8 +38,10 @@ use crate::streams::{Mover, Streams};
 use crate::traces::Traces;
 use crate::watchdog::Watchdog;
 
-/// How long running attempts may take to end once the agent is asked to stop: longer than any one request.
-const FINISH: Duration = Duration::from_secs(90);
+/// How long attempts may run on once the agent is asked to stop. Then they are asked to stop as well.
+const RUN_ON: Duration = Duration::from_secs(25);
+/// How long they may take after that: longer than any one request, unless it is given more time than usual.
+const FINISH: Duration = Duration::from_secs(65);
 /// How long each part may take to end when nothing is left to do.
 const PART: Duration = Duration::from_secs(5);
 
@@ -342,11 +344,28 @@ impl App {
         self.cancel.clone()
     }
 
+    /// Waits for what was begun, and no longer than it may take.
+    async fn finished(&mut self) -> Result<(), AgentStoreError> {
+        if let Ok(ended) = tokio::time::timeout(RUN_ON, &mut self.loop_ended).await {
+            return ended.unwrap_or(Ok(()));
+        }
+        tracing::info!("stopping: what still runs stops where it can, and is gone on with at the next start");
+        self.cancel.cancel();
+        if let Ok(ended) = tokio::time::timeout(FINISH, &mut self.loop_ended).await {
+            return ended.unwrap_or(Ok(()));
+        }
+        self.dispatcher.cut_off().await;
+        match tokio::time::timeout(PART, &mut self.loop_ended).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
     /// Takes no new work, finishes what it can, makes it durable, says goodbye, and ends every part in order.
-    pub async fn stop(self) -> Result<(), AgentStoreError> {
+    pub async fn stop(mut self) -> Result<(), AgentStoreError> {
         self.collectors.stop(PART).await;
         self.dispatcher.stop().await;
-        let finished = tokio::time::timeout(FINISH, self.loop_ended).await;
+        let finished = self.finished().await;
         self.links.stop(PART).await;
         if !self.attempts.stop(PART).await {
             tracing::warn!("attempts were still running; they are resumed at the next start");
@@ -357,10 +376,7 @@ impl App {
             tracing::warn!("the audit log was still being written; it is gone on with at the next start");
         }
         self.telling.stop(exporter::FLUSH).await;
-        match finished {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(_)) | Err(_) => Ok(()),
-        }
+        finished
     }
 }
 

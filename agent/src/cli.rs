@@ -131,8 +131,9 @@ pub enum Command {
     /// Before it starts, everything that the configuration names is looked at: secrets, keys, certificates. The log
     /// goes to the standard error stream.
     ///
-    /// The first SIGTERM or SIGINT finishes what has begun to change something, gives the rest back and says goodbye;
-    /// the second stops it where it can, the third ends the process.
+    /// The first SIGTERM or SIGINT finishes what has begun to change an account, for 90 s at the most, gives the rest back
+    /// and says goodbye; imports go on at the next start. The second stops everything where it can, the third ends the
+    /// process.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Show how the agent with this configuration is: its membership, its session, what it holds and owes, its disk, each

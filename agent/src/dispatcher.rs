@@ -80,6 +80,7 @@ enum Input {
         answer: oneshot::Sender<bool>,
     },
     Stop,
+    CutOff,
     Status(oneshot::Sender<Status>),
     Vitals(oneshot::Sender<Vitals>),
     Condition(oneshot::Sender<Condition>),
@@ -229,6 +230,11 @@ impl Dispatcher {
     /// No new work; [`Loop::run`] returns when what can be finished is.
     pub async fn stop(&self) {
         self.send(Input::Stop).await;
+    }
+
+    /// [`Loop::run`] returns as soon as it is on disk that what runs was cut off, and did not die.
+    pub async fn cut_off(&self) {
+        self.send(Input::CutOff).await;
     }
 
     /// What the ledger looks like; `None` if the program is stopping.

@@ -91,3 +91,29 @@ async fn f12_an_export_that_is_stopped_in_the_middle_is_whole_after_the_next_sta
     let users = std::fs::read_to_string(file).unwrap();
     assert!(users.contains("user0001@acme.example") && users.contains("user0020@acme.example"));
 }
+
+/// An import would go on for as long as it takes: it ends between two calls instead, and goes on there.
+#[tokio::test]
+async fn an_import_that_is_stopped_in_the_middle_goes_on_where_it_was_after_the_next_start() {
+    const USER: &str = "user0001@acme.example";
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    // Entries on one user are units of their own.
+    let lines: Vec<String> =
+        (1..=40).map(|at| json!({ "Username": USER, "Title": format!("Title {at}") }).to_string()).collect();
+    let file = lab.folder().join("users.jsonl");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let when = Matching { method: Some("PATCH".to_owned()), path: None };
+    lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis: 500 }, times: Some(12) });
+    let submit = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", file.to_str().unwrap(), "--async"];
+    let task = lab.controller.cli(&submit).await["id"].as_str().unwrap().parse().unwrap();
+    let updates = || lab.salesforce.counters().users.get(USER).map_or(0, |it| it.updates);
+    wait_for("the first entries", async || if updates() >= 2 { Ok(()) } else { Err(updates()) }).await;
+    assert_eq!(agent.terminate().await, Some(0));
+    assert!(updates() < 40, "{}", updates());
+
+    agent.start().await;
+    let ended = lab.controller.finished(task).await;
+    assert_eq!(ended["outcome"], json!("succeeded"), "{ended}");
+    assert_eq!(updates(), 40);
+}

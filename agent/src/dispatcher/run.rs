@@ -66,6 +66,7 @@ pub struct Loop {
     welcomed: Vec<oneshot::Sender<()>>,
     stopping: CancellationToken,
     drained: bool,
+    cut_off: bool,
     since: Timestamp,
     /// The time of day.
     day: fn() -> UnixMillis,
@@ -92,6 +93,7 @@ impl Loop {
             welcomed: Vec::new(),
             stopping: CancellationToken::new(),
             drained: false,
+            cut_off: false,
             since: clock::now(),
             day: clock::unix_millis,
             pauses: Pauses::new(clock::now(), clock::unix_millis()),
@@ -126,7 +128,7 @@ impl Loop {
             self.pulse.beat();
             Point::DispatcherTurns.hang().await;
             self.settle().await?;
-            if self.drained && (self.frames.is_none() || self.ledger.is_settled()) {
+            if self.cut_off || self.drained && (self.frames.is_none() || self.ledger.is_settled()) {
                 return Ok(());
             }
             let blocked = self.frames.as_ref().filter(|frames| frames.capacity() == 0 && !frames.is_closed()).cloned();
@@ -317,6 +319,10 @@ impl Loop {
             Input::Stop => {
                 self.stopping.cancel();
                 self.ledger.handle_stopping();
+            }
+            Input::CutOff => {
+                self.cut_off = true;
+                self.ledger.handle_cut_off();
             }
             Input::Status(answer) => {
                 let _ = answer.send(self.beside().status(&self.ledger, now));

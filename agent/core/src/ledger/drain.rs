@@ -26,6 +26,10 @@ impl Ledger {
         if !membership.may_go_on() || !before.may_go_on() {
             self.lose_all(now);
         }
+        if ![before.epoch, before.epoch.next()].contains(&membership.epoch) {
+            // In between it was another, for which the controller may have taken the leases away.
+            self.ask_for_leases_again();
+        }
     }
 
     /// A member that must not go on has no leases any more: when it is enabled again, only newer ones give it the right
@@ -62,15 +66,24 @@ impl Ledger {
         }
     }
 
-    /// The agent is about to stop: no new work, unbegun work goes back. What this machine has running and changes
-    /// nothing is made again another time.
+    /// The agent is about to stop: no new work, unbegun work goes back. What nobody can take back is begun another time, and
+    /// a batch goes on then where it was.
     pub fn handle_stopping(&mut self) {
         self.stopping = true;
-        let reading = |held: &Held| held.running && held.origin.is_local() && !held.is_begun();
-        let tasks = self.tasks.iter().filter(|(_, held)| reading(held)).map(|(task, _)| Event::Stop(*task));
+        let keeps = |held: &Held| held.origin.is_local() || self.session.is_none();
+        let is_batch = |held: &Held| held.is_batch() && !held.origin.is_local();
+        let stops = |held: &Held| held.running && if held.is_begun() { is_batch(held) } else { keeps(held) };
+        let tasks = self.tasks.iter().filter(|(_, held)| stops(held)).map(|(task, _)| Event::Stop(*task));
         self.events.extend(tasks);
         self.transmits.push_back(Drain { reason: Text::clipped("the agent is stopping") }.into());
         self.give_back();
+    }
+
+    /// The agent ends, and what runs is cut off by that: the process did not die of it.
+    pub fn handle_cut_off(&mut self) {
+        for (task, held) in self.tasks.iter_mut().filter(|(_, held)| held.running) {
+            self.writes.extend(held.survive().map(|state| Write::PutState(*task, state)));
+        }
     }
 
     /// Everything that could be finished is: says goodbye.

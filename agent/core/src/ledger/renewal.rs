@@ -40,6 +40,11 @@ impl Ledger {
     /// The clock by which leases are counted stood still for a while: every one is asked for again before it gives a right.
     /// What was asked before may have been answered before, too.
     pub fn handle_pause(&mut self) {
+        self.ask_for_leases_again();
+    }
+
+    /// No lease gives a right before it was renewed once more, and what was asked before does not count.
+    pub(super) fn ask_for_leases_again(&mut self) {
         for held in self.tasks.values_mut().filter(|held| held.origin == Origin::Controller) {
             held.lease = Lease::offered(held.lease.epoch);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postern_protocol::{ReportNo, SessionNo, TaskId, Timestamp};
 
-use super::{Gated, Ledger};
+use super::{Event, Gated, Ledger};
 use crate::membership::Membership;
 use crate::write::Write;
 
@@ -71,7 +71,16 @@ impl Ledger {
         self.welcomed = true;
         self.outbox.rewind();
         self.handle_report_ack(acked, now);
+        self.announce_results();
         self.give_back();
+    }
+
+    /// A controller that was put back from a copy may have lost the results that it took, and waits for them before it takes
+    /// the report.
+    fn announce_results(&mut self) {
+        let owed = self.outbox.iter();
+        let results = owed.filter_map(|report| Some(Event::Upload(report.task, *report.streams.first()?)));
+        self.events.extend(results);
     }
 
     /// The session is over.

@@ -99,3 +99,60 @@ fn an_older_member_state_is_acknowledged_and_ignored() {
     desk.ledger.handle_member_state(older, desk.now);
     assert_eq!(desk.ledger.membership(), enabled(1));
 }
+
+/// Invariant 7: disabled hard and enabled again while it was away, its leases are gone, and its next session says nothing but
+/// a newer epoch. Go on under them, and it acts beside whoever was given the tasks.
+#[test]
+fn a_change_that_was_missed_gives_no_right_before_the_leases_were_renewed() {
+    for (verdict, event) in
+        [(LeaseVerdict::Kept, Event::Granted(7)), (LeaseVerdict::Fenced, Event::Refused(7, failure::fenced()))]
+    {
+        let mut desk = Desk::connected();
+        desk.started(1);
+        desk.ledger.handle_disconnected();
+        desk.ledger.handle_welcome(SessionNo(2), enabled(3), desk.now);
+        desk.sync();
+        desk.ledger.handle_established(ReportNo(0), TTL, desk.now);
+        desk.ledger.handle_intend(id(1), 7, intent(1), REACH, desk.now);
+        desk.sync();
+        assert_eq!(desk.events(), []);
+        desk.renew(verdict);
+        assert!(desk.events().contains(&event), "{verdict:?}");
+    }
+}
+
+/// What is about one account is finished, for a while; a batch would go on for hours.
+#[test]
+fn a_stop_lets_what_it_began_for_one_account_end_and_has_batches_go_on_another_time() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.offer(Offer { kind: TaskKind::ImportBatch.into(), ..offer(2, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(starts(&desk.events()), [id(2)]);
+    desk.ledger.handle_intend(id(2), 2, intent(0), REACH, desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(2)]);
+    desk.ledger.handle_stopping();
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Stop(id(2))]);
+
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::ValidateUser);
+    desk.ledger.handle_disconnected();
+    desk.ledger.handle_stopping();
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Stop(id(1))], "nobody is there to take it back");
+}
+
+/// Count it as a death, and two restarts dead-letter a reset that waits for its answer.
+#[test]
+fn what_a_stop_cuts_off_has_not_died() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_stopping();
+    desk.ledger.handle_cut_off();
+    desk.sync();
+    let mut states = desk.disk.iter().filter(|write| matches!(write, Write::PutState(_, TaskState::Started { .. })));
+    assert_eq!(states.next_back(), Some(&Write::PutState(id(1), TaskState::Started { unended: 0 })));
+}
