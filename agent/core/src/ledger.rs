@@ -166,6 +166,11 @@ impl Ledger {
         self.tasks.get(&task).is_some_and(|held| held.cancelled)
     }
 
+    /// Whether a task was leased again while something runs for it.
+    pub fn is_overtaken(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|held| held.overtaken)
+    }
+
     /// The payload of a held task that is announced as `stream`, if the task expects it. Only from here on it is heeded that
     /// it is here: before, it would be of an earlier lease.
     pub fn handle_announced(&mut self, task: TaskId, stream: StreamId) -> Option<StreamRef> {

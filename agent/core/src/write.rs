@@ -70,7 +70,8 @@ pub struct Tombstone {
     pub payload: bool,
 }
 
-/// One change to what is on disk. Changes handed out together are made together or not at all.
+/// One change to what is on disk. Changes are made in their order; a report with the end of its task, and the entries of one
+/// step, together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// A task is held.

@@ -480,8 +480,8 @@ impl Loop {
                 self.executor.give_up(*offer, origin, failure, why, halt);
             }
             Event::Stop(task) => {
-                let is_cancelled = self.ledger.is_cancelled(task);
-                if let Some(attempt) = self.running.get(&task).filter(|it| !it.is_last_word || is_cancelled) {
+                let is_over = self.ledger.is_cancelled(task) || self.ledger.is_overtaken(task);
+                if let Some(attempt) = self.running.get(&task).filter(|it| !it.is_last_word || is_over) {
                     attempt.stop.cancel();
                 }
             }

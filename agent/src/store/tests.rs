@@ -5,8 +5,9 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use postern_agent_core::{Caller, Mark, Origin, TaskState};
 use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::message::v1::{MAX_PARAMS, MembershipState, Mode, Offer, Report, StreamRef};
+use postern_protocol::message::v1::{MAX_PARAMS, MAX_PARTS, MembershipState, Mode, Offer, Report, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::{MAX_RECIPIENTS, MAX_SECRET, SealedField, SealingPublicKey, WrappedKey};
 use postern_protocol::{Epoch, Outcome, TaskKind};
 use postern_store::private;
 use sha2::{Digest as _, Sha256};
@@ -163,6 +164,30 @@ async fn a_task_put_and_deleted_in_one_commit_is_gone() {
 }
 
 /// Raise `BATCH_BYTES` beyond the engine's bound and this fails.
+/// Put them all into one batch, and it is larger than any may be: the agent ends, and again at every start.
+#[tokio::test]
+async fn tasks_that_are_dropped_together_are_not_too_many_for_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let wrapped = Bytes::new(vec![7; 48]).unwrap();
+    let key = WrappedKey { key: SealingPublicKey([1; 32]).id(), enc: [7; 32], wrapped };
+    let secret = SealedField {
+        name: Text::new("password").unwrap(),
+        ciphertext: Bytes::new(vec![7; MAX_SECRET]).unwrap(),
+        keys: List::new(vec![key; MAX_RECIPIENTS]).unwrap(),
+    };
+    let sealed = List::new(vec![secret; MAX_PARTS]).unwrap();
+    for n in 0..=255 {
+        let offer = Offer { sealed: sealed.clone(), ..offer(n, MAX_PARAMS) };
+        store.commit(&[Write::PutTask(Box::new(offer), Origin::Controller)]).await.unwrap();
+    }
+    let membership = Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true };
+    let dropped = (0..=255).map(|n| Write::DeleteTask(TaskId::from_bytes([n; 16])));
+    let writes: Vec<Write> = std::iter::once(Write::PutMembership(membership)).chain(dropped).collect();
+    store.commit(&writes).await.unwrap();
+    assert!(store.restore().unwrap().tasks.is_empty());
+}
+
 #[tokio::test]
 async fn more_than_a_batch_is_committed_in_several() {
     let folder = tempfile::tempdir().unwrap();

@@ -43,6 +43,8 @@ impl<'a> Transaction<'a> {
         let mut before: Option<&Write> = None;
         for write in writes {
             match (before, write) {
+                // A report and the end of its task belong together; tasks that are dropped in a row do not.
+                (Some(Write::DeleteTask(_)), Write::DeleteTask(_)) => self.make_room(),
                 (_, Write::DeleteTask(_)) => (),
                 (Some(Write::PutJournal(task, _, one)), Write::PutJournal(same, _, other))
                     if task == same && one.step == other.step && self.bytes <= STEP_BYTES => {}

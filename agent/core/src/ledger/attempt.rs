@@ -137,10 +137,10 @@ impl Ledger {
     }
 
     /// An attempt ended the task, unless it was overtaken and has only seen how: another task may have done it between
-    /// the two leases.
+    /// the two leases. Nor does it end of what was known when it was given up, if it was leased again since.
     pub fn handle_concluded(&mut self, task: TaskId, mut ending: Ending, now: Timestamp) {
         let was_seen = ending.outcome == Outcome::Succeeded && ending.certainty == Certainty::Probable;
-        if was_seen && self.tasks.get(&task).is_some_and(|held| held.overtaken) {
+        if self.tasks.get(&task).is_some_and(|held| held.overtaken && (was_seen || held.is_given_up)) {
             return self.handle_failed(task, failure::leased_anew(), now);
         }
         self.writes.extend(ending.audit.drain(..).map(Write::PutAudit));

@@ -40,7 +40,7 @@ impl Ledger {
             };
         }
         // Nothing else may begin meanwhile.
-        held.running = true;
+        (held.running, held.is_given_up) = (true, true);
         let (offer, origin) = (Box::new(held.offer.clone()), held.origin);
         self.events.push_back(Event::GiveUp { offer, origin, failure, why });
     }

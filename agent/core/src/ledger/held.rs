@@ -85,6 +85,8 @@ pub(super) struct Held {
     pub(super) fenced: Option<Timestamp>,
     /// The running attempt began under an older lease: what it has read may be out of date.
     pub(super) overtaken: bool,
+    /// Whether what runs only finds out how it ends without a further attempt.
+    pub(super) is_given_up: bool,
     pub(super) missing: BTreeSet<StreamId>,
     /// Those of its payloads that were announced since it was taken, or since the start.
     pub(super) announced: BTreeSet<StreamId>,
@@ -146,6 +148,7 @@ impl Held {
             finds_out: false,
             fenced: None,
             overtaken: false,
+            is_given_up: false,
             missing,
             announced: BTreeSet::new(),
             journal: 0,
@@ -268,6 +271,7 @@ impl Held {
     pub(super) fn stop_running(&mut self) {
         self.running = false;
         self.overtaken = false;
+        self.is_given_up = false;
         self.parked.clear();
     }
 

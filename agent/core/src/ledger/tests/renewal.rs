@@ -107,6 +107,31 @@ fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 }
 
+/// What is told of the lease that was lost would be taken for the outcome of the new one.
+#[test]
+fn what_is_being_given_up_and_comes_back_is_gone_on_with() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.now = at(130);
+    desk.renew(LeaseVerdict::Fenced);
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
+    desk.now = desk.ledger.poll_timeout().unwrap();
+    desk.ledger.handle_timeout(desk.now);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [.., Event::GiveUp { .. }]), "{events:?}");
+    desk.offer(Offer { reconcile: true, ..offer(1, TaskKind::DisableUser, 3) });
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Stop(id(1))]);
+    desk.ledger.handle_concluded(id(1), Ending::unknown(failure::fenced()), desk.now);
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::Start { resumed: true, .. }]), "{events:?}");
+    assert!(!desk.disk.iter().any(|write| matches!(write, Write::PutReport(_))));
+}
+
 /// Drop it in `lose`, and what the journal could decide ends as unknown.
 #[test]
 fn begun_work_that_comes_back_under_a_newer_lease_goes_on_from_its_journal() {
