@@ -240,6 +240,21 @@ async fn a_user_that_is_taken_for_what_another_member_made_is_held_to_the_policy
     }
 }
 
+/// Before it was refused here, another member may have done it: that stays so when this one dies and goes on.
+#[tokio::test]
+async fn what_is_refused_of_a_batch_that_was_taken_over_stays_unknown() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let once = Ceiling { per_hour: Some(1), per_day: None };
+    let policy = Policy { ceilings: Ceilings { deactivations: once, ..Ceilings::default() }, ..Policy::default() };
+    let off = |number| json!({ "Username": user(number), "IsActive": "false" });
+    let mut task = import(Request::new(Format::Jsonl), policy, &[off(4), off(5)]);
+    task.taken_over(Duration::from_secs(600));
+    lab.fault("PATCH", "/composite/sobjects", Mishap::Latency { millis: 600_000 }, 1);
+    task.dies_in_the_call(&lab, &lab.connector()).await;
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(told(&task), ["modified", "unknown: deactivations_per_hour"], "{:?}", task.lines());
+}
+
 /// Whoever owns the mailbox of an account asks for another password, and an identity provider lets in whomever it calls so.
 /// Look at a name, a password and `IsActive` alone, and all of it is done.
 #[tokio::test]

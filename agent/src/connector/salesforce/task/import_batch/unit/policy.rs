@@ -22,7 +22,9 @@ impl Unit<'_> {
             };
             if let Some(rule) = self.memory.refused.get(&number) {
                 let message = format!("the policy of this agent refused it when it was begun with, rule `{rule}`");
-                self.end(index, End::Failed(Refused::new("policy", message)));
+                let refused = Refused::new("policy", message);
+                let may_be_done = self.cx.reconcile;
+                self.end(index, if may_be_done { End::Unknown(refused) } else { End::Failed(refused) });
             } else if let Err(refused) = self.cx.policy.check_names(&act) {
                 self.refuse_by_policy(index, &refused);
             }
