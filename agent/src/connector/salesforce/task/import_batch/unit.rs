@@ -36,8 +36,8 @@ use crate::clock;
 use crate::connector::{AttemptCx, MAX_NOTE};
 use crate::dataset::{Change, Item};
 
-/// Ids that fit one note with their entries' numbers.
-const RENAMES_A_NOTE: usize = MAX_NOTE / 64;
+/// Ids that fit one note with their entries' numbers. The name of a rule is no longer, nor is another number.
+const A_NOTE: usize = MAX_NOTE / 64;
 /// Why an entry was not done that is all right by itself.
 const NOT_SENT: &str = "nothing was sent for this entry, because another one failed and all or none were to be done";
 /// A taken name whose owner has to be looked at.
@@ -293,9 +293,13 @@ impl<'a> Unit<'a> {
             .filter(|work| !self.memory.renames.contains_key(&work.number))
             .filter_map(|work| Some((work.number, work.id.clone()?)))
             .collect();
-        for some in renames.chunks(RENAMES_A_NOTE) {
-            let note = Note { renames: some.to_vec(), ..Note::default() };
-            self.cx.memo(self.step, note.encode()).await?;
+        self.memo(&renames, |renames| Note { renames, ..Note::default() }).await
+    }
+
+    /// Journals what may be too much for one note.
+    async fn memo<T: Clone>(&self, all: &[T], note: impl Fn(Vec<T>) -> Note) -> Result<(), Failure> {
+        for some in all.chunks(A_NOTE) {
+            self.cx.memo(self.step, note(some.to_vec()).encode()).await?;
         }
         Ok(())
     }

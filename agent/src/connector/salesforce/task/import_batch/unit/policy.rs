@@ -4,14 +4,9 @@ use postern_protocol::Failure;
 
 use super::super::memory::{self, Note};
 use super::super::plan::Refused;
+use super::Unit;
 use super::work::{End, Work, said};
-use super::{RENAMES_A_NOTE, Unit};
 use crate::policy::{Act, Refused as ByPolicy};
-
-/// Refusals that fit one note: the name of a rule is no longer than an id.
-const REFUSALS_A_NOTE: usize = RENAMES_A_NOTE;
-/// Ranges that fit one note: two numbers are no longer than a number and an id.
-const RANGES_A_NOTE: usize = RENAMES_A_NOTE;
 
 impl Unit<'_> {
     /// Refuses what the policy refuses at any time, and what it refused when the unit was begun.
@@ -49,15 +44,9 @@ impl Unit<'_> {
                 Err(refused) => self.refuse_by_policy(index, &refused),
             }
         }
-        for some in self.refused.chunks(REFUSALS_A_NOTE) {
-            let note = Note { refused: some.to_vec(), ..Note::default() };
-            self.cx.memo(self.step, note.encode()).await?;
-        }
-        for some in memory::ranges(admitted.into_iter()).chunks(RANGES_A_NOTE) {
-            let note = Note { admitted: some.to_vec(), ..Note::default() };
-            self.cx.memo(self.step, note.encode()).await?;
-        }
-        Ok(())
+        self.memo(&self.refused, |refused| Note { refused, ..Note::default() }).await?;
+        let admitted = memory::ranges(admitted.into_iter());
+        self.memo(&admitted, |admitted| Note { admitted, ..Note::default() }).await
     }
 
     /// Nothing is sent of an entry. What another member may have sent of it, nobody can tell here.
