@@ -5,7 +5,7 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::deprovision_user::{self, Stage};
 use postern_protocol::task::restore_user;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
-use salesforce_sim::{ADMIN, Mishap, OrgSeed, UserSeed};
+use salesforce_sim::{ADMIN, Effects, Mishap, OrgSeed, UserSeed};
 
 use crate::lab::{DONE, Death, Lab, PROBABLY_DONE, Task, dead_anywhere, deprovision, disable, restore, verdict};
 
@@ -360,4 +360,28 @@ async fn what_keeps_a_user_from_coming_back_is_told() {
     let conclusion = restore(USER, "ada@acme.example", "", Some("short")).attempt(&connector).await.unwrap();
     assert_eq!((verdict(&conclusion), code(&conclusion)), (PARTLY, "INVALID_NEW_PASSWORD"));
     assert_eq!(back(&conclusion), ("ada@acme.example", false, false));
+}
+
+/// Change whoever bears the name, and somebody else gets what is meant for the user who had it before.
+#[tokio::test]
+async fn who_bears_the_name_by_now_is_not_put_back_in_place_of_who_had_it() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for (name, email, password) in [(USER, DEAD_LETTERS, None), (USER, "", Some(NEW)), (INACTIVE, "", None)] {
+        let failure = restore(GONE, name, email, password).attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Rejected), "user_not_found"));
+        assert!(failure.next_step.contains(&format!("`account` {name}")), "{}", failure.next_step.as_str());
+        assert_eq!(lab.effects(name), Effects::default());
+    }
+    assert!(lab.sim.password_is(USER, OLD_PASSWORD) && lab.sim.user(USER).unwrap().pending_email.is_none());
+    let there = restore(GONE, USER, "", None).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&there), back(&there)), (SATISFIED, (USER, false, false)));
+
+    let mut here = restore(USER, "ada@acme.example", "", Some(NEW));
+    here.dies = Some(Death::After(1));
+    here.attempt(&connector).await.unwrap_err();
+    let mut elsewhere = restore(USER, "ada@acme.example", "", Some(NEW));
+    elsewhere.reconcile = true;
+    assert_eq!(elsewhere.attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
+    assert!(lab.sim.password_is("ada@acme.example", NEW), "another member goes on with what it finds");
 }

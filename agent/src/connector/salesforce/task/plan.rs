@@ -13,8 +13,8 @@ use super::{Stop, undecided};
 use crate::connector::{AttemptCx, Conclusion, Proved};
 
 /// What a person should do about a plan that may have got further than is known.
-const LOOK: &str = "Username, Email and Active tell how far it got, Last Password Change or Reset the rest. Then submit the same again: \
-    it goes on where it stopped.";
+const LOOK: &str = "Username, Email and Active tell how far it got, Last Password Change or Reset the rest. Then submit the same again, \
+    for a restore with the name that the user has now as `account`: it goes on where it stopped.";
 
 /// Who did a step of a plan, as far as the journal on this agent tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,12 @@ impl<'a> Plan<'a> {
             let note: Json = serde_json::from_slice(&entry.note).ok()?;
             Some(note.get("user")?.as_str()?.to_owned())
         })
+    }
+
+    /// Whether it may be another user than is meant: found by the name that it is to have, which was free for anybody, by a task
+    /// of which nothing is known to be done.
+    pub(super) fn may_be_another(&self, user: &User, former: &Account) -> bool {
+        !user.is_called(former) && self.noted_user().is_none() && !self.cx.may_have_acted()
     }
 
     /// The org shows a step as done. Whether this task did it, or was about to, its journal says.

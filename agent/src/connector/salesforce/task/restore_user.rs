@@ -4,6 +4,7 @@
 use postern_protocol::bounded::Text;
 use postern_protocol::task::Account;
 use postern_protocol::task::restore_user::{Output, PASSWORD, Request};
+use postern_protocol::{Failure, FailureClass};
 
 use super::super::Salesforce;
 use super::super::user::User;
@@ -22,6 +23,7 @@ struct Work<'a> {
     org: &'a Salesforce,
     cx: &'a AttemptCx,
     plan: Plan<'a>,
+    account: &'a Account,
     name: &'a Account,
     email: Option<&'a str>,
     /// As last read.
@@ -42,13 +44,13 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let mut plan = Plan::new(cx);
     let user = plan.user_to_change(org, &it.account, &it.name).await?;
     let email = Some(it.email.as_str()).filter(|email| !email.is_empty());
-    Work { org, cx, plan, name: &it.name, email, user, password: Password::Former }.run().await
+    Work { org, cx, plan, account: &it.account, name: &it.name, email, user, password: Password::Former }.run().await
 }
 
 impl Work<'_> {
     async fn run(&mut self) -> Result<Conclusion, Stop> {
         self.put_back().await?;
-        if self.cx.journal.has_secret(PASSWORD) {
+        if self.sets_password() {
             self.set_password().await?;
         }
         Ok(self.plan.finished(self.output()))
@@ -59,7 +61,11 @@ impl Work<'_> {
         let is_back = self.user.is_active && self.user.is_called(self.name);
         let done_by = if is_back { self.plan.seen(IDENTITY).await? } else { DoneBy::Nobody };
         let email = email_to_send(self.org, &self.user, self.email, done_by)?;
-        if is_back && email.is_none() {
+        let has_nothing_to_put_back = is_back && email.is_none();
+        if self.plan.may_be_another(&self.user, self.account) && (!has_nothing_to_put_back || self.sets_password()) {
+            return Err(another(self.account, self.name).into());
+        }
+        if has_nothing_to_put_back {
             return Ok(());
         }
         let username = (!self.user.is_called(self.name)).then_some(self.name);
@@ -86,6 +92,10 @@ impl Work<'_> {
         Ok(())
     }
 
+    fn sets_password(&self) -> bool {
+        self.cx.journal.has_secret(PASSWORD)
+    }
+
     fn output(&self) -> Output {
         Output {
             user_id: Text::clipped(self.user.id.as_str()),
@@ -94,4 +104,13 @@ impl Work<'_> {
             password_set: self.password == Password::Given,
         }
     }
+}
+
+/// The failure of a task for a user that the org does not have, when it has one of the name that user is to get.
+fn another(account: &str, name: &str) -> Failure {
+    let summary = format!("the org has no user `{account}`, and `{name}` may be somebody else's name by now");
+    Failure::new(FailureClass::Rejected, "user_not_found", summary).with_next_step(format!(
+        "Look who `{name}` is (validate_user). If it is the user that is meant, submit it with the `account` {name}; else \
+         correct `account`."
+    ))
 }
