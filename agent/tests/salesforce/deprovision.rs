@@ -7,7 +7,9 @@ use postern_protocol::task::restore_user;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Effects, Mishap, OrgSeed, UserSeed};
 
-use crate::lab::{DONE, Death, Lab, PROBABLY_DONE, Task, dead_anywhere, deprovision, disable, restore, verdict};
+use crate::lab::{
+    DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, dead_anywhere, deprovision, disable, restore, verdict,
+};
 
 const USER: &str = "user0001@acme.example";
 const GONE: &str = "user0001@acme.example.deleted";
@@ -305,6 +307,42 @@ async fn only_an_address_that_was_sent_is_waited_for() {
         assert_eq!((verdict(&conclusion), back(&conclusion)), (expected, (other, true, false)));
         assert_eq!(pending(other).as_deref(), Some(DEAD_LETTERS));
     }
+}
+
+/// Take an address that was announced for one that was sent, and everybody waits for a mail that nobody ever gets.
+#[tokio::test]
+async fn f05_an_address_that_was_only_announced_is_sent_by_the_next_attempt() {
+    let restored: fn() -> Task = || restore(GONE, GONE, DEAD_LETTERS, None);
+    let deprovisioned: fn() -> Task = || deprovision(USER, DEAD_LETTERS);
+    for (task, outcome) in [(restored, Outcome::Succeeded), (deprovisioned, Outcome::PartiallySucceeded)] {
+        let deaths = dead_anywhere(async |death| {
+            let lab = Lab::start().await;
+            let connector = lab.connector();
+            restore(USER, GONE, "", None).attempt(&connector).await.unwrap();
+            let mut task = task();
+            task.dies = Some(death);
+            let first = task.attempt(&connector).await;
+            let conclusion = task.attempt(&connector).await.unwrap();
+            assert_eq!(conclusion.outcome, outcome, "{death:?}");
+            assert_eq!(lab.sim.user(GONE).unwrap().pending_email.as_deref(), Some(DEAD_LETTERS), "{death:?}");
+            first.is_ok()
+        });
+        assert!(deaths.await >= 4);
+    }
+}
+
+/// Salesforce shows nowhere that an address waits, and an attempt that was told to stop sends none.
+#[tokio::test]
+async fn of_an_address_that_was_only_announced_it_is_not_known_after_a_stop_whether_it_was_sent() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = restore(USER, USER, DEAD_LETTERS, None);
+    task.dies = Some(Death::AtIntent(1));
+    task.attempt(&connector).await.unwrap_err();
+    task.stop.cancel();
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), lab.effects(USER).updates), (UNKNOWN, 0));
+    assert!(task.is_open());
 }
 
 /// F03 to F05 for both calls.

@@ -12,7 +12,7 @@ use super::super::user::User;
 use super::super::{Salesforce, error};
 use super::Stop;
 use super::active::{Active, blocked};
-use super::identity::{Identity, check_name, email_to_send};
+use super::identity::{Identity, check_name, email_to_send, shows};
 use super::new_password::{self, NewPassword};
 use super::plan::{DoneBy, Plan};
 use super::step::{Stuck, bring_about, settle_earlier};
@@ -80,7 +80,8 @@ impl Work<'_> {
     /// one.
     async fn rename(&mut self) -> Result<DoneBy, Stop> {
         let is_renamed = self.user.is_called(&self.new_name);
-        let renamed_by = if is_renamed { self.plan.seen(RENAME).await? } else { DoneBy::Nobody };
+        let shows = shows(&self.user, self.email, RENAME, self.cx);
+        let renamed_by = if is_renamed { self.plan.seen_if(RENAME, shows).await? } else { DoneBy::Nobody };
         let email = email_to_send(self.org, &self.user, self.email, renamed_by)?;
         let username = (!is_renamed).then_some(&self.new_name);
         if username.is_none() && email.is_none() {

@@ -13,10 +13,13 @@ use super::super::user::{User, same_id};
 use super::super::{Salesforce, error};
 use super::plan::DoneBy;
 use super::step::{Stuck, Wanted, bring_about};
-use crate::connector::{AttemptCx, Shift};
+use crate::connector::{AttemptCx, Effect, JournalEntry, Shift, stopped};
 
 /// The longest user name that Salesforce takes, in characters.
 const MAX_NAME: usize = 80;
+
+/// The attribute that a person may have to confirm.
+const EMAIL: &str = "Email";
 
 /// What a user is to have; what is not named stays.
 pub(super) struct Identity<'a> {
@@ -45,7 +48,7 @@ impl Wanted for Identity<'_> {
             field("Username", self.user.username.as_str().into(), username.as_str().into());
         }
         if let Some(email) = self.email {
-            field("Email", self.user.email.as_deref().into(), email.into());
+            field(EMAIL, self.user.email.as_deref().into(), email.into());
         }
         Call::patch_user(&self.user.id, self.user.role(), fields).telling(&self.user.changed(changes))
     }
@@ -62,6 +65,11 @@ impl Wanted for Identity<'_> {
 impl Identity<'_> {
     /// Changes it, as step `step`.
     pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
+        let is_address_alone = self.username.is_none() && !self.activate;
+        // Whether one that waits was sent before cannot be seen, and no more is asked for.
+        if is_address_alone && self.user.is_active && cx.is_open(step) && cx.stop.is_cancelled() {
+            return Err(Stuck::Unknown(stopped()));
+        }
         let certainty = self.change(org, step, cx).await?;
         if let Some(email) = self.email.filter(|_| self.user.is_active) {
             org.note_mail(self.user, email).await.map_err(Stuck::Later)?;
@@ -97,6 +105,16 @@ impl Identity<'_> {
             Err(failure) => Err(Stuck::Refused(failure)),
         }
     }
+}
+
+/// Whether what earlier attempts on this agent announced of the step can be seen at `user` when it was done. An address that
+/// went alone, and waits to be confirmed, cannot.
+pub(super) fn shows(user: &User, email: Option<&str>, step: u32, cx: &AttemptCx) -> bool {
+    let is_more = |intent: &&JournalEntry| {
+        let changes = Effect::decode(&intent.effect).changes;
+        intent.step == step && changes.iter().any(|shift| shift.attribute != EMAIL)
+    };
+    email.is_none_or(|email| user.has_email(email)) || cx.open_intents().iter().any(is_more)
 }
 
 /// The e-mail address as far as it has to go along. `done_by` did the rest of what the user is to be.

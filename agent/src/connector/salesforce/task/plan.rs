@@ -78,11 +78,16 @@ impl<'a> Plan<'a> {
 
     /// The org shows a step as done. Whether this task did it, or was about to, its journal says.
     pub(super) async fn seen(&mut self, step: u32) -> Result<DoneBy, Failure> {
+        self.seen_if(step, true).await
+    }
+
+    /// The same; `shows`: what it shows can be what the journal says that the task was about to do.
+    pub(super) async fn seen_if(&mut self, step: u32, shows: bool) -> Result<DoneBy, Failure> {
         if self.cx.is_done(step) {
             self.changed = Changed::Yes;
             return Ok(DoneBy::ThisTask);
         }
-        if self.cx.is_open(step) {
+        if self.cx.is_open(step) && shows {
             self.did(step, Certainty::Probable).await?;
             return Ok(DoneBy::ThisTask);
         }

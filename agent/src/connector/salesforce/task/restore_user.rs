@@ -9,7 +9,7 @@ use postern_protocol::{Failure, FailureClass};
 use super::super::Salesforce;
 use super::super::user::User;
 use super::Stop;
-use super::identity::{Identity, check_name, email_to_send};
+use super::identity::{Identity, check_name, email_to_send, shows};
 use super::new_password::{self, NewPassword};
 use super::plan::{DoneBy, Plan};
 use super::step::settle_earlier;
@@ -59,7 +59,8 @@ impl Work<'_> {
     /// Active under its name and with its e-mail address, as far as it is not.
     async fn put_back(&mut self) -> Result<(), Stop> {
         let is_back = self.user.is_active && self.user.is_called(self.name);
-        let done_by = if is_back { self.plan.seen(IDENTITY).await? } else { DoneBy::Nobody };
+        let shows = shows(&self.user, self.email, IDENTITY, self.cx);
+        let done_by = if is_back { self.plan.seen_if(IDENTITY, shows).await? } else { DoneBy::Nobody };
         let email = email_to_send(self.org, &self.user, self.email, done_by)?;
         let has_nothing_to_put_back = is_back && email.is_none();
         if self.plan.may_be_another(&self.user, self.account) && (!has_nothing_to_put_back || self.sets_password()) {
