@@ -7,8 +7,8 @@ use postern_protocol::{FailureClass, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap};
 
 use crate::lab::{
-    DONE, Death, Lab, PROBABLY_DONE, UNKNOWN, expire, repeatable_resets, reset, reset_by_service, reset_generated,
-    verdict,
+    DONE, Death, Lab, PROBABLY_DONE, UNKNOWN, disable, expire, repeatable_resets, reset, reset_by_service,
+    reset_generated, restore, verdict,
 };
 
 const USER: &str = "user0001@acme.example";
@@ -603,4 +603,26 @@ async fn a_made_up_password_that_another_member_may_have_replaced_is_handed_over
     let conclusion = task.attempt(&connector).await.unwrap();
     assert_eq!((verdict(&conclusion), task.intents()), (UNKNOWN, 1));
     assert!(!lab.sim.password_is(USER, &task.opened(&conclusion)), "the requester can try it");
+}
+
+/// Look at whoever bears the name, and what happened to that one is told as done to the user that it was sent to.
+#[tokio::test]
+async fn what_was_sent_to_a_user_is_not_looked_for_at_who_bears_its_name_by_now() {
+    let (heir, former) = ("user0002@acme.example", "former@acme.example");
+    for (mut task, sealed) in [(reset_generated(USER), 1), (reset(USER, NEW), 0), (expire(USER), 0), (disable(USER), 0)]
+    {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        task.dies = Some(Death::AtIntent(1));
+        task.attempt(&connector).await.unwrap_err();
+        restore(USER, former, "", None).attempt(&connector).await.unwrap();
+        restore(heir, USER, "", Some(OTHER)).attempt(&connector).await.unwrap();
+
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!((verdict(&conclusion), conclusion.sealed.len()), (UNKNOWN, sealed), "{:?}", conclusion.failure);
+        let failure = conclusion.failure.unwrap();
+        assert!(failure.next_step.contains(former), "{}", failure.next_step.as_str());
+        let user = lab.sim.user(USER).unwrap();
+        assert_eq!((user.active, user.effects.password_sets), (true, 1), "nothing happened to the heir of the name");
+    }
 }

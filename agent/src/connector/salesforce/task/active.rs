@@ -51,7 +51,7 @@ pub(in super::super) async fn enable(
     cx: &AttemptCx,
 ) -> Result<Conclusion, Stop> {
     step::settle_earlier(org, cx).await;
-    let user = step::user_to_change(org, &it.account, cx).await?;
+    let user = step::user_to_change(org, &it.account, LOOK, cx).await?;
     let enabled =
         |changed| Conclusion::succeeded(enable_user::Output { user_id: Text::clipped(user.id.as_str()) }, changed);
     if user.is_active {
@@ -70,7 +70,7 @@ pub(in super::super) async fn disable(
 ) -> Result<Conclusion, Stop> {
     let Some(if_refused) = it.if_refused.known() else { return Err(unknown_choice("if_refused").into()) };
     step::settle_earlier(org, cx).await;
-    let user = step::user_to_change(org, &it.account, cx).await?;
+    let user = step::user_to_change(org, &it.account, LOOK, cx).await?;
     if !user.is_active {
         return Ok(step::found(org, disabled(&user, FrozenInstead::No, Changed::No), ACTIVE, cx).await?);
     }

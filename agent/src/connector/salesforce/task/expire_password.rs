@@ -6,12 +6,12 @@ use postern_protocol::task::expire_password::{Output, Request};
 
 use super::super::Salesforce;
 use super::super::user::User;
-use super::reset_by_mail::{self, LOST, RESET, Reset};
+use super::reset_by_mail::{self, LOOK, LOST, RESET, Reset};
 use super::{Stop, step};
 use crate::connector::{AttemptCx, Conclusion};
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
-    let user = step::user_to_change(org, &it.account, cx).await?;
+    let user = step::user_to_change(org, &it.account, LOOK, cx).await?;
     Ok(match reset_by_mail::run(org, &user, it.repeat_if_unknown, cx).await? {
         // The temporary password is nobody's business: the mail lets the user choose one.
         Reset::Answered(_) => expired(&user, RESET),

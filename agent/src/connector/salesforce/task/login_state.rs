@@ -80,7 +80,7 @@ pub(in super::super) async fn run(
     cx: &AttemptCx,
 ) -> Result<Conclusion, Stop> {
     step::settle_earlier(org, cx).await;
-    let user = step::user_to_change(org, account, cx).await?;
+    let user = step::user_to_change(org, account, LOOK, cx).await?;
     let Some(login) = org.user_login(&user.id).await? else { return Err(Stop::proven(cx, user_login_hidden())) };
     if state.is_state_of(&login) {
         return Ok(step::found(org, state.succeeded(&user, Changed::No), STEP, cx).await?);

@@ -87,6 +87,11 @@ pub(super) fn was_begun(step: u32, cx: &AttemptCx) -> bool {
     last_note(step, cx).is_some()
 }
 
+/// What the requester gets of the password that earlier attempts may have set, if it was made up.
+pub(super) fn sealed_earlier(step: u32, cx: &AttemptCx) -> Option<SealedOutput> {
+    last_note(step, cx)?.opened()
+}
+
 /// What earlier attempts have proved.
 pub(super) async fn from_earlier(org: &Salesforce, user: &User, step: u32, cx: &AttemptCx) -> Result<Earlier, Failure> {
     let Some(note) = last_note(step, cx) else { return Ok(Earlier::Nothing) };

@@ -4,7 +4,6 @@
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::Account;
 use postern_protocol::{Failure, Outcome, TaskOutput};
-use serde_json::Value as Json;
 
 use super::super::user::{User, not_found};
 use super::super::{Salesforce, error};
@@ -49,7 +48,7 @@ impl<'a> Plan<'a> {
         former: &Account,
         new: &Account,
     ) -> Result<User, Stop> {
-        let user = match self.noted_user() {
+        let user = match step::noted_user(self.cx) {
             Some(id) => Some(org.read_back(&id).await?),
             None => match org.find_user(former).await? {
                 Some(user) => Some(user),
@@ -63,17 +62,10 @@ impl<'a> Plan<'a> {
         Ok(user)
     }
 
-    fn noted_user(&self) -> Option<String> {
-        self.cx.earlier.open().iter().find_map(|entry| {
-            let note: Json = serde_json::from_slice(&entry.note).ok()?;
-            Some(note.get("user")?.as_str()?.to_owned())
-        })
-    }
-
     /// Whether it may be another user than is meant: found by the name that it is to have, which was free for anybody, by a task
     /// of which nothing is known to be done.
     pub(super) fn may_be_another(&self, user: &User, former: &Account) -> bool {
-        !user.is_called(former) && self.noted_user().is_none() && !self.cx.may_have_acted()
+        !user.is_called(former) && step::noted_user(self.cx).is_none() && !self.cx.may_have_acted()
     }
 
     /// The org shows a step as done. Whether this task did it, or was about to, its journal says.

@@ -16,8 +16,9 @@ use super::{Stop, leave_second_of, password_is_changed_by, step, undecided};
 use crate::connector::{AttemptCx, Conclusion, Shift};
 
 const STEP: u32 = 0;
-const LOOK: &str = "Last Password Change or Reset tells whether it was reset when this task ran; submit a new task if it was not. \
-    It is not repeated by itself: the user would get a second mail.";
+/// What of the user tells whether it was reset.
+pub(super) const LOOK: &str = "Last Password Change or Reset tells whether it was reset when this task ran; submit a new task \
+    if it was not. It is not repeated by itself: the user would get a second mail.";
 
 /// What the requester is told of a reset that was answered.
 pub(super) const RESET: &str = "Salesforce reset the password: the old one is useless at once, and the user was sent a \

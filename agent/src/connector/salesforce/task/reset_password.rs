@@ -25,7 +25,10 @@ const NOT_TOLD: &str = "The temporary password could not be handed over.";
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
     let Some(source) = it.source.known() else { return Err(unknown_choice("source").into()) };
-    let user = step::user_to_change(org, &it.account, cx).await?;
+    let user = match step::user_to_change(org, &it.account, LOOK, cx).await {
+        Ok(user) => user,
+        Err(stop) => return Ok(with_sealed(stop.end()?, new_password::sealed_earlier(STEP, cx))),
+    };
     if source == Source::Service {
         return by_service(org, &user, it.repeat_if_unknown, cx).await;
     }

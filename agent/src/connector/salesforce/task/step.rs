@@ -2,11 +2,11 @@
 
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::Account;
-use postern_protocol::{Failure, Outcome};
-use serde_json::json;
+use postern_protocol::{Failure, FailureClass, Outcome};
+use serde_json::{Value as Json, json};
 
 use super::super::api::{Call, MAX_CALLS, Undone};
-use super::super::user::{User, not_found};
+use super::super::user::{User, not_found, same_id};
 use super::super::{Salesforce, error};
 use super::{Stop, undecided};
 use crate::connector::{AttemptCx, Conclusion};
@@ -73,14 +73,36 @@ pub(super) async fn settle_earlier(org: &Salesforce, cx: &AttemptCx) {
     }
 }
 
-/// The user that the task is about, by its name.
-pub(super) async fn user_to_change(org: &Salesforce, account: &Account, cx: &AttemptCx) -> Result<User, Stop> {
-    org.find_user(account).await?.ok_or_else(|| Stop::proven(cx, not_found(account)))
+/// The user that the task is about, by its name. If that is no more the name of whom earlier attempts on this agent were about to
+/// change, it is not known what came of that; `look` is as in [`Stuck::stop`].
+pub(super) async fn user_to_change(
+    org: &Salesforce,
+    account: &Account,
+    look: &str,
+    cx: &AttemptCx,
+) -> Result<User, Stop> {
+    let user = org.find_user(account).await?;
+    let is_another = |id: &String| user.as_ref().is_none_or(|user| !same_id(id, &user.id));
+    if let Some(id) = noted_user(cx).filter(is_another) {
+        let noted = org.read_back(&id).await?;
+        let summary = format!("the user that it was about to change is called `{}` now", noted.username);
+        let failure = Failure::new(FailureClass::Interrupted, "renamed_meanwhile", summary);
+        return Err(undecided(&failure, &noted, look).into());
+    }
+    user.ok_or_else(|| Stop::proven(cx, not_found(account)))
 }
 
 /// Ends a task that would change the account the agent itself signs in with.
 pub(super) async fn spare_service_account(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<(), Stop> {
     org.spare_service_account(user).await.map_err(|failure| Stop::proven(cx, failure))
+}
+
+/// The id of the user that earlier attempts on this agent were about to change, or have changed.
+pub(super) fn noted_user(cx: &AttemptCx) -> Option<String> {
+    cx.earlier.open().iter().find_map(|entry| {
+        let note: Json = serde_json::from_slice(&entry.note).ok()?;
+        Some(note.get("user")?.as_str()?.to_owned())
+    })
 }
 
 /// What an intent tells later attempts of a change to a user.
