@@ -106,8 +106,7 @@ struct Table {
     api_version: String,
     #[serde(default = "settle")]
     settle_ms: u64,
-    #[serde(default = "settle_once")]
-    settle_once_ms: u64,
+    settle_once_ms: Option<u64>,
     create_marker: Option<String>,
     #[serde(default = "max_refused_logins")]
     max_refused_logins: u32,
@@ -161,8 +160,8 @@ const fn settle() -> u64 {
 
 /// Calls were seen to commit a minute and a half after their time-out. The time-out itself comes on top: what a process
 /// asked for a moment before it died was not given up yet.
-const fn settle_once() -> u64 {
-    90_000 + request_timeout() * 1_000
+const fn settle_once(request_timeout_secs: u64) -> u64 {
+    90_000 + request_timeout_secs * 1_000
 }
 
 /// The strictest lock-out that Salesforce offers comes after three.
@@ -181,6 +180,9 @@ impl Settings {
 
     /// What holds for the keys that are not given, as the file would say it.
     pub(super) fn defaults(system: &System) -> Vec<(&'static str, String)> {
+        let settings = Self::read(system);
+        let settle_once =
+            settings.as_ref().map_or(settle_once(request_timeout()), |it| settle_once(it.http.timeout.as_secs()));
         let mut defaults = vec![
             ("domain", quoted(domain::PRODUCTION)),
             ("root_certificates", "[]".to_owned()),
@@ -194,11 +196,11 @@ impl Settings {
             ("request_timeout_secs", request_timeout().to_string()),
             ("api_version", quoted(&api_version())),
             ("settle_ms", settle().to_string()),
-            ("settle_once_ms", settle_once().to_string()),
+            ("settle_once_ms", settle_once.to_string()),
             ("max_refused_logins", max_refused_logins().to_string()),
             ("trusted_ranges", "[]".to_owned()),
         ];
-        match Self::read(system).map(|settings| settings.method) {
+        match settings.map(|settings| settings.method) {
             Ok(Method::OauthJwt { audience, .. }) => defaults.push(("audience", quoted(&audience))),
             Ok(Method::OauthPassword { .. } | Method::Soap { .. }) => defaults.push(("network", quoted("auto"))),
             Ok(Method::OauthClientCredentials { .. }) | Err(_) => (),
@@ -213,6 +215,7 @@ impl Table {
         let login_url = domain::login_url(&self.domain, encryption).map_err(|problem| ("domain", problem))?;
         self.check_texts()?;
         let api_budget_percent = self.check_numbers()?;
+        let settle_once_ms = self.settle_once_ms.unwrap_or_else(|| settle_once(self.request_timeout_secs));
         let trusted_ranges = self.ranges()?;
         let method = self.method(&login_url)?;
         self.check_leftovers()?;
@@ -237,7 +240,7 @@ impl Table {
             api_budget_percent,
             api_version: self.api_version,
             settle: Duration::from_millis(self.settle_ms),
-            settle_once: Duration::from_millis(self.settle_once_ms.max(self.settle_ms)),
+            settle_once: Duration::from_millis(settle_once_ms.max(self.settle_ms)),
             marker: self.create_marker,
             max_refused_logins: self.max_refused_logins,
             trusted_ranges,
@@ -292,8 +295,9 @@ impl Table {
         if self.settle_ms > 600_000 {
             return wrong("settle_ms", "it must be at most 600000");
         }
-        if self.settle_once_ms > 600_000 {
-            return wrong("settle_once_ms", "it must be at most 600000");
+        // What holds with the longest time-out.
+        if self.settle_once_ms.is_some_and(|it| it > 690_000) {
+            return wrong("settle_once_ms", "it must be at most 690000");
         }
         let is_name =
             |name: &String| !name.is_empty() && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
@@ -487,7 +491,7 @@ mod tests {
             ("api_budget_percent = 101", "api_budget_percent"),
             ("api_budget_percent = 300", "api_budget_percent"),
             ("settle_ms = 600001", "settle_ms"),
-            ("settle_once_ms = 600001", "settle_once_ms"),
+            ("settle_once_ms = 690001", "settle_once_ms"),
             ("create_marker = \"Id, Name\"", "create_marker"),
             ("max_refused_logins = 0", "max_refused_logins"),
             ("api_version = \"66\"", "api_version"),
@@ -513,6 +517,20 @@ mod tests {
             "{error}"
         );
         assert_eq!(read(&format!("{SOAP}connect_timeout_secs = 0")).unwrap().http.connect_timeout, None);
+    }
+
+    /// What a process asked for a moment before it died has all of its time left, however long that is.
+    #[test]
+    fn an_effect_is_looked_for_longer_than_a_call_may_take() {
+        for (line, secs) in [
+            ("", 150),
+            ("request_timeout_secs = 300", 390),
+            ("request_timeout_secs = 600", 690),
+            ("request_timeout_secs = 300\nsettle_once_ms = 1000", 1),
+            ("settle_once_ms = 690000", 690),
+        ] {
+            assert_eq!(read(&format!("{SOAP}settle_ms = 0\n{line}")).unwrap().settle_once.as_secs(), secs, "{line}");
+        }
     }
 
     #[test]
