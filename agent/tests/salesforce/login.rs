@@ -116,6 +116,18 @@ async fn what_worked_is_remembered_and_the_token_is_tried_once_when_it_is_needed
     assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (5, 1));
 }
 
+/// Only the SOAP login says that it wants the token. Go by what worked without one, and a token is never sent.
+#[tokio::test]
+async fn a_token_that_no_refusal_asks_for_goes_along_whatever_worked_before() {
+    let lab = Lab::start().await;
+    let alone = lab.settings("oauth-password");
+    assert_eq!(tested(&lab, &alone).await.network.as_str(), "trusted-ip");
+    lab.sim.trust("Acme", &[]).unwrap();
+    let both = format!("{alone}security_token = {}\n", lab.secret("token"));
+    assert_eq!(tested(&lab, &both).await.network.as_str(), "token");
+    assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (2, 0));
+}
+
 /// The one refusal allowed is used up by the question for the token; its answer belongs to the same sign-in. The rows:
 /// after how many of its writes the process dies, and what the next one is told.
 /// Feature C8.

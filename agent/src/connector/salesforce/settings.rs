@@ -414,6 +414,11 @@ impl Method {
         }
     }
 
+    /// Whether a refusal says that the token is wanted: OAuth says the same of everything.
+    pub(super) const fn asks_for_token(&self) -> bool {
+        matches!(self, Self::Soap { .. })
+    }
+
     /// The account it signs in with; client credentials do not say.
     pub(super) fn username(&self) -> Option<&str> {
         match self {

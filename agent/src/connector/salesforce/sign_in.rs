@@ -118,7 +118,8 @@ impl SignIn {
         let decision = self.settings.method.login().map(|login| Decision {
             network: login.network,
             has_token: secrets.token.is_some(),
-            remembered: guard.remembered(&self.account()),
+            // The password alone would be sent again and again where no refusal asks for the token.
+            remembered: guard.remembered(&self.account()).filter(|_| self.settings.method.asks_for_token()),
         });
         let mut with = decision.map(Decision::first);
         loop {
