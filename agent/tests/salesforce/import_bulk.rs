@@ -358,6 +358,7 @@ async fn a_job_takes_few_calls() {
     let mut routes = lab.counters().routes;
     // Those inside the other call are told too.
     assert_eq!(routes.remove("GET query"), Some(2));
+    assert_eq!(routes.remove("GET limits"), Some(1), "the first batch of a process asks for the budget");
     routes.retain(|route, _| !route.contains("oauth"));
     let all: Vec<(&str, u64)> = routes.iter().map(|(route, count)| (route.as_str(), *count)).collect();
     assert_eq!(routes.values().sum::<u64>(), 7, "{all:?}");

@@ -238,6 +238,29 @@ async fn batches_never_take_the_last_quarter_of_the_calls() {
     }
 }
 
+/// Ask before the first user only, and the rest of the calls is gone when many are gathered.
+#[tokio::test]
+async fn a_collection_stops_between_groups_when_the_calls_get_scarce() {
+    let (lab, connector) = org_with_calls(60, 100, "").await;
+    let mut gathered = collect(json!({"name": "nightly", "user_status": "all"}));
+    let failure = gathered.attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "api_budget_reserved");
+    assert!((75..80).contains(&calls(&lab)), "within a group of the line: {}", calls(&lab));
+    assert!(gathered.payloads.lock().unwrap().is_empty());
+    assert_eq!(verdict(&disable(JOE).attempt(&connector).await.unwrap()), DONE);
+}
+
+/// A process that has just begun knows of no call.
+#[tokio::test]
+async fn a_batch_asks_once_how_many_calls_are_used_when_nothing_has_told_it() {
+    let (lab, _) = org_with_calls(80, 100, "").await;
+    let restarted = lab.connector_with(&lab.settings("oauth-client-credentials"));
+    for _ in 0..2 {
+        let failure = export(json!({"object": "User", "format": "csv"})).attempt(&restarted).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), calls(&lab)), ("api_budget_reserved", 81));
+    }
+}
+
 /// What was done stays done, and the next attempt begins where this one stopped.
 #[tokio::test]
 async fn an_import_stops_between_units_when_the_calls_get_scarce_and_goes_on_when_there_are_some_again() {

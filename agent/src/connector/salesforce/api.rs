@@ -211,6 +211,7 @@ impl Salesforce {
     pub(super) async fn may_go_on(&self) -> Result<(), Failure> {
         if self.governor.batches() == Batches::MayAsk {
             self.read(&Call::get("limits")).await?;
+            self.governor.was_asked();
         }
         match self.governor.batches() {
             Batches::Wait(usage) => Err(governor::reserved(usage, self.settings.api_budget_percent)),

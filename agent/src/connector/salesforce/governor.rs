@@ -78,7 +78,7 @@ pub(super) struct OnlyJob(#[expect(dead_code, reason = "held, not looked at")] O
 pub(super) enum Batches {
     /// There are calls enough.
     MayGoOn,
-    /// There were not; it has to be asked whether there are now.
+    /// There were not, or nothing is known; it has to be asked whether there are now.
     MayAsk,
     /// The rest is for others.
     Wait(Usage),
@@ -163,6 +163,11 @@ impl Governor {
         self.budget().batches(clock::now())
     }
 
+    /// It was asked how many calls are used, and [`Governor::note`] took note of what was told.
+    pub(super) fn was_asked(&self) {
+        self.budget().asked = true;
+    }
+
     /// How long to leave the org alone after this failure; zero if nobody asked for it.
     pub(super) fn patience(&self, failure: &Failure) -> Duration {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,11 +214,14 @@ struct Budget {
     /// Until when the org is left alone because it takes no more calls.
     refused: Option<Timestamp>,
     warned: bool,
+    /// Whether it was asked how many calls are used. An answer that does not tell must not have it asked before every piece of a
+    /// batch.
+    asked: bool,
 }
 
 impl Budget {
     const fn new(batch_percent: u8) -> Self {
-        Self { batch_percent, usage: None, refused: None, warned: false }
+        Self { batch_percent, usage: None, refused: None, warned: false, asked: false }
     }
 
     /// Nothing waits before the log has warned.
@@ -254,7 +262,8 @@ impl Budget {
             Some((usage, _)) if self.batch_percent >= 100 || !usage.is_at_least(self.batch_percent) => Batches::MayGoOn,
             Some((usage, at)) if now.since(at) < FRESH => Batches::Wait(usage),
             Some(_) => Batches::MayAsk,
-            None => Batches::MayGoOn,
+            None if self.asked => Batches::MayGoOn,
+            None => Batches::MayAsk,
         }
     }
 }
@@ -329,7 +338,9 @@ mod tests {
     #[test]
     fn batches_wait_above_their_share_and_ask_again_when_what_is_known_is_old() {
         let mut budget = Budget::new(90);
-        assert_eq!(budget.batches(at(0)), Batches::MayGoOn, "nothing is known yet");
+        assert_eq!(budget.batches(at(0)), Batches::MayAsk, "nothing is known yet");
+        budget.asked = true;
+        assert_eq!(budget.batches(at(0)), Batches::MayGoOn, "it was not told");
         budget.saw(used(899), at(0));
         assert_eq!(budget.batches(at(0)), Batches::MayGoOn);
         budget.saw(used(900), at(0));

@@ -88,8 +88,9 @@ impl<'a> Gatherer<'a> {
         Ok(Self { org, head, payload, users: 0, cut: 0, waiting: Vec::new() })
     }
 
-    /// Writes the users who wait, with everything that belongs to them.
+    /// Writes the users who wait, with everything that belongs to them, unless the rest of the org's calls is for others.
     async fn flush(mut self) -> Result<Self, Failure> {
+        self.org.may_go_on().await?;
         let Lines { told, seen, cut } = self.head.lines(self.org, std::mem::take(&mut self.waiting)).await?;
         self.payload = write(self.payload, told).await?;
         self.head.memory.saw(seen).await?;
