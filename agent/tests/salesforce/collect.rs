@@ -1,6 +1,7 @@
 //! Collections: everything of every user, and nobody gone who is only not seen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use postern_agent::connector::Connector;
 use postern_protocol::bounded::Text;
@@ -22,6 +23,9 @@ const GROUP: usize = 250;
 
 /// Users who are kept together.
 const BUCKET: usize = 62;
+
+/// After such a wait a try is not counted.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 fn respond(status: u16, code: &str) -> Mishap {
     Mishap::Respond { status, code: Some(code.to_owned()), message: Some("on purpose".to_owned()) }
@@ -385,6 +389,7 @@ async fn one_run_of_a_collection_at_a_time() {
     let failure = second.err().unwrap();
     assert!(first.is_ok());
     assert_eq!((failure.code.as_str(), failure.class.known()), ("collection_busy", Some(FailureClass::Transient)));
+    assert_eq!(collections.connector.patience(&failure), A_MINUTE);
     assert!(collections.try_run(active(), true).await.is_ok(), "its turn is over");
 }
 

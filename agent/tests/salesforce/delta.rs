@@ -18,6 +18,8 @@ const ANN: &str = "user0002@acme.example";
 const LAG: Duration = Duration::from_secs(6 * 60);
 /// Longer than a run reaches back, too.
 const LONG: Duration = Duration::from_secs(30 * 60);
+/// After such a wait a try is not counted.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 struct Deltas {
     lab: Lab,
@@ -368,6 +370,7 @@ async fn one_run_of_a_cursor_at_a_time() {
     let failure = second.err().unwrap();
     assert!(first.is_ok());
     assert_eq!((failure.code.as_str(), failure.class.known()), ("cursor_busy", Some(FailureClass::Transient)));
+    assert_eq!(deltas.connector.patience(&failure), A_MINUTE);
     let mut another = request(BOTH);
     another["delta"]["cursor"] = json!("weekly");
     let (mut one, mut other) = (export(request(BOTH)), export(another));

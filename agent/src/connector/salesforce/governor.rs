@@ -28,6 +28,8 @@ const USED_UP: Duration = Duration::from_secs(15 * 60);
 const FIRST_LOOK: Duration = Duration::from_secs(30);
 /// When to look again after too many calls ran at once: those that count run for longer than this.
 const TOO_MANY_AT_ONCE: Duration = Duration::from_secs(20);
+/// When to look again whether another run has ended, which may take minutes: so long a wait is not counted among a task's tries.
+const OTHER_RUN: Duration = Duration::from_secs(60);
 /// The longest wait that is granted: Salesforce blocks sign-ins for an hour, and nothing else it documents for longer.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
@@ -178,6 +180,7 @@ impl Governor {
             "REQUEST_LIMIT_EXCEEDED" if asked.is_zero() => USED_UP,
             "login_rate_exceeded" | "LOGIN_RATE_EXCEEDED" => LONGEST,
             "api_budget_reserved" => asked.max(USED_UP),
+            "cursor_busy" | "collection_busy" => OTHER_RUN,
             _ => asked,
         }
     }
