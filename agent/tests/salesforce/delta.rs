@@ -162,6 +162,27 @@ async fn a_change_of_what_a_path_leads_to_is_told_when_the_record_changed() {
     assert_eq!(json!(lines), json!([{ "Id": id, "Username": JOE, "UserRole.Name": "CEO" }]));
 }
 
+/// Another record makes them come true, and none that a delta looks at changes.
+#[tokio::test]
+async fn a_condition_on_other_records_is_refused_of_changes_alone() {
+    let deltas = Deltas::start().await;
+    let role = json!({ "attribute": "UserRole.Name", "equals": "CEO" });
+    let either = json!({ "or": [{ "attribute": "IsActive", "equals": true }, { "not": role }] });
+    for (key, condition, code) in [
+        ("filter", &role, "filter_refused"),
+        ("filter", &either, "filter_refused"),
+        ("clause", &json!("UserRole.Name = 'CEO'"), "clause_refused"),
+    ] {
+        let mut delta = request(BOTH);
+        delta[key] = condition.clone();
+        let failure = export(delta.clone()).attempt(&deltas.connector).await.unwrap_err();
+        assert_eq!(failure.code.as_str(), code, "{condition}");
+        assert!(failure.summary.contains("without a cursor"), "{failure}");
+        delta.as_object_mut().unwrap().remove("delta");
+        export(delta).attempt(&deltas.connector).await.unwrap();
+    }
+}
+
 async fn roles(deltas: &Deltas) -> Vec<Value> {
     deltas.run(json!({ "object": "UserRole", "format": "jsonl" }), true).await.1
 }

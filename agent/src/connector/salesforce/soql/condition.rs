@@ -20,6 +20,16 @@ pub(in super::super) fn encode(filter: &Filter, object: &Reach) -> Result<String
     Ok(out)
 }
 
+/// Refuses a filter on what records lead to: of those that changed alone, none comes to meet it because another record changes.
+pub(in super::super) fn check_of_changes(filter: &Filter) -> Result<(), Failure> {
+    let Some(path) = names(filter.condition()).into_iter().find(|name| name.contains('.')) else { return Ok(()) };
+    Err(refused(
+        path,
+        "leads to another record, and a delta would never tell of records that come to match because that one changes; \
+         export them without a cursor",
+    ))
+}
+
 /// The attributes that a condition names.
 pub(in super::super) fn names(condition: &Condition) -> Vec<&str> {
     match condition {
@@ -55,7 +65,7 @@ fn write(condition: &Condition, object: &Reach, place: Place, out: &mut String) 
         Condition::IsNull(attribute) => {
             let field = field(attribute, object)?;
             if field.kind() == Kind::Boolean {
-                return Err(refused(&field, "is true or false, and never without a value"));
+                return Err(refused(&field.name, "is true or false, and never without a value"));
             }
             out.push_str(&field.name);
             out.push_str(" = NULL");
@@ -124,7 +134,7 @@ fn compare(field: &Found<'_>, comparison: Comparison, value: &Operand) -> Result
     };
     let is_ordering = !matches!(comparison, Comparison::Equals | Comparison::NotEquals);
     if is_ordering && matches!(field.kind(), Kind::Boolean | Kind::MultiPicklist) {
-        return Err(refused(field, "has no order, so it cannot be less or greater"));
+        return Err(refused(&field.name, "has no order, so it cannot be less or greater"));
     }
     Ok(format!("{name} {sign} {}", typed(field, value)?))
 }
@@ -132,10 +142,10 @@ fn compare(field: &Found<'_>, comparison: Comparison, value: &Operand) -> Result
 /// `%` and `_` are wildcards after LIKE only, and are escaped there only, after everything else.
 fn like(field: &Found<'_>, before: &str, value: &Operand, after: &str) -> Result<String, Failure> {
     if field.kind() != Kind::Text {
-        return Err(refused(field, "is no text, so it cannot be searched for a part"));
+        return Err(refused(&field.name, "is no text, so it cannot be searched for a part"));
     }
     if before.len() + value.chars().count() + after.len() > MAX_VALUE {
-        return Err(refused(field, "is searched for a text that leaves no room for the wildcards around it"));
+        return Err(refused(&field.name, "is searched for a text that leaves no room for the wildcards around it"));
     }
     let pattern = escape(value).replace('%', "\\%").replace('_', "\\_");
     Ok(format!("{} LIKE '{before}{pattern}{after}'", field.name))
@@ -164,7 +174,7 @@ fn typed(field: &Found<'_>, value: &Operand) -> Result<String, Failure> {
             Kind::DateTime => "a moment like 2026-11-22T10:00:00Z, or a day like 2026-11-22",
             Kind::Text | Kind::MultiPicklist | Kind::Address | Kind::Base64 => "a text",
         };
-        refused(field, &format!("is compared with {wanted}"))
+        refused(&field.name, &format!("is compared with {wanted}"))
     })
 }
 
@@ -192,13 +202,13 @@ fn field<'a>(attribute: &Attribute, object: &'a Reach) -> Result<Found<'a>, Fail
             .with_next_step("Correct the name; custom fields end with `__c`. Without it the filter would mean more"));
     };
     if !field.field.filterable {
-        return Err(refused(&field, "cannot be filtered by in Salesforce"));
+        return Err(refused(&field.name, "cannot be filtered by in Salesforce"));
     }
     Ok(field)
 }
 
-fn refused(field: &Found<'_>, why: &str) -> Failure {
-    Failure::new(FailureClass::Rejected, "filter_refused", format!("The filter cannot be used: {} {why}", field.name))
+fn refused(name: &str, why: &str) -> Failure {
+    Failure::new(FailureClass::Rejected, "filter_refused", format!("The filter cannot be used: {name} {why}"))
         .with_next_step("Correct the filter and submit the task again")
 }
 

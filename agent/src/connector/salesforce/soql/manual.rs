@@ -7,7 +7,7 @@ const FOREIGN: [&str; 10] = ["ALL", "FOR", "GROUP", "HAVING", "LIMIT", "OFFSET",
 
 /// Checks that a clause is one whole condition, so that nothing of it reaches beyond the parentheses it is put into.
 /// What it means is left to Salesforce. `of_changes`: only records that changed are looked at, so nothing may come to meet
-/// it because time passes.
+/// it because time passes, or another record changes.
 pub(in super::super) fn check(clause: &str, of_changes: bool) -> Result<(), Failure> {
     let mut scanner = Scanner { of_changes, ..Scanner::default() };
     let mut characters = clause.chars();
@@ -83,6 +83,12 @@ impl Scanner {
         if FOREIGN.contains(&word.as_str()) {
             return Err(refused(&format!("must not have {word}: the agent pages through all records by itself")));
         }
+        if self.of_changes && (word == "SELECT" || is_path(&word)) {
+            return Err(refused(&format!(
+                "has {word}, and a delta would never tell of records that come to match because another record changes; \
+                 export them without a cursor"
+            )));
+        }
         if self.of_changes && is_relative(&word) {
             return Err(refused(&format!(
                 "has {word}, and a delta would never tell of records that come to match because time passes; export \
@@ -99,6 +105,11 @@ fn is_relative(word: &str) -> bool {
     let begins = ["LAST_", "THIS_", "NEXT_", "N_"];
     let has_both = begins.iter().any(|it| word.starts_with(it)) && ends.iter().any(|it| word.ends_with(it));
     has_both || matches!(word, "YESTERDAY" | "TODAY" | "TOMORROW")
+}
+
+/// Whether a word leads to another record, as no number does, nor a moment.
+fn is_path(word: &str) -> bool {
+    word.contains('.') && word.split('.').all(|part| part.starts_with(char::is_alphabetic))
 }
 
 fn skip_literal(characters: &mut std::str::Chars<'_>) -> Result<(), Failure> {
@@ -169,7 +180,29 @@ mod tests {
         ] {
             assert!(check(clause, true).unwrap_err().summary.contains("time passes"), "{clause}");
         }
-        for clause in ["Title = 'TODAY'", "Last_Days__c > 3", "Last_Name__r.Next_Week__c = true", "Today__c = true"] {
+        for clause in ["Title = 'TODAY'", "Last_Days__c > 3", "Next_Week__c = true", "Today__c = true"] {
+            assert!(check(clause, true).is_ok(), "{clause}");
+        }
+    }
+
+    /// The same with what another record makes true.
+    #[test]
+    fn what_another_record_makes_true_is_refused_of_changes() {
+        for clause in [
+            "Profile.Name = 'Guest'",
+            "Manager.IsActive=false",
+            "Team__r.Lead__r.Title = 'x' OR IsActive = true",
+            "Id IN (select UserId FROM UserLogin)",
+        ] {
+            assert!(check(clause, true).unwrap_err().summary.contains("another record"), "{clause}");
+            assert!(check(clause, false).is_ok(), "{clause}");
+        }
+        for clause in [
+            "Title = 'Profile.Name'",
+            "Score__c > 1.5",
+            "Budget__c > USD5000.50",
+            "CreatedDate > 2026-11-22T10:00:00.000Z",
+        ] {
             assert!(check(clause, true).is_ok(), "{clause}");
         }
     }

@@ -219,6 +219,9 @@ fn form(it: &Request) -> Result<Form, Failure> {
 fn conditions(it: &Request, object: &Reach) -> Result<Vec<String>, Failure> {
     let mut conditions = Vec::new();
     if let Some(filter) = &it.filter {
+        if it.delta.is_some() {
+            condition::check_of_changes(filter)?;
+        }
         conditions.push(condition::encode(filter, object)?);
     }
     if !it.clause.is_empty() {
