@@ -113,7 +113,8 @@ fn is_word(name: &str) -> bool {
 impl Field {
     fn has_words(&self) -> bool {
         let mut names = self.relationship_name.iter().chain(&self.reference_to);
-        is_word(&self.name) && names.all(|name| is_word(name))
+        let has_type = self.type_name.is_empty() || is_word(&self.type_name);
+        has_type && is_word(&self.name) && names.all(|name| is_word(name))
     }
 
     /// What its values are.
@@ -256,6 +257,11 @@ mod tests {
             let mut field = manager.clone();
             field["referenceTo"] = json!([name]);
             assert!(described("User", &field).is_err(), "{name}");
+        }
+        for kind in ["\"/><object name=\"x", "string\n", "größe"] {
+            let mut field = manager.clone();
+            field["type"] = kind.into();
+            assert!(described("User", &field).is_err(), "{kind}");
         }
     }
 }
