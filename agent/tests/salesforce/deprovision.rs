@@ -8,7 +8,8 @@ use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Effects, Mishap, OrgSeed, UserSeed};
 
 use crate::lab::{
-    DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, dead_anywhere, deprovision, disable, restore, verdict,
+    DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, dead_anywhere, deprovision, deprovision_as, disable, restore,
+    verdict,
 };
 
 const USER: &str = "user0001@acme.example";
@@ -211,6 +212,26 @@ async fn f67_a_name_that_is_taken_is_told_with_where() {
         assert_eq!(deprovision(user, "").attempt(&connector).await.unwrap_err().code.as_str(), code);
     }
     assert_eq!(lab.effects(ADMIN).updates, 0);
+}
+
+/// The name that was freed is for somebody else, who may have it when the same is submitted again.
+#[tokio::test]
+async fn a_user_who_waits_is_found_by_its_present_name_when_the_former_is_somebody_elses() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    lab.sim.confirm_email(GONE).unwrap();
+    restore("user0002@acme.example", USER, "", None).attempt(&connector).await.unwrap();
+    let failure = deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "username_taken_here");
+    assert!(
+        failure.next_step.contains("present name as `account` and as `new_name`"),
+        "{}",
+        failure.next_step.as_str()
+    );
+    let conclusion = deprovision_as(GONE, GONE, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), gone(&conclusion)), (DONE, (Stage::Done, false, true)));
+    assert!(lab.sim.user(USER).unwrap().active, "whoever has the name now stays as they are");
 }
 
 #[tokio::test]

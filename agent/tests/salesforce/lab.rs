@@ -741,7 +741,13 @@ pub fn repeatable_resets(name: &str) -> [Task; 2] {
 }
 
 pub fn deprovision(name: &str, email: &str) -> Task {
-    let request = deprovision_user::Request { account: account(name), new_name: account(""), email: account(email) };
+    deprovision_as(name, "", email)
+}
+
+/// With a new name of one's own.
+pub fn deprovision_as(name: &str, new_name: &str, email: &str) -> Task {
+    let request =
+        deprovision_user::Request { account: account(name), new_name: account(new_name), email: account(email) };
     Task::new(TaskRequest::DeprovisionUser(request))
 }
 

@@ -233,7 +233,9 @@ pub(super) const TABLE: &[Known] = &[
     known(
         "username_taken_here",
         Rejected,
-        "Choose another name, or rename the user that has it; validate_user shows who it is.",
+        "Choose another name, or rename the user that has it; validate_user shows who it is. If that is the user who is \
+         meant, and the former name is somebody else's by now, submit `deprovision_user` with the present name as \
+         `account` and as `new_name`.",
     ),
     known(
         "username_taken_elsewhere",
