@@ -87,10 +87,15 @@ impl<R: Read> Iterator for Reader<R> {
     }
 }
 
-/// What `serde_json` says without the place, which it counts from the line's own beginning.
+/// What `serde_json` says without the place, which it counts from the line's own beginning, and without what stands there.
 fn told(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
+    let what = text.split(" at line ").next().unwrap_or_default();
+    if error.is_data() {
+        what.split(['"', '`']).next().unwrap_or_default().trim_end().to_owned()
+    } else {
+        what.to_owned()
+    }
 }
 
 fn fill(draft: &mut Draft, members: Vec<(String, Value)>) {

@@ -85,6 +85,16 @@ fn numbers_are_taken_as_they_are_written() {
     }
 }
 
+/// It may be a value that is shown nowhere.
+#[test]
+fn what_stands_in_a_line_that_is_no_object_is_not_told() {
+    for line in ["\"secret-word\"", "4711", "{\"a\":1} secret-word"] {
+        let items: Vec<Item> = entries(Format::Jsonl, format!("{{\"Username\":\"a@b.c\"}}\n{line}\n").as_bytes()).0;
+        let Err(bad) = &items[1] else { panic!("{line}") };
+        assert!(!bad.problem.contains("secret") && !bad.problem.contains("4711"), "{}", bad.problem);
+    }
+}
+
 #[test]
 fn a_bad_row_or_line_does_not_stop_the_others() {
     let many = format!("{{{}}}", (0..=MAX_ATTRIBUTES).map(|n| format!("\"a{n}\":1")).collect::<Vec<_>>().join(","));

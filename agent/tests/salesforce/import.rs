@@ -442,7 +442,7 @@ async fn f67_a_user_with_another_marker_is_a_name_conflict() {
     let connector = lab.connector_with(&format!("{}create_marker = \"employeenumber\"\n", lab.settings("oauth-jwt")));
     let with = |number: &str| root(&add(NEW, &profile, &format!("<EmployeeNumber>{number}</EmployeeNumber>")));
     import(with("E-17")).attempt(&connector).await.unwrap();
-    for (number, expected) in [("E-18", "DUPLICATE_USERNAME"), ("E-17", "created")] {
+    for (number, expected) in [("E-18", "DUPLICATE_USERNAME"), ("E-17", "created"), ("E-17 ", "created")] {
         let mut task = import(with(number));
         task.reconcile = true;
         task.attempt(&connector).await.unwrap();
@@ -675,6 +675,55 @@ async fn a_password_of_a_batch_that_comes_back_to_its_member_is_sent_once_more()
         assert_eq!(lab.effects(user).password_sets, u64::from(!of_another));
         assert_eq!(task.intents(), 2 - usize::from(of_another));
     }
+}
+
+/// An entry that another member did may find its user under another name, which a later entry gave it.
+#[tokio::test]
+async fn an_entry_whose_user_is_not_found_is_unknown_if_another_member_may_have_done_it() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = import(root(&[modify(ACTIVE, "<Title>x</Title>"), rename(ACTIVE, "b@acme.example", "")].concat()));
+    task.attempt(&connector).await.unwrap();
+    task.taken_over(Duration::from_secs(60));
+    task.attempt(&connector).await.unwrap();
+    let lines = task.lines();
+    assert_eq!((&lines[0]["outcome"], &lines[0]["code"]), (&"unknown".into(), &"user_not_found".into()), "{lines:?}");
+    assert_eq!(lines[1]["outcome"], "modified");
+}
+
+/// Whoever bears the former name by now is not the one that was renamed.
+#[tokio::test]
+async fn f04_a_renamed_user_is_gone_on_with_though_another_has_its_former_name() {
+    let lab = Lab::start().await;
+    let (connector, profile) = (lab.connector(), profile(&lab).await);
+    let mut task = import(root(&rename(ACTIVE, "b@acme.example", "<password>Correct-Horse-7</password>")));
+    lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
+    task.dies_in_the_call(&lab, &connector).await;
+    import(root(&add(ACTIVE, &profile, ""))).attempt(&connector).await.unwrap();
+    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(0, 1, 0, 0), "{:?}", task.lines());
+    assert!(
+        lab.sim.password_is("b@acme.example", "Correct-Horse-7") && !lab.sim.password_is(ACTIVE, "Correct-Horse-7")
+    );
+}
+
+/// A unit may take hours to come to its passwords. Compare with the date of its beginning, and what another task set
+/// meanwhile passes for this one's.
+#[tokio::test]
+async fn a_password_that_was_changed_while_the_unit_was_worked_on_is_not_told_as_set() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = import(root(&modify(ACTIVE, "<Title>x</Title><password>Correct-Horse-7</password>")));
+    lab.fault("PATCH", "/composite/sobjects", Mishap::Latency { millis: 1_500 }, 1);
+    let another = async {
+        while lab.sim.faults() > 0 {
+            tokio::task::yield_now().await;
+        }
+        reset(ACTIVE, "Another-Horse-8").attempt(&connector).await.unwrap();
+        lab.fault("POST", "/password", Mishap::Refuse, 2);
+    };
+    let (conclusion, ()) = tokio::join!(task.attempt(&connector), another);
+    assert_eq!(conclusion.unwrap().output, counts(0, 0, 0, 1), "{:?}", task.lines());
+    assert!(lab.sim.password_is(ACTIVE, "Another-Horse-8"));
 }
 
 /// The password was given once before, and then changed by another task, after the batch was made and before it was leased.

@@ -1,5 +1,8 @@
 //! Permission sets and public groups, as attributes of an entry.
 
+use std::time::Duration;
+
+use postern_agent::connector::{Known, Shift};
 use postern_protocol::Outcome;
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::Changed;
@@ -9,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::lab::{Lab, Task, dead_anywhere, import_with};
+use crate::lab::{Death, Lab, Task, dead_anywhere, import_with};
 
 const JOE: &str = "user0001@acme.example";
 const NEW: &str = "new@acme.example";
@@ -208,6 +211,25 @@ async fn an_encrypted_name_of_several_is_shown_nowhere() {
     assert_eq!(task.lines()[0]["code"], "unknown_value");
     let told = task.lines()[0].to_string();
     assert!(!told.contains("Staffroom") && !told.contains("Nobodyhome"), "{told}");
+}
+
+/// The set was granted by the attempt that died: say that nothing was changed, and nobody ever reads that it was.
+#[tokio::test]
+async fn what_an_attempt_that_died_may_have_granted_is_told_although_its_entry_fails() {
+    let lab = Lab::start().await;
+    let entry = json!({ "Username": JOE, "PermissionSets": "Report_Builder", "password": "short" });
+    let mut task = import(&[], false, &entry);
+    // The user itself was changed by nobody lately.
+    lab.sim.advance(Duration::from_secs(60));
+    task.dies = Some(Death::After(3));
+    task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(held(&lab, JOE, "PermissionSets").await, "Report_Builder");
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::Unknown), "{:?}", task.lines());
+    assert_eq!(task.lines()[0]["perhaps"], true);
+    let told = task.told.lock().unwrap().clone();
+    let [(effect, Known::Unknown)] = told.as_slice() else { panic!("{told:?}") };
+    assert!(effect.changes.contains(&Shift::hidden("PermissionSets")), "{effect:?}");
 }
 
 #[tokio::test]

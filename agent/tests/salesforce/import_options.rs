@@ -1,10 +1,12 @@
 //! What a request can ask of a batch beside its dataset, and what becomes of bad input.
 
+use std::time::Duration;
+
 use postern_agent::connector::{Conclusion, Known, Mark, Shift};
 use postern_agent_core::GivenUp;
 use postern_agent_core::ledger::Ending;
 use postern_protocol::bounded::{List, Text};
-use postern_protocol::outcome::Changed;
+use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{DynamicSystem, Format, Output, Request};
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use serde_json::{Value, json};
@@ -288,6 +290,35 @@ async fn what_an_earlier_attempt_wrote_is_audited_too() {
     let told = task.told.lock().unwrap().clone();
     let [(effect, Known::Done(_))] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!(effect.changes, [Shift { old: None, ..Shift::new("Title", "", "Lead") }]);
+}
+
+/// Somebody else with the same service account may have made it.
+#[tokio::test]
+async fn a_user_that_is_taken_for_ones_own_is_audited_as_probable() {
+    let lab = Lab::start().await;
+    let entry = new_user(&lab, "new@acme.example");
+    let mut task = import_with(request(&[]), lines(&[entry]));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.notes.lock().unwrap().retain(|entry| entry.mark == Mark::Intent);
+    task.told.lock().unwrap().clear();
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(task.lines().last().unwrap()["outcome"], "created", "{:?}", task.lines());
+    let told = task.told.lock().unwrap().clone();
+    assert!(matches!(told.as_slice(), [(_, Known::Done(Certainty::Probable))]), "{told:?}");
+}
+
+/// What another member has done is not as it was any more, and passes for what keeps everything from being done.
+#[tokio::test]
+async fn a_batch_of_all_or_none_that_another_member_may_have_done_is_not_told_as_failed() {
+    let lab = Lab::start().await;
+    let entries = [json!({"Username": ACTIVE, "Title": "x"}), json!({"Username": OTHER, "Title": "x"})];
+    let mut task = import_with(Request { all_or_none: true, ..request(&[]) }, lines(&entries));
+    task.attempt(&lab.connector()).await.unwrap();
+    let renamed = json!({"Original_Username": ACTIVE, "Username": "renamed@acme.example"});
+    import_with(request(&[]), lines(&[renamed])).attempt(&lab.connector()).await.unwrap();
+    task.taken_over(Duration::from_secs(600));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Unknown, Changed::Unknown), "{:?}", task.lines());
 }
 
 /// Tell nothing of what this attempt did not touch, and what the one that died wrote has no line.

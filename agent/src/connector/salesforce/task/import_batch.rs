@@ -17,8 +17,11 @@ mod result;
 mod unit;
 mod values;
 
+use std::time::Duration;
+
 use postern_protocol::task::import_batch::Request;
 use postern_protocol::{Failure, FailureClass, Timestamp};
+use tokio_util::sync::CancellationToken;
 
 use super::super::Salesforce;
 use super::super::api::Longest;
@@ -44,6 +47,9 @@ const MOST_DEADLY: u64 = 5;
 /// What a batch is doing, for people.
 const IMPORTING: &str = "import";
 const OUTLASTING: &str = "waiting for calls of an earlier attempt";
+
+/// How long a part of a unit may take to stop where it can: less than an agent that stops gives its attempts.
+const HURRY: Duration = Duration::from_secs(60);
 
 /// Entries of a plan that are journaled at once: with their changes they are much longer than others.
 const PLANNED: usize = 20;
@@ -217,7 +223,11 @@ impl Batch<'_> {
                         cx.journal.progress(tally.entries(), total, IMPORTING);
                     }
                     cx.memo(unit, parts::attempted(part)).await?;
-                    match work.run().await {
+                    let ended = tokio::select! {
+                        ended = work.run() => ended,
+                        () = hurried(&cx.stop) => Err(stopped()),
+                    };
+                    match ended {
                         Ok(lines) => lines,
                         Err(failure) => {
                             cx.memo(unit, parts::ended(part)).await?;
@@ -272,6 +282,12 @@ impl Batch<'_> {
         }
         Ok(true)
     }
+}
+
+/// The agent stops, and would soon cut the attempt off: that must not pass for its death.
+async fn hurried(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(HURRY).await;
 }
 
 /// What earlier attempts finished.

@@ -113,6 +113,8 @@ impl Operation {
 pub(super) struct Memory {
     /// Whether any call may have been made.
     pub(super) may_have_acted: bool,
+    /// Whether another member may have done any of it, of which nothing is known here.
+    pub(super) elsewhere: bool,
     /// What was made or changed from here on by us may be this unit's doing.
     pub(super) since: Option<Timestamp>,
     pub(super) renames: HashMap<u64, String>,
@@ -129,7 +131,8 @@ pub(super) struct Memory {
 impl Memory {
     /// What the journal says about unit `step`.
     pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
-        let (mut memory, is_begun) = (Self { may_have_acted: cx.reconcile, ..Self::default() }, cx.is_open(step));
+        let (mut memory, is_begun) =
+            (Self { may_have_acted: cx.reconcile, elsewhere: cx.reconcile, ..Self::default() }, cx.is_open(step));
         let memos = cx.earlier.open().iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
         for note in memos.filter_map(Note::decode) {
             memory.renames.extend(note.renames);

@@ -103,7 +103,8 @@ pub(super) fn is_same(field: &Field, held: &Json, wanted: &Json) -> bool {
         "datetime" => time::parse(one).is_some_and(|one| Some(one) == time::parse(other)),
         "multipicklist" => values(one).collect::<BTreeSet<_>>() == values(other).collect::<BTreeSet<_>>(),
         _ if field.name == "Username" => one.eq_ignore_ascii_case(other),
-        _ => one == other,
+        // Salesforce drops blanks at the end.
+        _ => one.trim_end_matches(' ') == other.trim_end_matches(' '),
     }
 }
 

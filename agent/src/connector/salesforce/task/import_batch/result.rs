@@ -59,6 +59,9 @@ pub(super) struct Line {
     /// Whether it was changed although it failed.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) partly: bool,
+    /// Whether an attempt that died may have changed it, although it failed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) perhaps: bool,
     /// Of a dry run: what would be changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) changes: Vec<Shift>,
@@ -104,6 +107,8 @@ pub(super) struct End {
     outcome: Fate,
     #[serde(default)]
     partly: bool,
+    #[serde(default)]
+    perhaps: bool,
     /// Whether the process died at it.
     #[serde(default, rename = "code", deserialize_with = "is_deadly")]
     deadly: bool,
@@ -119,14 +124,14 @@ fn is_deadly<'de, D: Deserializer<'de>>(code: D) -> Result<bool, D::Error> {
 impl End {
     /// Whether anything of the account was, or may have been, changed.
     pub(super) fn may_have_changed(self) -> bool {
-        self.partly || matches!(self.outcome, Fate::Created | Fate::Modified | Fate::Unknown)
+        self.partly || self.perhaps || matches!(self.outcome, Fate::Created | Fate::Modified | Fate::Unknown)
     }
 }
 
 impl Line {
     pub(super) fn end(&self) -> End {
         let deadly = self.code.as_deref() == Some(DEADLY);
-        End { outcome: self.outcome, partly: self.partly, deadly }
+        End { outcome: self.outcome, partly: self.partly, perhaps: self.perhaps, deadly }
     }
 }
 
@@ -163,6 +168,8 @@ pub(in super::super::super) struct Tally {
     unknown: u64,
     /// Of those that failed: changed all the same.
     partly: u64,
+    /// Of those: an attempt that died may have changed them.
+    perhaps: u64,
     /// Of those that failed or are unknown: the process died at them.
     deadly: u64,
 }
@@ -184,6 +191,7 @@ impl Tally {
 
     pub(super) fn count(&mut self, end: End) {
         self.partly += u64::from(end.partly);
+        self.perhaps += u64::from(end.perhaps);
         self.deadly += u64::from(end.deadly);
         match end.outcome {
             Fate::Created | Fate::WouldCreate => self.created += 1,
@@ -210,7 +218,7 @@ impl Tally {
 
     /// How the batch ended.
     pub(super) fn conclusion(self) -> Conclusion {
-        let changed = match (self.created + self.modified + self.partly, self.unknown) {
+        let changed = match (self.created + self.modified + self.partly, self.unknown + self.perhaps) {
             (1.., _) => Changed::Yes,
             (0, 1..) => Changed::Unknown,
             (0, 0) => Changed::No,
@@ -278,6 +286,7 @@ mod tests {
             code: Some(clipped(text)),
             message: Some(clipped(text)),
             partly: false,
+            perhaps: false,
             changes: vec![Shift { attribute: clipped(text), old: None, new: Some(Json::from(clipped(text))) }],
             effect: None,
         }
@@ -335,5 +344,7 @@ mod tests {
             let conclusion = tally.conclusion();
             assert_eq!((conclusion.outcome, conclusion.changed), (outcome, changed), "{tally:?}");
         }
+        let perhaps = Tally { failed: 1, perhaps: 1, ..Tally::default() }.conclusion();
+        assert_eq!((perhaps.outcome, perhaps.changed), (Outcome::Failed, Changed::Unknown));
     }
 }

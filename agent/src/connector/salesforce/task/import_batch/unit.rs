@@ -99,7 +99,8 @@ impl<'a> Unit<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
         let Batch { org, cx, schema, choices, ref longest, begun } = *batch;
         let work = items.into_iter().map(|item| Work::new(item, schema, choices)).collect();
-        let memory = Memory::of(cx, step);
+        let mut memory = Memory::of(cx, step);
+        memory.elsewhere &= !choices.dry_run;
         let unanswered = memory.may_have_acted.then_some(begun);
         Self { org, cx, schema, choices, longest, step, memory, unanswered, work, refused: Vec::new() }
     }
@@ -144,7 +145,7 @@ impl<'a> Unit<'a> {
     /// Whether every entry passes what can be checked before anything is sent.
     pub(super) async fn passes(mut self) -> Result<bool, Failure> {
         self.prepare().await?;
-        Ok(!self.work.iter().any(Work::has_failed))
+        Ok(self.work.iter().all(Work::is_open))
     }
 
     /// Reports the unit without sending anything: what fails for itself, and the others because of it.
@@ -155,7 +156,8 @@ impl<'a> Unit<'a> {
 
     /// Reports the unit without looking at anything. Whether something was sent for it before, nobody can tell then.
     pub(super) fn leave_out(mut self, why: Unsent) -> Vec<Line> {
-        let may_have_acted = self.memory.may_have_acted && why != Unsent::AnotherFailed;
+        let Memory { elsewhere, may_have_acted, .. } = self.memory;
+        let may_have_acted = elsewhere || (may_have_acted && why != Unsent::AnotherFailed);
         for work in self.work.iter_mut().filter(|work| work.is_open()) {
             work.end = Some(if may_have_acted { End::Unknown(why.said()) } else { End::Failed(why.said()) });
         }
@@ -238,7 +240,7 @@ impl<'a> Unit<'a> {
     fn stop_at_failure(&mut self) {
         if self.choices.all_or_none && self.work.iter().any(|work| !work.is_open()) {
             for work in self.work.iter_mut().filter(|work| work.is_open() && !work.written) {
-                work.end = Some(End::Failed(Unsent::AnotherFailed.said()));
+                work.end = Some(End::unsent(Unsent::AnotherFailed.said(), &self.memory));
             }
         }
     }
@@ -248,11 +250,12 @@ impl<'a> Unit<'a> {
         let plans = || self.work.iter().filter_map(|it| it.plan.as_ref()).filter(looks_up);
         let (mut names, mut ids): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         let history = self.memory.may_have_acted;
-        for plan in plans() {
+        for (work, plan) in self.work.iter().filter_map(|it| Some((it, it.plan.as_ref().filter(looks_up)?))) {
             match &plan.key {
                 Key::Id(id) => ids.push(id),
                 Key::Name(name) => names.push(name),
             }
+            ids.extend(self.memory.renames.get(&work.number).map(String::as_str));
             // Who has the new name already is found out by giving it.
             names.extend(plan.new_name.as_deref().filter(|_| history));
         }
@@ -324,7 +327,7 @@ impl<'a> Unit<'a> {
                 };
                 match (&found, work.plan.as_ref().map(|plan| plan.key.text().to_owned())) {
                     (Ok(found), Some(name)) => match found.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
-                        Some((_, found)) => work.created(found.id.clone()),
+                        Some((_, found)) => work.found(found.id.clone()),
                         None if round == MAX_CALLS => work.end = Some(End::Unknown(said(&lost))),
                         None => (),
                     },
@@ -332,8 +335,7 @@ impl<'a> Unit<'a> {
                 }
             }
         }
-        self.settle_duplicates(service_account).await?;
-        self.read_passwords_of_created().await
+        self.settle_duplicates(service_account).await
     }
 
     /// Users of this unit that exist now and are ours.
@@ -367,8 +369,8 @@ impl<'a> Unit<'a> {
         for work in self.work.iter_mut().filter(|work| doubtful(work)) {
             let ours = found.iter().find(|(name, _)| name.eq_ignore_ascii_case(&work.account));
             match ours {
-                Some((_, found)) => work.created(found.id.clone()),
-                None => work.end = Some(End::Failed(said(&error::failure("DUPLICATE_USERNAME", TAKEN)))),
+                Some((_, found)) => work.found(found.id.clone()),
+                None => work.end = Some(End::unsent(said(&error::failure("DUPLICATE_USERNAME", TAKEN)), &self.memory)),
             }
         }
         Ok(())
@@ -393,7 +395,7 @@ impl<'a> Unit<'a> {
         for index in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
             match work.id.clone().filter(|_| done.contains(&index)) {
-                Some(id) => work.written(id),
+                Some(id) => work.found(id),
                 None => work.end = Some(End::Unknown(said(&failure))),
             }
         }

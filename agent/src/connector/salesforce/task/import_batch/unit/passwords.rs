@@ -3,6 +3,7 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 use postern_protocol::Failure;
+use postern_protocol::outcome::Certainty;
 
 use super::super::lookup::Wanted;
 use super::super::memory::{Note, Password};
@@ -12,22 +13,17 @@ use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone};
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::task::new_password::is_moved;
 use crate::connector::salesforce::task::{leave_second_of, password_is_changed_by, password_may_be_changed_by};
-use crate::dataset::Change;
 
 /// Calls in flight for passwords: well below what an org allows at once, and enough to hide the latency.
 const PASSWORDS_AT_ONCE: usize = 8;
 
 impl Unit<'_> {
-    /// A new user's password call needs to know how the user looked before it.
-    pub(super) async fn read_passwords_of_created(&mut self) -> Result<(), Failure> {
-        let rows = self.rows(|work, plan| plan.change == Change::Add && work.written && plan.password.is_some());
+    /// A password call needs to know when the password was changed last: a unit may have taken hours to come to it.
+    async fn read_passwords(&mut self, rows: &[usize]) -> Result<(), Failure> {
         let ids: Vec<&str> = rows.iter().filter_map(|index| self.work.get(*index)?.id.as_deref()).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
         let users = self.org.look_up(&[], &ids, Wanted::PASSWORD, self.longest).await?;
         for index in rows {
-            if let Some(work) = self.work.get_mut(index)
+            if let Some(work) = self.work.get_mut(*index)
                 && let Some(found) = work.id.as_deref().and_then(|id| users.by_id(id))
             {
                 work.password_changed.clone_from(&found.last_password_change_date);
@@ -45,6 +41,7 @@ impl Unit<'_> {
     }
 
     async fn set_some_passwords(&mut self, rows: &[usize]) -> Result<(), Failure> {
+        self.read_passwords(rows).await?;
         let unit = &*self;
         let calls: Vec<_> = rows
             .iter()
@@ -55,7 +52,10 @@ impl Unit<'_> {
         for (index, result) in results {
             let Some(work) = self.work.get_mut(index) else { continue };
             match result {
-                Ok(()) => work.touched = true,
+                Ok(certainty) => {
+                    work.touched = true;
+                    work.was_seen |= certainty == Certainty::Probable;
+                }
                 Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
                 Err(Undone::Not(failure)) => work.fail_partly(said(&failure), "did not get its password"),
                 Err(Undone::Unknown(failure)) => work.end = Some(End::Unknown(said(&failure))),
@@ -64,15 +64,15 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Sets one password, unless an earlier attempt has.
-    async fn set_password(&self, work: &Work<'_>) -> Result<(), Undone> {
+    /// Sets one password, unless an earlier attempt has. Says how sure it is that it is in force.
+    async fn set_password(&self, work: &Work<'_>) -> Result<Certainty, Undone> {
         let (Some(id), Some(password)) = (&work.id, work.plan.as_ref().and_then(|it| it.password.as_ref())) else {
-            return Ok(());
+            return Ok(Certainty::Certain);
         };
         let earlier = self.memory.passwords.get(&work.number);
         let before = earlier.map_or(&work.password_changed, |sent| &sent.before);
         if work.password_changed != *before {
-            return Ok(());
+            return Ok(Certainty::Probable);
         }
         let call = Call::set_password(id, password.expose());
         let mut calls = self.calls_so_far(earlier);
@@ -85,8 +85,10 @@ impl Unit<'_> {
                 let now = Password { entry: work.number, before: before.clone(), calls, lease: self.cx.alone.lease };
                 let note = Note { password: Some(now), since: self.since(), ..Note::default() }.encode();
                 match self.org.change(self.cx, self.step, &note, &call).await {
-                    Ok(_) => return Ok(()),
-                    Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
+                    Ok(_) => return Ok(Certainty::Certain),
+                    Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => {
+                        return Ok(Certainty::Probable);
+                    }
                     Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(Undone::Not(failure)),
                     Err(Undone::Not(failure)) if self.may_be_set_elsewhere(work) => {
                         return Err(Undone::Unknown(failure));
@@ -99,7 +101,7 @@ impl Unit<'_> {
                 }
             }
             match (is_moved(self.org, id, before.as_ref(), self.cx).await, refused) {
-                (Ok(true), _) => return Ok(()),
+                (Ok(true), _) => return Ok(Certainty::Probable),
                 (Ok(false), Some(refused)) => return Err(Undone::Not(refused)),
                 (Ok(false), None) if calls < MAX_CALLS => (),
                 (Ok(false), None) => return Err(Undone::Unknown(lost.unwrap_or_else(error::no_answer))),

@@ -18,8 +18,7 @@ impl Unit<'_> {
             if let Some(rule) = self.memory.refused.get(&number) {
                 let message = format!("the policy of this agent refused it when it was begun with, rule `{rule}`");
                 let refused = Refused::new("policy", message);
-                let may_be_done = self.cx.reconcile;
-                self.end(index, if may_be_done { End::Unknown(refused) } else { End::Failed(refused) });
+                self.end(index, End::unsent(refused, &self.memory));
             } else if let Err(refused) = self.cx.policy.check_names(&act) {
                 self.refuse_by_policy(index, &refused);
             }

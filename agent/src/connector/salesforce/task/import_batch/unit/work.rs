@@ -43,10 +43,14 @@ pub(super) struct Work<'a> {
     pub(super) written: bool,
     /// Whether anything of it is done.
     pub(super) touched: bool,
+    /// Whether any of that was only found by looking.
+    pub(super) was_seen: bool,
     /// Whether the user was as the entry wants it.
     unchanged: bool,
     /// Whether an earlier attempt may have written what is there.
     ours: bool,
+    /// Whether it may have brought about what the user is in.
+    may_have_moved: bool,
     /// What it is put into and taken out of.
     pub(super) moves: Moves,
     /// What gets another value.
@@ -68,6 +72,13 @@ pub(super) enum End {
     Unknown(Refused),
 }
 
+impl End {
+    /// Nothing is sent of an entry, as the org is now. If another member had it, that may be so because it is done.
+    pub(super) fn unsent(refused: Refused, memory: &Memory) -> Self {
+        if memory.elsewhere { Self::Unknown(refused) } else { Self::Failed(refused) }
+    }
+}
+
 impl<'a> Work<'a> {
     pub(super) fn new(item: Item, schema: &'a Described, choices: &Choices) -> Self {
         let blank = |number, place, end_of_entry| Self {
@@ -83,8 +94,10 @@ impl<'a> Work<'a> {
             password_changed: None,
             written: false,
             touched: false,
+            was_seen: false,
             unchanged: false,
             ours: false,
+            may_have_moved: false,
             moves: Moves::default(),
             shifts: Vec::new(),
             end: None,
@@ -140,14 +153,14 @@ impl<'a> Work<'a> {
                     // What the policy let in here may have given it its password.
                     let is_let_in = memory.was_admitted(self.number);
                     self.adopted = Some(Adopted { is_in_use: !is_let_in && found.is_in_use() });
-                    self.created(found.id.clone());
+                    self.found(found.id.clone());
                 } else {
-                    self.end = Some(End::Failed(said(&error::failure("DUPLICATE_USERNAME", TAKEN))));
+                    self.end = Some(End::unsent(said(&error::failure("DUPLICATE_USERNAME", TAKEN)), memory));
                 }
             }
             Change::Modify => match resolve(plan, self.number, users, memory, service_account) {
                 Some(found) => self.meet_user(found, memory, choices, service_account),
-                None => self.end = Some(End::Failed(said(&not_found(plan.key.text())))),
+                None => self.end = Some(End::unsent(said(&not_found(plan.key.text())), memory)),
             },
         }
     }
@@ -220,8 +233,9 @@ impl<'a> Work<'a> {
         self.id.get_or_insert(id);
     }
 
-    pub(super) fn created(&mut self, id: String) {
-        self.end = None;
+    /// Its fields were written by a call without an answer, as far as can be seen.
+    pub(super) fn found(&mut self, id: String) {
+        (self.end, self.was_seen) = (None, true);
         self.written(id);
     }
 
@@ -253,6 +267,7 @@ impl<'a> Work<'a> {
         may_have_moved: bool,
     ) {
         let Some(plan) = self.plan.as_mut().filter(|_| self.end.is_none()) else { return };
+        self.may_have_moved = may_have_moved;
         let asked: Vec<&str> = if choices.audits() { plan.fields.names().collect() } else { Vec::new() };
         if plan.change == Change::Add {
             plan.keep_gains(schema, choices);
@@ -271,6 +286,13 @@ impl<'a> Work<'a> {
         });
         let password = plan.password.as_ref().map(|_| Shift::password());
         self.shifts.extend(shifts.chain(password));
+        if may_have_moved {
+            for attribute in plan.memberships.iter().map(|(kind, _)| kind.attribute()) {
+                if !self.shifts.iter().any(|shift| shift.attribute == attribute) {
+                    self.shifts.push(Shift::hidden(attribute));
+                }
+            }
+        }
         // What an earlier attempt wrote may have been told to nobody, and what was there before is not known any more.
         if self.ours {
             for name in asked.into_iter().filter(|name| choices.is_audited(name)) {
@@ -320,20 +342,26 @@ impl<'a> Work<'a> {
             code: refused.map(|it| clipped(&it.code)),
             message: refused.map(|it| clipped(self.discreet(&it.message))),
             partly: self.has_failed() && self.touched,
+            perhaps: self.has_failed() && !self.touched && self.may_be_changed(),
             changes: if choices.dry_run && self.end.is_none() { told(&self.shifts) } else { Vec::new() },
             effect: self.effect(outcome).filter(|_| !choices.dry_run),
         }
+    }
+
+    /// Whether an attempt that died may have changed it, and could not say so.
+    fn may_be_changed(&self) -> bool {
+        self.ours || self.may_have_moved
     }
 
     /// What the audit log tells of it, if it was changed or may have been.
     fn effect(&self, outcome: Fate) -> Option<(Effect, Known)> {
         let known = match outcome {
             Fate::Unknown => Known::Unknown,
-            Fate::Created | Fate::Modified if self.touched => Known::Done(Certainty::Certain),
+            Fate::Created | Fate::Modified if self.touched && !self.was_seen => Known::Done(Certainty::Certain),
             Fate::Created | Fate::Modified => Known::Done(Certainty::Probable),
-            Fate::Failed if self.touched => Known::Done(Certainty::Certain),
-            // An attempt that died may have changed it, and could not say so.
-            Fate::Failed if self.ours => Known::Unknown,
+            Fate::Failed if self.touched && !self.was_seen => Known::Done(Certainty::Certain),
+            Fate::Failed if self.touched => Known::Done(Certainty::Probable),
+            Fate::Failed if self.may_be_changed() => Known::Unknown,
             Fate::Failed | Fate::Unchanged | Fate::WouldCreate | Fate::WouldModify => return None,
         };
         let effect = Effect {
@@ -393,19 +421,17 @@ fn resolve<'a>(
     memory: &Memory,
     service_account: &str,
 ) -> Option<&'a Found> {
-    let found = match &plan.key {
-        Key::Id(id) => return users.by_id(id),
-        Key::Name(name) => users.by_name(name),
+    let found = match (&plan.key, memory.renames.get(&number)) {
+        // Whoever has its former name by now is another.
+        (Key::Id(id), _) | (Key::Name(_), Some(id)) => return users.by_id(id),
+        (Key::Name(name), None) => users.by_name(name),
     };
     if found.is_some() || !memory.may_have_acted {
         return found;
     }
     let renamed = users.by_name(plan.new_name.as_deref()?)?;
-    let ours = match memory.renames.get(&number) {
-        Some(id) => same_id(id, &renamed.id),
-        None => memory.since.is_some_and(|since| renamed.was_modified_by(service_account, since)),
-    };
-    ours.then_some(renamed)
+    let is_ours = memory.since.is_some_and(|since| renamed.was_modified_by(service_account, since));
+    is_ours.then_some(renamed)
 }
 
 fn changes_email(plan: &Plan<'_>, found: &Found) -> bool {
