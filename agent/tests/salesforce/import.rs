@@ -691,6 +691,29 @@ async fn an_entry_whose_user_is_not_found_is_unknown_if_another_member_may_have_
     assert_eq!(lines[1]["outcome"], "modified");
 }
 
+/// Entries are done in their order, and a batch that is taken over begins with its first. Look at who has a name now, and a
+/// second user is made, and the one who got the name last is disabled for the one before.
+#[tokio::test]
+async fn a_name_that_changes_hands_in_a_batch_that_is_taken_over_is_nobodys_to_change() {
+    let lab = Lab::start().await;
+    let (connector, profile) = (lab.connector(), profile(&lab).await);
+    let entries = [
+        add(NEW, &profile, ""),
+        rename(NEW, "moved@acme.example", ""),
+        modify(ACTIVE, "<IsActive>false</IsActive>"),
+        rename(ACTIVE, "gone@acme.example", ""),
+        add(ACTIVE, &profile, ""),
+        modify("user0002@acme.example", "<Title>x</Title>"),
+    ];
+    let mut task = import(root(&entries.concat()));
+    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(2, 4, 0, 0), "{:?}", task.lines());
+    task.taken_over(Duration::from_secs(60));
+    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(0, 1, 0, 5), "{:?}", task.lines());
+    assert!(codes(&task)[..5].iter().all(|code| code == "name_passed_on"), "{:?}", codes(&task));
+    assert!(lab.sim.user(NEW).is_none());
+    assert_eq!(lab.effects(ACTIVE).deactivations, 0);
+}
+
 /// Whoever bears the former name by now is not the one that was renamed.
 #[tokio::test]
 async fn f04_a_renamed_user_is_gone_on_with_though_another_has_its_former_name() {

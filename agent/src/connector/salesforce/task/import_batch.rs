@@ -32,7 +32,7 @@ use crate::dataset::Item;
 use choices::Choices;
 pub(in super::super) use memory::Note;
 use parts::{Part, Parts};
-use reader::{Form, Size, Units};
+use reader::{Form, Passed, Size, Units};
 use result::Line;
 pub(in super::super) use result::Tally;
 pub(in super::super) use unit::written;
@@ -61,6 +61,9 @@ struct Batch<'a> {
     schema: &'a Described,
     choices: &'a Choices,
     longest: Longest,
+    /// User names that change hands, if another member may have had the batch: who has one now may have got it from a later
+    /// entry.
+    passed: Passed,
     /// When this attempt began: what earlier ones sent was sent before.
     begun: Timestamp,
 }
@@ -85,7 +88,10 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
     let schema = org.describe("User").await?;
     let choices = Choices::of(&it, &schema, &cx.system, org.settings.marker.as_deref())?;
-    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default(), begun: clock::now() };
+    let is_doubtful = cx.reconcile && !choices.dry_run;
+    let passed = if is_doubtful { Passed::of(cx, form).await? } else { Passed::default() };
+    let (longest, begun) = (Longest::default(), clock::now());
+    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest, passed, begun };
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
     let size = match course {

@@ -98,6 +98,17 @@ pub(super) fn names(entry: &Entry) -> Vec<String> {
     named.filter(|name| !name.is_empty()).collect()
 }
 
+/// The name that an entry gives to a user, in lower case; nothing if it only says who is meant.
+pub(super) fn names_given(entry: &Entry) -> Vec<String> {
+    let attributes = || entry.record.attributes.iter().map(|it| (canonical(&it.name), it.value.expose().trim()));
+    let renames = attributes().any(|(name, _)| matches!(name.as_str(), "id" | "original_username"));
+    if entry.record.change == Change::Modify && !renames {
+        return Vec::new();
+    }
+    let given = attributes().filter(|(name, _)| name == "username");
+    given.map(|(_, name)| name.to_lowercase()).filter(|name| !name.is_empty()).collect()
+}
+
 /// Understands an entry.
 pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) -> Result<Plan<'a>, Refused> {
     let change = entry.record.change;

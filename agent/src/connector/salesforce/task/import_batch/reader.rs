@@ -1,6 +1,7 @@
 //! Units of a dataset: read on a thread that may block, grouped in a way that another attempt repeats exactly.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use postern_protocol::task::import_batch::{Delimiter, Format, Request};
 use postern_protocol::{Failure, FailureClass};
@@ -110,18 +111,63 @@ impl Units {
 
 /// Reads the whole dataset once and counts its entries: one of which nothing can be read must change nothing.
 pub(super) async fn count(cx: &AttemptCx, form: Form) -> Result<u64, Failure> {
+    fold(cx, form, 0, |count, _| *count += 1).await
+}
+
+/// User names that change hands in a dataset: an entry gives each to a user, and another has it, too.
+/// As hashes, in order: eight bytes for each entry that makes or renames a user.
+#[derive(Debug, Default)]
+pub(super) struct Passed(Vec<u64>);
+
+impl Passed {
+    /// Reads the whole dataset twice.
+    pub(super) async fn of(cx: &AttemptCx, form: Form) -> Result<Self, Failure> {
+        let mut given = fold(cx, form, Vec::new(), |given: &mut Vec<u64>, item| {
+            given.extend(item.iter().flat_map(plan::names_given).map(|name| hash(&name)));
+        })
+        .await?;
+        given.sort_unstable();
+        given.dedup();
+        let entries = vec![0_u8; given.len()];
+        let (given, entries) = fold(cx, form, (given, entries), |(given, entries), item| {
+            let names: HashSet<String> = item.iter().flat_map(plan::names).collect();
+            for at in names.iter().filter_map(|name| given.binary_search(&hash(name)).ok()) {
+                entries.get_mut(at).into_iter().for_each(|it| *it = it.saturating_add(1));
+            }
+        })
+        .await?;
+        Ok(Self(given.into_iter().zip(entries).filter(|(_, entries)| *entries > 1).map(|(name, _)| name).collect()))
+    }
+
+    /// Whether an entry has one of them.
+    pub(super) fn have(&self, item: &Item) -> bool {
+        !self.0.is_empty() && item.iter().flat_map(plan::names).any(|name| self.0.binary_search(&hash(&name)).is_ok())
+    }
+}
+
+fn hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Reads the whole dataset once, on a thread that may block.
+async fn fold<T: Send + 'static>(
+    cx: &AttemptCx,
+    form: Form,
+    mut all: T,
+    take: impl Fn(&mut T, &Item) + Send + 'static,
+) -> Result<T, Failure> {
     let entries = form.open(cx)?;
     let stop = cx.stop.clone();
     let work = move || {
-        let mut count = 0;
         for item in Whole::new(entries) {
-            item.map_err(|error| malformed(&error)).map(drop)?;
+            take(&mut all, &item.map_err(|error| malformed(&error))?);
             if stop.is_cancelled() {
                 return Err(stopped());
             }
-            count += 1;
         }
-        Ok(count)
+        Ok(all)
     };
     let crashed = || Failure::new(FailureClass::Internal, "reader_crashed", "reading the dataset ended in a defect");
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(crashed()))
