@@ -32,7 +32,9 @@ use flow::Silence;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take: longer than the longest wait the API allows. Of what may be large, each piece.
 const ANSWER: Duration = Duration::from_secs(90);
-/// How often and after which pause a request that may be repeated is repeated while the controller restarts.
+/// How often and after which pause a request that may be repeated is repeated while the controller restarts or has no time.
+/// The pause is shorter than the second that the API asks for: a place that is free again is taken by whoever looks first,
+/// and a request that is turned away at the door costs next to nothing.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 /// The largest answer: a page of two hundred tasks, each with its output.
@@ -274,11 +276,13 @@ impl Client {
             return Ok(response);
         }
         let bytes = self.body(response).await?;
-        let sentence = match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => problem.detail,
-            Err(_) => format!("{} answered {status}: is this the controller's API?", self.url),
+        let (sentence, is_for_later) = match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => (problem.detail, problem.retry_after.is_some()),
+            Err(_) => (format!("{} answered {status}: is this the controller's API?", self.url), false),
         };
         let exit = match status {
+            // Nothing was done, and to ask again is all there is to do about it.
+            _ if is_for_later => Exit::Unreachable,
             // The last two are a proxy's that has no answer of the controller's, which says neither itself.
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
                 Exit::Unreachable
@@ -316,7 +320,7 @@ impl Client {
     }
 }
 
-/// Asks while the controller restarts, a few times, with such pauses.
+/// Asks while the controller restarts or has no time, a few times, with such pauses.
 async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
     pause: Duration,
     ask: impl Fn() -> F,
@@ -466,5 +470,28 @@ mod tests {
         let failure = answer.unwrap_err();
         assert_eq!(failure.exit, Exit::Unreachable);
         assert!(failure.text.contains("502"), "{}", failure.text);
+    }
+
+    /// Take it for a refusal, and whoever waits beside too many others hears no more of a task that runs.
+    #[tokio::test]
+    async fn a_controller_that_asks_to_be_asked_again_later_is_and_one_that_is_full_is_not() {
+        let canned = Canned::new().await;
+        let problem = |detail| Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        let text = |problem: &Problem| serde_json::to_string(problem).unwrap();
+        let later = text(&Problem { retry_after: Some(1), ..problem("128 requests are under way") });
+        let busy = [(3, 429, later.as_str()), (1, 200, "true")];
+        let once = [(1, 429, later.as_str())];
+        let (answer, _) = tokio::join!(canned.client.get_patiently::<bool>("/"), canned.answer(&busy));
+        assert!(answer.unwrap());
+        let (answer, _) = tokio::join!(canned.client.make::<bool>("/", &()), canned.answer(&busy));
+        assert!(answer.unwrap());
+        let (answer, _) = tokio::join!(canned.client.get::<bool>("/"), canned.answer(&once));
+        let failure = answer.unwrap_err();
+        assert_eq!((failure.exit, failure.text.as_str()), (Exit::Unreachable, "128 requests are under way"));
+
+        let full = text(&problem("1000 API tokens are there"));
+        let full = [(1, 429, full.as_str())];
+        let (answer, _) = tokio::join!(canned.client.get_patiently::<bool>("/"), canned.answer(&full));
+        assert_eq!(answer.unwrap_err().exit, Exit::Refused);
     }
 }

@@ -11,7 +11,7 @@ pub enum Exit {
     Failed,
     /// The command line makes no sense.
     Usage,
-    /// The controller's API does not answer.
+    /// The controller's API does not answer, or asks to be asked again later.
     Unreachable,
     /// A defect of Postern's.
     Bug,
@@ -59,7 +59,7 @@ impl Exit {
             Self::Usage => {
                 "the command line makes no sense, or a file that it names is not there, not what it should be, or there already"
             }
-            Self::Unreachable => "the controller does not answer",
+            Self::Unreachable => "the controller does not answer, or has no time now",
             Self::Bug => "a defect of Postern's",
             Self::Store => "the store cannot be used",
             Self::Refused => "the controller refused",

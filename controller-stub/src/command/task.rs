@@ -215,13 +215,19 @@ mod tests {
 
     /// Give up as for others, and the password that the account has then is known to nobody.
     #[tokio::test]
-    async fn whoever_holds_what_nobody_else_can_open_waits_for_a_controller_that_stays_away() {
+    async fn whoever_holds_what_nobody_else_can_open_waits_for_a_controller_that_stays_away_or_has_no_time() {
         let canned = Canned::new().await;
         let task = TaskId::from_bytes([7; 16]);
         let view = canned::task(task).to_string();
         let away = [(50, 503, "{}"), (1, 200, view.as_str())];
         let waiting = wait(&canned.client, task, None, Some(Held::Password));
         let (ended, _) = tokio::join!(waiting, canned.answer(&away));
+        assert_eq!(ended.unwrap().outcome, Some(Outcome::Succeeded));
+
+        let later = json!({ "status": 429, "title": "", "detail": "too many requests", "retry_after": 1 }).to_string();
+        let busy = [(50, 429, later.as_str()), (1, 200, view.as_str())];
+        let waiting = wait(&canned.client, task, None, Some(Held::Password));
+        let (ended, _) = tokio::join!(waiting, canned.answer(&busy));
         assert_eq!(ended.unwrap().outcome, Some(Outcome::Succeeded));
 
         let (ended, _) = tokio::join!(wait(&canned.client, task, None, None), canned.answer(&[(20, 503, "{}")]));
