@@ -218,6 +218,10 @@ impl IdentityDir {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use postern_protocol::seal::MAX_MEMBER_KEYS;
+
     use super::*;
 
     const TOKEN: TokenId = TokenId::from_bytes([7; 16]);
@@ -286,6 +290,23 @@ mod tests {
         let again = identity.applicant(OTHER, false).unwrap();
         assert_eq!(again.request(), applicant.request(), "the answer was lost");
         assert_eq!(identity.sealing_keys().unwrap()[0].known, keys[0].known);
+    }
+
+    /// Have each of them drop the oldest key, and whoever goes on as the old member cannot open what waits for it.
+    #[test]
+    fn enrollments_that_come_to_nothing_leave_the_key_that_the_controller_knows() {
+        let (_folder, identity) = enrolled();
+        let mut known = identity.sealing_keys().unwrap();
+        known[0].known.acknowledged = Some(known[0].known.made);
+        identity.store_sealing_keys(&known).unwrap();
+        let mut made = BTreeSet::from([known[0].known.id.to_string()]);
+        for number in 8..14 {
+            identity.applicant(TokenId::from_bytes([number; 16]), false).unwrap();
+            let keys = identity.sealing_keys().unwrap();
+            assert!(made.insert(keys[0].known.id.to_string()), "each has a key of its own");
+            assert_eq!(keys.last().unwrap().known, known[0].known, "enrollment {number}");
+            assert!(keys.len() <= MAX_MEMBER_KEYS);
+        }
     }
 
     #[test]

@@ -72,9 +72,14 @@ impl IdentityDir {
             .ok_or_else(|| IdentityError::Damaged { path, reason: "it does not hold whole keys".to_owned() })
     }
 
-    /// Makes a new key the newest; what was sealed to those before is still opened.
+    /// Makes a new key the newest; what was sealed to those before is still opened, as far as there is room for them.
     pub(super) fn replace_sealing_key(&self) -> Result<(), IdentityError> {
         let mut keys = self.sealing_keys()?;
+        // The newest makes room if no controller acknowledged it: its enrollment came to nothing, while what waits is sealed to
+        // those before.
+        if keys.len() >= MAX_MEMBER_KEYS && keys.first().is_some_and(|newest| newest.known.acknowledged.is_none()) {
+            keys.remove(0);
+        }
         keys.truncate(MAX_MEMBER_KEYS - 1);
         keys.insert(0, KeptKey::generate());
         self.store_sealing_keys(&keys)
