@@ -3,7 +3,7 @@
 //! The secret of a token is not kept for that. It is derived from the caller's key and from a salt that is kept with the
 //! key's hash: whoever has the ledger lacks the key, and whoever saw the key lacks the salt.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -119,15 +119,14 @@ type Place = (ApiTokenId, [u8; 32]);
 /// The keys that are known.
 pub(super) struct Once {
     records: BTreeMap<Place, OnceRecord>,
-    /// The oldest first.
-    by_age: VecDeque<(UnixMillis, Place)>,
+    /// The oldest first, by a clock that may have been put back since.
+    by_age: BTreeSet<(UnixMillis, Place)>,
 }
 
 impl Once {
     pub(super) fn restore(records: Vec<OnceRecord>) -> Self {
-        let mut by_age: Vec<_> = records.iter().map(|it| (it.at, it.place())).collect();
-        by_age.sort_unstable();
-        Self { records: records.into_iter().map(|it| (it.place(), it)).collect(), by_age: by_age.into() }
+        let by_age = records.iter().map(|it| (it.at, it.place())).collect();
+        Self { records: records.into_iter().map(|it| (it.place(), it)).collect(), by_age }
     }
 
     fn check_room(&self, asked: &Asked) -> Result<(), Refusal> {
@@ -184,18 +183,18 @@ impl State {
         let Making { it, made, write } = make(self, &asked.key.secret(&salt))?;
         let record = OnceRecord { by: asked.by, key: place.1, what: asked.what, salt, made, at: at.wall };
         self.once.records.insert(place, record.clone());
-        self.once.by_age.push_back((at.wall, place));
+        self.once.by_age.insert((at.wall, place));
         self.writes.push(Write::Once(record, Box::new(write)));
         Ok(Done { it, again: false })
     }
 
     pub(super) fn forget_old_keys(&mut self, at: Moment) {
         for _ in 0..MAX_FORGOTTEN {
-            let oldest = self.once.by_age.front();
+            let oldest = self.once.by_age.first();
             let Some((_, place)) = oldest.copied().filter(|(made, _)| clock::after(*made, KNOWN) <= at.wall) else {
                 return;
             };
-            self.once.by_age.pop_front();
+            self.once.by_age.pop_first();
             self.once.records.remove(&place);
             self.writes.push(Write::ForgetOnce(place.0, place.1));
         }
@@ -265,6 +264,27 @@ mod tests {
         state.tick(later(day));
         assert!(!state.create_token("acme".parse().unwrap(), Some(&asked), later(day)).unwrap().again);
         assert_eq!(state.once.by_age.len(), 1);
+    }
+
+    /// Forget them in the order in which they came, and after an hour in which the clock was a month ahead none is forgotten for
+    /// a month.
+    #[test]
+    fn a_key_of_a_time_in_which_the_clock_was_ahead_keeps_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        state.create_cluster("acme".parse().unwrap(), at).unwrap();
+        let later = |days| Moment { wall: clock::after(at.wall, KNOWN * days), ..at };
+        for (by, made) in [(1, later(30)), (2, at)] {
+            let asked = asked(by, Role::Administrator, TEXT);
+            state.create_token("acme".parse().unwrap(), Some(&asked), made).unwrap();
+        }
+        state.tick(later(1));
+        let left: Vec<ApiTokenId> = state.once.records.keys().map(|(by, _)| *by).collect();
+        assert_eq!(left, [ApiTokenId::from_bytes([1; 16])]);
+        state.tick(later(31));
+        assert!(state.once.records.is_empty());
     }
 
     /// Count all keys alike, and operators' uploads keep administrators from making tokens.
