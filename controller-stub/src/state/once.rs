@@ -131,14 +131,18 @@ impl Once {
 
     fn check_room(&self, asked: &Asked) -> Result<(), Refusal> {
         let full = |sentence| Err(Refusal { kind: RefusalKind::Overloaded, field: Some(HEADER), message: sentence });
-        let most = if asked.role == Role::Administrator { MAX_KEYS } else { MAX_KEYS - RESERVE };
+        let (most, who) = match asked.role {
+            Role::Administrator => (MAX_KEYS, ""),
+            Role::Viewer | Role::Operator => (MAX_KEYS - RESERVE, "with an administrator's token, "),
+        };
         if self.records.len() >= most {
-            return full(format!("{most} keys are known, each for a day: ask without `{HEADER}`, or tomorrow"));
+            return full(format!("{most} keys are known, each for a day: ask {who}without `{HEADER}`, or tomorrow"));
         }
         let mine = (asked.by, [0; 32])..=(asked.by, [u8::MAX; 32]);
         if self.records.range(mine).count() >= MAX_OF_TOKEN {
             return full(format!(
-                "{MAX_OF_TOKEN} keys of this token are known, each for a day: ask without `{HEADER}`, or tomorrow"
+                "{MAX_OF_TOKEN} keys of this token are known, each for a day: ask with another token, without `{HEADER}`, or \
+                 tomorrow"
             ));
         }
         Ok(())
@@ -307,10 +311,12 @@ mod tests {
         state.once = Once::restore((0..MAX_OF_TOKEN).map(|number| record(1, number)).collect());
         let refused = room(&state, 1, Role::Administrator).unwrap_err();
         assert_eq!((refused.kind, refused.field), (RefusalKind::Overloaded, Some(HEADER)));
+        assert!(refused.message.contains("with another token"), "a command gives a key each time: {}", refused.message);
         assert!(room(&state, 2, Role::Operator).is_ok());
         let all = (0..MAX_KEYS - RESERVE).map(|number| record(u8::try_from(number % 10).unwrap() + 10, number));
         state.once = Once::restore(all.collect());
-        assert!(room(&state, 1, Role::Operator).unwrap_err().message.contains("15000 keys"));
+        let refused = room(&state, 1, Role::Operator).unwrap_err().message;
+        assert!(refused.contains("15000 keys") && refused.contains("with an administrator's token"), "{refused}");
         assert!(room(&state, 1, Role::Administrator).is_ok());
         let all = (0..MAX_KEYS).map(|number| record(u8::try_from(number % 10).unwrap() + 10, number));
         state.once = Once::restore(all.collect());
