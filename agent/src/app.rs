@@ -41,7 +41,7 @@ use crate::watchdog::Watchdog;
 /// How long attempts may run on once the agent is asked to stop. Then they are asked to stop as well.
 const RUN_ON: Duration = Duration::from_secs(25);
 /// How long they may take after that: longer than any one request, unless it is given more time than usual.
-const FINISH: Duration = Duration::from_secs(65);
+const FINISH: Duration = Duration::from_secs(62);
 /// How long each part may take to end when nothing is left to do.
 const PART: Duration = Duration::from_secs(5);
 
@@ -354,8 +354,11 @@ impl App {
         if let Ok(ended) = tokio::time::timeout(FINISH, &mut self.loop_ended).await {
             return ended.unwrap_or(Ok(()));
         }
-        self.dispatcher.cut_off().await;
-        match tokio::time::timeout(PART, &mut self.loop_ended).await {
+        let ended = async {
+            self.dispatcher.cut_off().await;
+            (&mut self.loop_ended).await
+        };
+        match tokio::time::timeout(PART, ended).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) | Err(_) => Ok(()),
         }

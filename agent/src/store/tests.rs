@@ -163,7 +163,6 @@ async fn a_task_put_and_deleted_in_one_commit_is_gone() {
     assert_eq!((restored.tasks.len(), restored.reports.len()), (0, 1));
 }
 
-/// Raise `BATCH_BYTES` beyond the engine's bound and this fails.
 /// Put them all into one batch, and it is larger than any may be: the agent ends, and again at every start.
 #[tokio::test]
 async fn tasks_that_are_dropped_together_are_not_too_many_for_a_batch() {
@@ -188,6 +187,7 @@ async fn tasks_that_are_dropped_together_are_not_too_many_for_a_batch() {
     assert!(store.restore().unwrap().tasks.is_empty());
 }
 
+/// Raise `BATCH_BYTES` beyond the engine's bound and this fails.
 #[tokio::test]
 async fn more_than_a_batch_is_committed_in_several() {
     let folder = tempfile::tempdir().unwrap();

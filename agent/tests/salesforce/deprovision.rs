@@ -8,8 +8,7 @@ use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Effects, Mishap, OrgSeed, UserSeed};
 
 use crate::lab::{
-    DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, dead_anywhere, deprovision, deprovision_as, disable, restore,
-    verdict,
+    DONE, Death, Lab, PROBABLY_DONE, Task, dead_anywhere, deprovision, deprovision_as, disable, restore, verdict,
 };
 
 const USER: &str = "user0001@acme.example";
@@ -361,9 +360,9 @@ async fn of_an_address_that_was_only_announced_it_is_not_known_after_a_stop_whet
     task.dies = Some(Death::AtIntent(1));
     task.attempt(&connector).await.unwrap_err();
     task.stop.cancel();
-    let conclusion = task.attempt(&connector).await.unwrap();
-    assert_eq!((verdict(&conclusion), lab.effects(USER).updates), (UNKNOWN, 0));
-    assert!(task.is_open());
+    let failure = task.attempt(&connector).await.unwrap_err();
+    assert_eq!((failure.class.known(), lab.effects(USER).updates), (Some(FailureClass::Interrupted), 0));
+    assert!(task.is_open(), "whoever goes on sends it");
 }
 
 /// F03 to F05 for both calls.

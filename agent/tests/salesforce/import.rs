@@ -691,6 +691,25 @@ async fn an_entry_whose_user_is_not_found_is_unknown_if_another_member_may_have_
     assert_eq!(lines[1]["outcome"], "modified");
 }
 
+/// A cluster of one member whose line was down: nobody else had the batch. Take it for another's, and a mistyped name cannot be
+/// told from a user who was renamed by it, and whose name changes hands is left alone.
+#[tokio::test]
+async fn a_batch_that_comes_back_to_its_member_is_not_taken_for_anothers() {
+    let lab = Lab::start().await;
+    let (connector, profile) = (lab.connector(), profile(&lab).await);
+    let entries = [
+        modify("user0002@acme.example", "<Title>x</Title>"),
+        modify("nobody@acme.example", "<Title>x</Title>"),
+        rename(ACTIVE, "gone@acme.example", ""),
+        add(ACTIVE, &profile, ""),
+    ];
+    let mut task = import(root(&entries.concat()));
+    lab.fault("PATCH", "/composite/sobjects", Mishap::Latency { millis: 600_000 }, 1);
+    task.dies_in_the_call(&lab, &connector).await;
+    task.leased_again();
+    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(1, 2, 1, 0), "{:?}", task.lines());
+}
+
 /// Entries are done in their order, and a batch that is taken over begins with its first. Look at who has a name now, and a
 /// second user is made, and the one who got the name last is disabled for the one before.
 #[tokio::test]

@@ -261,6 +261,18 @@ async fn a_batch_asks_once_how_many_calls_are_used_when_nothing_has_told_it() {
     }
 }
 
+/// The resource asks for a permission of its own. End the attempt for it, and no batch runs, and one that has begun ends as
+/// unknown at each start.
+#[tokio::test]
+async fn a_batch_goes_on_where_the_service_account_may_not_ask_how_many_calls_are_used() {
+    let (lab, _) = org_with_calls(10, 100, "").await;
+    let restarted = lab.connector_with(&lab.settings("oauth-client-credentials"));
+    let code = Some("INSUFFICIENT_ACCESS".to_owned());
+    lab.fault("GET", "/limits", Mishap::Respond { status: 403, code, message: None }, 1);
+    assert_eq!(titles(1, 1_000).attempt(&restarted).await.unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(lab.sim.faults(), 0);
+}
+
 /// What was done stays done, and the next attempt begins where this one stopped.
 #[tokio::test]
 async fn an_import_stops_between_units_when_the_calls_get_scarce_and_goes_on_when_there_are_some_again() {

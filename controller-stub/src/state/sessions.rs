@@ -106,8 +106,6 @@ pub(super) struct Live {
     incarnation: Incarnation,
     /// Nothing is known of what its store reported before.
     pub(super) is_new: bool,
-    /// Whether the member was in sessions that this ledger knows nothing of: it was put back to before them.
-    is_ahead: bool,
     serves: Serves,
     /// What it says of the systems it serves.
     pub(super) served: BTreeMap<SystemName, Served>,
@@ -280,7 +278,10 @@ impl State {
         self.end_session(id, SessionRefusal::Replaced, "another session of this member took over", at);
         let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
-        let is_ahead = hello.last_session > member.numbers.issued;
+        if hello.last_session > member.numbers.issued {
+            // This ledger was put back to before that session. Until the member has said what it holds, that is not known.
+            member.numbers.settled = None;
+        }
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
         self.writes.push(Write::Numbers(id, member.numbers));
         update_record(member, &hello, &BASE64.encode(&certificate), &mut self.writes);
@@ -314,7 +315,6 @@ impl State {
             established: false,
             incarnation: hello.incarnation,
             is_new: member.numbers.incarnation != hello.incarnation,
-            is_ahead,
             serves: serves(&hello),
             served: served::served(&hello),
             said: None,
@@ -449,9 +449,8 @@ impl State {
             return None;
         }
         let (_, held) = live.inventory.take()?;
-        let is_same = member.numbers.settled == Some(live.incarnation);
-        let memory = if is_same && !live.is_ahead { Memory::Same } else { Memory::Lost };
-        if !is_same {
+        let memory = if member.numbers.settled == Some(live.incarnation) { Memory::Same } else { Memory::Lost };
+        if memory == Memory::Lost {
             // Committed together with, or behind, what follows for its tasks: until then they are still to be doubted.
             member.numbers.settled = Some(live.incarnation);
             self.writes.push(Write::Numbers(id, member.numbers));

@@ -14,6 +14,7 @@ use super::changes::Thing;
 use super::{State, ToSession, sessions};
 use crate::clock::Moment;
 use crate::queue::RejectedAs;
+use crate::queue::inventory::Held;
 
 impl State {
     /// A frame about work came in an established session.
@@ -135,6 +136,8 @@ impl State {
 
     fn inventory(&mut self, id: MemberId, page: &Inventory, at: Moment) {
         let Some((held, memory)) = self.gather_inventory(id, page, at) else { return };
+        // What a member says of work that nobody has let in is not heard.
+        let held = if self.is_pending(id) { Held::new() } else { held };
         self.queue.settle(id, &held, memory, at);
         for task in self.queue.held_by(id) {
             self.send_payloads(id, task);

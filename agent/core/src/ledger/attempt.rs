@@ -154,8 +154,8 @@ impl Ledger {
     pub fn handle_failed(&mut self, task: TaskId, unfinished: impl Into<Unfinished>, now: Timestamp) {
         let unfinished = unfinished.into();
         let Some(held) = self.tasks.get_mut(&task) else { return };
+        let state = if held.is_given_up { None } else { held.survive() };
         held.stop_running();
-        let state = held.survive();
         self.writes.extend(state.map(|state| Write::PutState(task, state)));
         if !self.end_without_retry(task, &unfinished.failure, now) {
             self.retry(task, unfinished, now);

@@ -143,7 +143,9 @@ impl Ledger {
                 self.deferred.extend(writes, now);
             } else {
                 self.writes.append(&mut writes);
-                let streams = report.streams.iter().map(|stream| stream.id).collect();
+                // The same outcome may be owed under a newer lease, too.
+                let is_owed = |id| self.outbox.iter().any(|owed| owed.streams.iter().any(|stream| stream.id == id));
+                let streams = report.streams.iter().map(|stream| stream.id).filter(|id| !is_owed(*id)).collect();
                 self.after_writes(Gated::Event(Event::Forget(streams)));
             }
         }

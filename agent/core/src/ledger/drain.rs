@@ -81,7 +81,9 @@ impl Ledger {
 
     /// The agent ends, and what runs is cut off by that: the process did not die of it.
     pub fn handle_cut_off(&mut self) {
-        for (task, held) in self.tasks.iter_mut().filter(|(_, held)| held.running) {
+        // To give it up was counted by nobody.
+        let runs = |held: &Held| held.running && !held.is_given_up;
+        for (task, held) in self.tasks.iter_mut().filter(|(_, held)| runs(held)) {
             self.writes.extend(held.survive().map(|state| Write::PutState(*task, state)));
         }
     }

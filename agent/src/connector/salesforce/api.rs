@@ -210,8 +210,11 @@ impl Salesforce {
     /// Lets a batch go on, unless the rest of the org's calls is for others.
     pub(super) async fn may_go_on(&self) -> Result<(), Failure> {
         if self.governor.batches() == Batches::MayAsk {
-            self.read(&Call::get("limits")).await?;
-            self.governor.was_asked();
+            match self.read(&Call::get("limits")).await {
+                Err(failure) if error::is_retryable(&failure) => return Err(failure),
+                // Not every service account may ask.
+                Ok(_) | Err(_) => self.governor.was_asked(),
+            }
         }
         match self.governor.batches() {
             Batches::Wait(usage) => Err(governor::reserved(usage, self.settings.api_budget_percent)),

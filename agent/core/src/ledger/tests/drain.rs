@@ -156,3 +156,18 @@ fn what_a_stop_cuts_off_has_not_died() {
     let mut states = desk.disk.iter().filter(|write| matches!(write, Write::PutState(_, TaskState::Started { .. })));
     assert_eq!(states.next_back(), Some(&Write::PutState(id(1), TaskState::Started { unended: 0 })));
 }
+
+/// The death that ended its attempts was counted by them.
+#[test]
+fn a_stop_takes_no_death_from_what_is_given_up() {
+    let begun = restored(Origin::Controller, TaskState::Started { unended: 2 }, 1);
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
+    desk.connect();
+    desk.renew(LeaseVerdict::Kept);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{events:?}");
+    desk.ledger.handle_stopping();
+    desk.ledger.handle_cut_off();
+    desk.sync();
+    assert!(!desk.disk.iter().any(|write| matches!(write, Write::PutState(_, TaskState::Started { unended: 1 }))));
+}

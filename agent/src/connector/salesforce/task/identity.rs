@@ -68,7 +68,7 @@ impl Identity<'_> {
         let is_address_alone = self.username.is_none() && !self.activate;
         // Whether one that waits was sent before cannot be seen, and no more is asked for.
         if is_address_alone && self.user.is_active && cx.is_open(step) && cx.stop.is_cancelled() {
-            return Err(Stuck::Unknown(stopped()));
+            return Err(Stuck::Later(stopped()));
         }
         let certainty = self.change(org, step, cx).await?;
         if let Some(email) = self.email.filter(|_| self.user.is_active) {

@@ -30,6 +30,7 @@ use crate::clock;
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use crate::dataset::Item;
 use choices::Choices;
+use memory::Memory;
 pub(in super::super) use memory::Note;
 use parts::{Part, Parts};
 use reader::{Form, Passed, Size, Units};
@@ -61,8 +62,9 @@ struct Batch<'a> {
     schema: &'a Described,
     choices: &'a Choices,
     longest: Longest,
-    /// User names that change hands, if another member may have had the batch: who has one now may have got it from a later
-    /// entry.
+    /// Whether another member may have done any of it, of which nothing is known here.
+    elsewhere: bool,
+    /// User names that change hands then: who has one now may have got it from a later entry.
     passed: Passed,
     /// When this attempt began: what earlier ones sent was sent before.
     begun: Timestamp,
@@ -88,10 +90,10 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
     let schema = org.describe("User").await?;
     let choices = Choices::of(&it, &schema, &cx.system, org.settings.marker.as_deref())?;
-    let is_doubtful = cx.reconcile && !choices.dry_run;
-    let passed = if is_doubtful { Passed::of(cx, form).await? } else { Passed::default() };
+    let elsewhere = !choices.dry_run && Memory::is_of_another(cx);
+    let passed = if elsewhere { Passed::of(cx, form).await? } else { Passed::default() };
     let (longest, begun) = (Longest::default(), clock::now());
-    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest, passed, begun };
+    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest, elsewhere, passed, begun };
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
     let size = match course {

@@ -16,6 +16,9 @@ pub(in super::super::super) struct Note {
     /// When the unit's users were looked up first, in milliseconds since 1970 by Salesforce's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) since: Option<i64>,
+    /// The lease of the attempt, if no other member can have had the batch until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) own: Option<Epoch>,
     /// The ids of users about to be renamed, by entry: afterwards their old names lead nowhere.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) renames: Vec<(u64, String)>,
@@ -131,8 +134,7 @@ pub(super) struct Memory {
 impl Memory {
     /// What the journal says about unit `step`.
     pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
-        let (mut memory, is_begun) =
-            (Self { may_have_acted: cx.reconcile, elsewhere: cx.reconcile, ..Self::default() }, cx.is_open(step));
+        let (mut memory, is_begun) = (Self { may_have_acted: cx.reconcile, ..Self::default() }, cx.is_open(step));
         let memos = cx.earlier.open().iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
         for note in memos.filter_map(Note::decode) {
             memory.renames.extend(note.renames);
@@ -159,6 +161,12 @@ impl Memory {
             memory.since = may_have_begun(cx.task);
         }
         memory
+    }
+
+    /// Whether another member may have had the batch. One that comes back to its only member was had by no other.
+    pub(super) fn is_of_another(cx: &AttemptCx) -> bool {
+        let mut own = cx.earlier.open().iter().filter_map(Note::decode).filter_map(|note| note.own);
+        cx.reconcile && !own.any(|lease| cx.alone.was_kept_since(lease))
     }
 
     /// Whether the policy let an entry in, in an earlier attempt.

@@ -100,7 +100,7 @@ type Rows = Vec<usize>;
 
 impl<'a> Unit<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
-        let Batch { org, cx, schema, choices, ref longest, ref passed, begun } = *batch;
+        let Batch { org, cx, schema, choices, ref longest, elsewhere, ref passed, begun } = *batch;
         let work = items.into_iter().map(|item| {
             let is_passed = passed.have(&item);
             let mut work = Work::new(item, schema, choices);
@@ -111,7 +111,9 @@ impl<'a> Unit<'a> {
         });
         let work = work.collect();
         let mut memory = Memory::of(cx, step);
-        memory.elsewhere &= !choices.dry_run;
+        memory.elsewhere = elsewhere;
+        // A plan sends nothing, and neither did those before it.
+        memory.may_have_acted &= !choices.dry_run;
         let unanswered = memory.may_have_acted.then_some(begun);
         Self { org, cx, schema, choices, longest, step, memory, unanswered, work, refused: Vec::new() }
     }
@@ -526,7 +528,10 @@ impl<'a> Unit<'a> {
         self.work.iter().enumerate().filter(wanted).map(|(index, _)| index).collect()
     }
 
-    fn since(&self) -> Option<i64> {
-        self.memory.since.map(OrgTime::as_millisecond)
+    /// What every intent says.
+    fn intent(&self) -> Note {
+        let since = self.memory.since.map(OrgTime::as_millisecond);
+        let own = (!self.memory.elsewhere).then_some(self.cx.alone.lease);
+        Note { since, own, ..Note::default() }
     }
 }

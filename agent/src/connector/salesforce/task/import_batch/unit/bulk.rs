@@ -253,7 +253,7 @@ impl Unit<'_> {
         rows: Bytes,
         numbers: &Rows,
     ) -> Result<Result<String, Undone>, Failure> {
-        let plain = Note { since: self.since(), ..Note::default() }.encode();
+        let plain = self.intent().encode();
         let made = self.org.change(self.cx, self.step, &plain, &Call::post_job(operation.name())).await;
         let made = match made {
             Ok(answer) => answer.json,
@@ -290,8 +290,8 @@ impl Unit<'_> {
     }
 
     fn note(&self, operation: Operation, job: &str, rows: Option<&Rows>) -> Vec<u8> {
-        let (since, job) = (self.since(), Some((operation, job.to_owned())));
-        Note { since, job, rows: rows.cloned(), ..Note::default() }.encode()
+        let job = Some((operation, job.to_owned()));
+        Note { job, rows: rows.cloned(), ..self.intent() }.encode()
     }
 
     /// A job that stays open does no harm and ends by itself within a day, so nobody waits for this.

@@ -9,7 +9,6 @@ use postern_protocol::Failure;
 use postern_protocol::task::import_batch::Difference;
 use serde_json::{Value as Json, json};
 
-use super::super::memory::Note;
 use super::super::plan::Refused;
 use super::sent::row;
 use super::work::{End, said};
@@ -298,7 +297,7 @@ impl Unit<'_> {
 
     /// One call for many records. The failure, if its answer was lost.
     async fn move_some(&mut self, rows: &[usize], call: &Call, kind: Kind) -> Result<Option<Failure>, Failure> {
-        let note = Note { since: self.since(), ..Note::default() }.encode();
+        let note = self.intent().encode();
         let results: Vec<Result<String, Refused>> = match self.org.change(self.cx, self.step, &note, call).await {
             Ok(answer) => match answer.json.as_array().filter(|answers| answers.len() == rows.len()) {
                 Some(answers) => answers.iter().map(row).collect(),

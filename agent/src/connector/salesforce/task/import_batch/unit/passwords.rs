@@ -83,7 +83,7 @@ impl Unit<'_> {
             if calls < MAX_CALLS {
                 calls += 1;
                 let now = Password { entry: work.number, before: before.clone(), calls, lease: self.cx.alone.lease };
-                let note = Note { password: Some(now), since: self.since(), ..Note::default() }.encode();
+                let note = Note { password: Some(now), ..self.intent() }.encode();
                 match self.org.change(self.cx, self.step, &note, &call).await {
                     Ok(_) => return Ok(Certainty::Certain),
                     Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => {
@@ -116,7 +116,7 @@ impl Unit<'_> {
     /// may have had the task since, so that one is left for whoever has it now.
     fn calls_so_far(&self, earlier: Option<&Password>) -> u32 {
         let was_kept = earlier.is_some_and(|sent| self.cx.alone.was_kept_since(sent.lease));
-        let elsewhere = if self.cx.reconcile && !was_kept { MAX_CALLS - 1 } else { 0 };
+        let elsewhere = if self.memory.elsewhere && !was_kept { MAX_CALLS - 1 } else { 0 };
         elsewhere + earlier.map_or(0, |sent| sent.calls)
     }
 

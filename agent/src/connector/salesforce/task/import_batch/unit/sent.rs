@@ -3,7 +3,7 @@
 use postern_protocol::Failure;
 use serde_json::{Value as Json, json};
 
-use super::super::memory::{Note, Operation};
+use super::super::memory::Operation;
 use super::super::plan::Refused;
 use super::Unit;
 use super::work::{Work, said};
@@ -41,7 +41,7 @@ impl Unit<'_> {
     /// One call for many rows; those that met a lock once more, by themselves.
     async fn send_some(&self, mut rows: Vec<usize>, record: Record, operation: Operation) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
-        let note = Note { since: self.since(), ..Note::default() }.encode();
+        let note = self.intent().encode();
         for tries in 0..LOCK_TRIES {
             if rows.is_empty() {
                 break;
