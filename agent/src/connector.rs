@@ -327,6 +327,8 @@ pub struct AttemptCx {
     pub deadline: Option<Timestamp>,
     /// Fires when the task should stop at the next point where it can.
     pub stop: CancellationToken,
+    /// Whether that was so before the attempt began: it is there to find out what became of what was sent.
+    pub finds_out: bool,
     /// What may be done to the system.
     pub policy: Arc<Policy>,
     /// Where to write before acting.

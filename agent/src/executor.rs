@@ -270,6 +270,7 @@ impl Executor {
 
     async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
         let Start { origin, resumed, deadline, alone, halt, .. } = start;
+        let finds_out = halt.stop.is_cancelled();
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(Served { connector, admission }) = self.systems.get(&offer.system) else {
@@ -305,7 +306,7 @@ impl Executor {
         let made = Arc::clone(&journal.made);
         let policy = Arc::clone(admission.policy());
         let stop = halt.stop.clone();
-        let cx = AttemptCx { task, system, reconcile, alone, earlier, deadline, stop, policy, journal };
+        let cx = AttemptCx { task, system, reconcile, alone, earlier, deadline, stop, finds_out, policy, journal };
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
             Err(failure) => {

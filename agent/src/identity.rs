@@ -186,6 +186,8 @@ impl IdentityDir {
 
     /// Makes a new key and the request for its certificate durable.
     pub fn prepare_next(&self) -> Result<Credential, IdentityError> {
+        // An enrollment that was begun has no keys any more, and must not take these for its own.
+        private::remove_if_any(&self.file(BEGUN))?;
         let next = Credential::generate()?;
         self.store_next(&next)?;
         Ok(next)
@@ -290,6 +292,16 @@ mod tests {
         let again = identity.applicant(OTHER, false).unwrap();
         assert_eq!(again.request(), applicant.request(), "the answer was lost");
         assert_eq!(identity.sealing_keys().unwrap()[0].known, keys[0].known);
+    }
+
+    /// An enrollment that came to nothing, and the old member goes on and renews its certificate: the same token once more.
+    #[test]
+    fn an_enrollment_that_is_tried_again_does_not_take_the_key_of_a_renewal() {
+        let (_folder, identity) = enrolled();
+        let applicant = identity.applicant(OTHER, false).unwrap();
+        let renewal = identity.prepare_next().unwrap();
+        let again = identity.applicant(OTHER, false).unwrap();
+        assert!(again.request() != renewal.request() && again.request() != applicant.request());
     }
 
     /// Have each of them drop the oldest key, and whoever goes on as the old member cannot open what waits for it.

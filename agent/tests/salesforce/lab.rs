@@ -439,6 +439,7 @@ impl Task {
             earlier,
             deadline: self.deadline,
             stop: self.stop.clone(),
+            finds_out: self.stop.is_cancelled(),
             policy: Arc::clone(&self.policy),
             journal,
         };

@@ -431,3 +431,29 @@ async fn f65_a_task_does_not_end_while_a_call_of_it_may_still_take_effect() {
         (Outcome::AlreadySatisfied, Certainty::Certain, Changed::No)
     );
 }
+
+/// Take a stop that comes in the middle for one that was there before, and the attempt waits for the first call to the end,
+/// deaf, until the agent cuts it off.
+#[tokio::test]
+async fn a_stop_that_comes_while_the_second_call_is_made_leaves_the_waiting_to_the_next_attempt() {
+    let lab = Lab::start().await;
+    let settings = lab.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 5000");
+    let patient = lab.connector_with(&settings);
+    let mut task = disable(ACTIVE);
+    lab.fault("PATCH", "/sobjects/User", Mishap::Refuse, 1);
+    let stop = task.stop.clone();
+    let stopper = async {
+        while lab.sim.faults() > 0 {
+            tokio::task::yield_now().await;
+        }
+        lab.fault("PATCH", "/sobjects/User", Mishap::DripReply { bytes: 20, millis: 100 }, 1);
+        while lab.effects(ACTIVE).deactivations == 0 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(task.attempt(&patient), stopper);
+    assert_eq!(ended.unwrap_err().class.known(), Some(FailureClass::Interrupted));
+    assert!(task.is_open());
+    assert_eq!(lab.effects(ACTIVE).deactivations, 1);
+}

@@ -234,8 +234,7 @@ impl Salesforce {
             return Ok(());
         }
         let now = clock::now();
-        // An attempt that was told to stop before it began is there to find out.
-        if cx.stop.is_cancelled() {
+        if cx.finds_out {
             clock::sleep_until(Some(now + self.settings.settle_once)).await;
             return Ok(());
         }
@@ -262,14 +261,14 @@ impl Salesforce {
         self.watch_until(&cx.stop, is_there).await
     }
 
-    /// The same for what earlier attempts sent. An attempt that was told to stop before it began is there to find out.
+    /// The same for what earlier attempts sent; one that is there to find out waits to the end.
     pub(super) async fn watch_earlier<F: Future<Output = Result<bool, Failure>>>(
         &self,
         cx: &AttemptCx,
         is_there: impl Fn() -> F,
     ) -> Result<bool, Failure> {
         let never = CancellationToken::new();
-        self.watch_until(if cx.stop.is_cancelled() { &never } else { &cx.stop }, is_there).await
+        self.watch_until(if cx.finds_out { &never } else { &cx.stop }, is_there).await
     }
 
     async fn watch_until<F: Future<Output = Result<bool, Failure>>>(

@@ -67,7 +67,7 @@ impl Identity<'_> {
     pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
         let is_address_alone = self.username.is_none() && !self.activate;
         // Whether one that waits was sent before cannot be seen, and no more is asked for.
-        if is_address_alone && self.user.is_active && cx.is_open(step) && cx.stop.is_cancelled() {
+        if is_address_alone && self.user.is_active && cx.is_open(step) && cx.finds_out {
             return Err(Stuck::Later(stopped()));
         }
         let certainty = self.change(org, step, cx).await?;

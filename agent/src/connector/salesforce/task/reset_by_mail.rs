@@ -100,7 +100,7 @@ async fn was_reset(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<bool
 /// The call that is repeated, if this task may: the only one that was made, and by this member. An attempt that was told
 /// to stop before it began repeats nothing.
 fn only_call(cx: &AttemptCx) -> Option<Note> {
-    let is_only = cx.unanswered(STEP) == 1 && !cx.stop.is_cancelled();
+    let is_only = cx.unanswered(STEP) == 1 && !cx.finds_out;
     notes(cx).last().filter(|_| is_only)
 }
 

@@ -118,7 +118,7 @@ pub(super) async fn bring_about(
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
     // It is not asked for any more, so that it matters whether what was sent before has an effect after all.
-    if cx.stop.is_cancelled() && is_there_after_all(org, wanted, step, cx).await? {
+    if cx.finds_out && is_there_after_all(org, wanted, step, cx).await? {
         return Ok(Certainty::Probable);
     }
     let (note, call) = (user_note(wanted.user()), wanted.call());
