@@ -76,7 +76,7 @@ impl Queue {
         let is_known_there = why.reason.known() == Some(Rejection::Fenced);
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.record.leases.retain(|it| it.epoch != lease.epoch);
-            if entry.record.leases.is_empty() {
+            if entry.record.leases.is_empty() && !is_known_there {
                 // Nobody can have begun it.
                 entry.record.alone = None;
             }

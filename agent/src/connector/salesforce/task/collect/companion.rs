@@ -16,8 +16,8 @@ use super::attributes::{hidden, json};
 pub(super) const GROUP: usize = 250;
 /// Devices that are told of one user.
 const DEVICES_OF_ONE: usize = 50;
-/// Permission sets that are told of one user: far more than anybody is given by hand. Of a whole group of users they are some
-/// ten MiB while its lines are made.
+/// Permission sets that are told of one user: far more than anybody is given by hand, and a bound for what a group of users
+/// takes while its lines are made.
 const PERMISSION_SETS_OF_ONE: usize = 250;
 /// Rows of a newest-first query: one page.
 const ROWS: usize = 2_000;

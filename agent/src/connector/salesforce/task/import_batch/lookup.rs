@@ -11,6 +11,7 @@ use super::super::super::api::Longest;
 use super::super::super::user::{same_id, short};
 use super::super::super::{Salesforce, error, time};
 use super::plan::Plan;
+use super::present::is_same_text;
 
 /// A user. What was not asked for is not there.
 #[derive(Debug, Clone, Deserialize)]
@@ -135,12 +136,12 @@ impl Found {
     /// Whether it is what an entry asked for whose making was not answered: `user` made it, at or after `since`, and it
     /// has the entry's marker, if that has one.
     pub(super) fn is_made_of(&self, plan: &Plan<'_>, user: &str, since: Timestamp) -> bool {
-        let text = |marker: &Option<Json>| {
-            marker.as_ref().and_then(Json::as_str).map(|it| it.trim_end_matches(' ').to_owned())
+        let is_same = match (&plan.marker, &self.marker) {
+            (None, _) => true,
+            (Some(Json::String(one)), Some(Json::String(other))) => is_same_text(one, other),
+            (one, other) => one == other,
         };
-        // Salesforce drops blanks at the end.
-        let is_same = plan.marker == self.marker || text(&plan.marker).is_some_and(|it| Some(it) == text(&self.marker));
-        (plan.marker.is_none() || is_same) && self.was_created_by(user, since)
+        is_same && self.was_created_by(user, since)
     }
 
     /// Whether anybody may have signed in as it.

@@ -132,9 +132,10 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// What the journal says about unit `step`.
-    pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
-        let (mut memory, is_begun) = (Self { may_have_acted: cx.reconcile, ..Self::default() }, cx.is_open(step));
+    /// What the journal says about unit `step`; `elsewhere` becomes [`Memory::elsewhere`].
+    pub(super) fn of(cx: &AttemptCx, step: u32, elsewhere: bool) -> Self {
+        let mut memory = Self { may_have_acted: cx.reconcile, elsewhere, ..Self::default() };
+        let is_begun = cx.is_open(step);
         let memos = cx.earlier.open().iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
         for note in memos.filter_map(Note::decode) {
             memory.renames.extend(note.renames);

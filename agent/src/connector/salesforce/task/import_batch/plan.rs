@@ -99,14 +99,14 @@ pub(super) fn names(entry: &Entry) -> Vec<String> {
 }
 
 /// The name that an entry gives to a user, in lower case; nothing if it only says who is meant.
-pub(super) fn names_given(entry: &Entry) -> Vec<String> {
+pub(super) fn name_given(entry: &Entry) -> Option<String> {
     let attributes = || entry.record.attributes.iter().map(|it| (canonical(&it.name), it.value.expose().trim()));
     let renames = attributes().any(|(name, _)| matches!(name.as_str(), "id" | "original_username"));
     if entry.record.change == Change::Modify && !renames {
-        return Vec::new();
+        return None;
     }
-    let given = attributes().filter(|(name, _)| name == "username");
-    given.map(|(_, name)| name.to_lowercase()).filter(|name| !name.is_empty()).collect()
+    let given = attributes().find(|(name, value)| name == "username" && !value.is_empty());
+    given.map(|(_, name)| name.to_lowercase())
 }
 
 /// Understands an entry.

@@ -103,9 +103,13 @@ pub(super) fn is_same(field: &Field, held: &Json, wanted: &Json) -> bool {
         "datetime" => time::parse(one).is_some_and(|one| Some(one) == time::parse(other)),
         "multipicklist" => values(one).collect::<BTreeSet<_>>() == values(other).collect::<BTreeSet<_>>(),
         _ if field.name == "Username" => one.eq_ignore_ascii_case(other),
-        // Salesforce drops blanks at the end.
-        _ => one.trim_end_matches(' ') == other.trim_end_matches(' '),
+        _ => is_same_text(one, other),
     }
+}
+
+/// Whether two texts are one for Salesforce, which drops blanks at the end.
+pub(super) fn is_same_text(one: &str, other: &str) -> bool {
+    one.trim_end_matches(' ') == other.trim_end_matches(' ')
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl Passed {
     /// Reads the whole dataset twice.
     pub(super) async fn of(cx: &AttemptCx, form: Form) -> Result<Self, Failure> {
         let mut given = fold(cx, form, Vec::new(), |given: &mut Vec<u64>, item| {
-            given.extend(item.iter().flat_map(plan::names_given).map(|name| hash(&name)));
+            given.extend(item.iter().filter_map(plan::name_given).map(|name| hash(&name)));
         })
         .await?;
         given.sort_unstable();

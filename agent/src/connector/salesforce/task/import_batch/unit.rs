@@ -41,8 +41,8 @@ const A_NOTE: usize = MAX_NOTE / 64;
 /// Why an entry was not done that is all right by itself.
 const NOT_SENT: &str = "nothing was sent for this entry, because another one failed and all or none were to be done";
 /// Why an entry of a batch that was taken over is left alone.
-const PASSED_ON: &str = "another agent had this batch, and an entry gives the user name that others have, too, to a user, so that \
-                         whoever has it now may be another than is meant; look at both users";
+const PASSED_ON: &str = "another agent had this batch, and one entry gives a user the name that another entry has, too: whoever has \
+                         it now may not be the one that is meant; look at both users";
 /// A taken name whose owner has to be looked at.
 const MAYBE_OURS: &str = "maybe_ours";
 
@@ -101,17 +101,16 @@ type Rows = Vec<usize>;
 impl<'a> Unit<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
         let Batch { org, cx, schema, choices, ref longest, elsewhere, ref passed, begun } = *batch;
-        let work = items.into_iter().map(|item| {
+        let work = |item| {
             let is_passed = passed.have(&item);
             let mut work = Work::new(item, schema, choices);
             if is_passed && work.is_open() {
                 work.end = Some(End::Unknown(Refused::new("name_passed_on", PASSED_ON)));
             }
             work
-        });
-        let work = work.collect();
-        let mut memory = Memory::of(cx, step);
-        memory.elsewhere = elsewhere;
+        };
+        let work = items.into_iter().map(work).collect();
+        let mut memory = Memory::of(cx, step, elsewhere);
         // A plan sends nothing, and neither did those before it.
         memory.may_have_acted &= !choices.dry_run;
         let unanswered = memory.may_have_acted.then_some(begun);

@@ -109,10 +109,10 @@ impl Cursor {
             state.forget();
         } else if state.until.is_some() {
             if state.about != about {
-                return Err(changed(begin.name));
+                return Err(asked_otherwise(begin.name));
             }
             if is_of_another(&state.org, begin.org) {
-                return Err(moved(begin.name, &state.org, begin.org));
+                return Err(led_elsewhere(begin.name, &state.org, begin.org));
             }
         }
         if !begin.org.is_empty() {
@@ -232,23 +232,23 @@ fn full(shown: &str) -> Failure {
     )
 }
 
-fn not_of_it(summary: String) -> Failure {
+fn changed(summary: String) -> Failure {
     Failure::new(FailureClass::Rejected, "cursor_changed", summary)
         .with_next_step("Begin the cursor anew with `restart`, or name another cursor")
 }
 
-fn moved(name: &str, before: &str, now: &str) -> Failure {
+fn led_elsewhere(name: &str, before: &str, now: &str) -> Failure {
     let summary = format!(
         "The cursor `{name}` belongs to the org {before}, and the system leads to the org {now}; its records may bear times \
          from before the cursor's last run, and would never be seen"
     );
-    not_of_it(summary)
+    changed(summary)
 }
 
-fn changed(name: &str) -> Failure {
+fn asked_otherwise(name: &str) -> Failure {
     let summary = format!(
         "The cursor `{name}` belongs to another filter, clause or list of attributes; records that match only now have \
          not changed, and would never be seen"
     );
-    not_of_it(summary)
+    changed(summary)
 }
