@@ -241,13 +241,38 @@ async fn batches_never_take_the_last_quarter_of_the_calls() {
 /// Ask before the first user only, and the rest of the calls is gone when many are gathered.
 #[tokio::test]
 async fn a_collection_stops_between_groups_when_the_calls_get_scarce() {
-    let (lab, connector) = org_with_calls(60, 100, "").await;
+    let (lab, connector) = org_with_calls(40, 100, "").await;
+    lab.fault("GET", "/query", Mishap::Latency { millis: 200 }, 1_000);
     let mut gathered = collect(json!({"name": "nightly", "user_status": "all"}));
-    let failure = gathered.attempt(&connector).await.unwrap_err();
+    let others = async {
+        while calls(&lab) < 55 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let looks = std::iter::repeat_with(|| async { validate(JOE).attempt(&connector).await.unwrap() });
+        futures_util::future::join_all(looks.take(12)).await;
+    };
+    let (gathers, ()) = tokio::join!(gathered.attempt(&connector), others);
+    let failure = gathers.unwrap_err();
     assert_eq!(failure.code.as_str(), "api_budget_reserved");
-    assert!((75..80).contains(&calls(&lab)), "within a group of the line: {}", calls(&lab));
+    assert!(failure.summary.contains("batches wait"), "not before it began: {failure}");
     assert!(gathered.payloads.lock().unwrap().is_empty());
     assert_eq!(verdict(&disable(JOE).attempt(&connector).await.unwrap()), DONE);
+}
+
+/// Begin it all the same, and it begins anew every 15 minutes and uses up what it waits for.
+#[tokio::test]
+async fn a_collection_is_not_begun_if_there_are_not_calls_for_all_of_it() {
+    let (lab, connector) = org_with_calls(130, 200, "").await;
+    let gathered = || collect(json!({"name": "nightly", "user_status": "all"}));
+    let failure = gathered().attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "api_budget_reserved");
+    assert!(failure.summary.contains("at least 12 API calls"), "{failure}");
+    assert!(calls(&lab) < 150, "a look takes few: {}", calls(&lab));
+
+    let (_lab, connector) = org_with_calls(1, 1_000, "api_budget_percent = 1\n").await;
+    let failure = gathered().attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "api_budget_exceeded");
+    assert_eq!(failure.class.known(), Some(FailureClass::Rejected));
 }
 
 /// A process that has just begun knows of no call.

@@ -222,6 +222,11 @@ impl Salesforce {
         }
     }
 
+    /// Lets a batch begin that needs at least so many calls and is worth nothing unless it ends.
+    pub(super) fn room_for(&self, calls: u64) -> Result<(), Failure> {
+        self.governor.room_for(calls)
+    }
+
     /// Waits until most calls without an answer that take effect at all have done so.
     pub(super) async fn settle(&self) {
         tokio::time::sleep(self.settings.settle).await;

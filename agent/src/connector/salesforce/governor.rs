@@ -165,6 +165,11 @@ impl Governor {
         self.budget().batches(clock::now())
     }
 
+    /// Says why a batch that needs at least so many calls is not begun, if there is a reason.
+    pub(super) fn room_for(&self, calls: u64) -> Result<(), Failure> {
+        self.budget().room_for(calls)
+    }
+
     /// It was asked how many calls are used, and [`Governor::note`] took note of what was told.
     pub(super) fn was_asked(&self) {
         self.budget().asked = true;
@@ -269,6 +274,27 @@ impl Budget {
             None => Batches::MayAsk,
         }
     }
+
+    fn room_for(&self, calls: u64) -> Result<(), Failure> {
+        let Some((Usage { used, of }, _)) = self.usage.filter(|_| self.batch_percent < 100) else { return Ok(()) };
+        let percent = self.batch_percent;
+        let most = of.saturating_mul(percent.into()) / 100;
+        if calls > most {
+            let summary = format!(
+                "This takes at least {calls} API calls; of the {of} that the org may make in 24 hours, batches take \
+                 {percent} %, which are {most}"
+            );
+            return Err(error::own("api_budget_exceeded", summary));
+        }
+        if used.saturating_add(calls) > most {
+            let summary = format!(
+                "This takes at least {calls} API calls, and the org has used {used} of the {of} it may make in 24 hours; \
+                 from {percent} % on they are left to others, so it waits until there are calls for all of it"
+            );
+            return Err(error::own("api_budget_reserved", summary));
+        }
+        Ok(())
+    }
 }
 
 /// Until when failures wait because their replies asked for it, by code.
@@ -336,6 +362,23 @@ mod tests {
 
     fn used(used: u64) -> Usage {
         Usage { used, of: 1_000 }
+    }
+
+    /// Begin what cannot end, and it begins anew every 15 minutes and uses up what it waits for.
+    #[test]
+    fn a_batch_is_begun_only_where_there_are_calls_for_all_of_it() {
+        let mut budget = Budget::new(75);
+        let verdict =
+            |budget: &Budget, calls| budget.room_for(calls).map_err(|failure| failure.code.as_str().to_owned());
+        assert_eq!(verdict(&budget, u64::MAX), Ok(()), "nothing is known yet");
+        budget.saw(used(700), at(0));
+        assert_eq!(verdict(&budget, 50), Ok(()));
+        assert_eq!(verdict(&budget, 51), Err("api_budget_reserved".to_owned()));
+        assert_eq!(verdict(&budget, 750), Err("api_budget_reserved".to_owned()));
+        assert_eq!(verdict(&budget, 751), Err("api_budget_exceeded".to_owned()), "on no day");
+        let mut unlimited = Budget::new(100);
+        unlimited.saw(used(1_000), at(0));
+        assert_eq!(verdict(&unlimited, u64::MAX), Ok(()));
     }
 
     #[test]

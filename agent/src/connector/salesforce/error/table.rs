@@ -224,6 +224,11 @@ pub(super) const TABLE: &[Known] = &[
         "A controller's task is tried again every 15 minutes, until its deadline. Look which programs use up the calls \
          (Setup, Company Information), or raise `api_budget_percent`.",
     ),
+    known(
+        "api_budget_exceeded",
+        Rejected,
+        "Raise `api_budget_percent`, or ask for less: active users alone, no sign-ins.",
+    ),
     // One user.
     known(
         "DUPLICATE_USERNAME",

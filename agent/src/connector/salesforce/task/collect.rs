@@ -48,7 +48,10 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         plan.warn(warning);
     }
 
-    let many = org.first_page(&plan.count()).await?.total > BULK_ABOVE;
+    let users = org.first_page(&plan.count()).await?.total;
+    // A file that is not whole is thrown away, and with it the calls that it took.
+    org.room_for(companions.calls(users))?;
+    let many = users > BULK_ABOVE;
     let mut course = Course::new(org, &plan, many, cx);
     loop {
         let head = Head {

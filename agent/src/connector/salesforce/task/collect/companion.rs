@@ -157,6 +157,12 @@ impl Companions {
         Ok(Self(companions))
     }
 
+    /// How many calls it takes at least to read what belongs to so many users.
+    pub(super) fn calls(&self, users: u64) -> u64 {
+        let groups = users.div_ceil(GROUP.try_into().unwrap_or(u64::MAX));
+        groups.saturating_mul(self.0.len().try_into().unwrap_or(u64::MAX))
+    }
+
     /// Reads what belongs to these users, at most [`GROUP`].
     pub(super) async fn read(&self, org: &Salesforce, users: &[&str]) -> Result<Vec<Found>, Failure> {
         let mut all = Vec::new();
