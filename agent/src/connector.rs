@@ -329,6 +329,8 @@ pub struct AttemptCx {
     pub stop: CancellationToken,
     /// Whether that was so before the attempt began: it is there to find out what became of what was sent.
     pub finds_out: bool,
+    /// Fires when the agent is about to stop.
+    pub stopping: CancellationToken,
     /// What may be done to the system.
     pub policy: Arc<Policy>,
     /// Where to write before acting.
@@ -336,6 +338,11 @@ pub struct AttemptCx {
 }
 
 impl AttemptCx {
+    /// Fires when there is no time to wait for what was sent before.
+    pub fn hurry(&self) -> &CancellationToken {
+        if self.finds_out { &self.stopping } else { &self.stop }
+    }
+
     /// Makes the intent of a mutating call durable, with what the call is to change. Must precede every mutating call;
     /// if it fails, nothing may be sent.
     pub async fn intend(&self, step: u32, note: Vec<u8>, effect: Vec<u8>, reach: Duration) -> Result<(), Failure> {

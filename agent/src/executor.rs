@@ -73,6 +73,8 @@ pub struct Start {
     pub deadline: Option<Timestamp>,
     /// Since when the task has been alone with its target, at the least.
     pub alone: Ago,
+    /// Whether it is to find out what became of what was sent, and to send nothing.
+    pub finds_out: bool,
     /// When it should stop.
     pub halt: Halt,
 }
@@ -269,8 +271,7 @@ impl Executor {
     }
 
     async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
-        let Start { origin, resumed, deadline, alone, halt, .. } = start;
-        let finds_out = halt.stop.is_cancelled();
+        let Start { origin, resumed, deadline, alone, finds_out, halt, .. } = start;
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(Served { connector, admission }) = self.systems.get(&offer.system) else {
@@ -305,8 +306,9 @@ impl Executor {
         });
         let made = Arc::clone(&journal.made);
         let policy = Arc::clone(admission.policy());
-        let stop = halt.stop.clone();
-        let cx = AttemptCx { task, system, reconcile, alone, earlier, deadline, stop, finds_out, policy, journal };
+        let (stop, stopping) = (halt.stop.clone(), halt.stopping.clone());
+        let cx =
+            AttemptCx { task, system, reconcile, alone, earlier, deadline, stop, finds_out, stopping, policy, journal };
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
             Err(failure) => {

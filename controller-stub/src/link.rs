@@ -105,6 +105,8 @@ impl Link {
     ) {
         loop {
             let (stream, address, visitor) = tokio::select! {
+                // Who comes after the roots have changed meets the new ones.
+                biased;
                 () = stop.cancelled() => return,
                 () = tls.follow() => continue,
                 accepted = door.accept(&listener) => accepted,

@@ -472,8 +472,10 @@ impl Loop {
     async fn act(&mut self, event: Event) {
         match event {
             Event::Start { offer, origin, resumed, earlier, deadline, alone } => {
-                let halt = self.runs(offer.task, self.ledger.is_unwanted(offer.task, clock::now()), false);
-                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, alone, halt });
+                let finds_out = self.ledger.is_unwanted(offer.task, clock::now());
+                // It may have been told to stop while it was not running yet.
+                let halt = self.runs(offer.task, finds_out || self.ledger.stops(offer.task), false);
+                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, alone, finds_out, halt });
             }
             Event::GiveUp { offer, origin, failure, why } => {
                 let halt = self.runs(offer.task, self.ledger.is_cancelled(offer.task), true);

@@ -1,8 +1,5 @@
 //! Batches: every entry is reported once, and no user is made twice.
 
-use std::fmt::Write;
-use std::time::Duration;
-
 use postern_agent::connector::Mark;
 use postern_agent_core::GivenUp;
 use postern_agent_core::ledger::Ending;
@@ -11,25 +8,26 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{Format, Output};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
+use std::fmt::Write;
 
-use crate::lab::{DONE, Death, Lab, Task, dead_anywhere, disable, import, import_as, reset, validate, verdict};
+use crate::lab::{DONE, Death, Lab, Task, dead_anywhere, disable, import, import_as, validate, verdict};
 
-const ACTIVE: &str = "user0001@acme.example";
+pub const ACTIVE: &str = "user0001@acme.example";
 const OTHER: &str = "user0002@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
-const NEW: &str = "new@acme.example";
+pub const NEW: &str = "new@acme.example";
 
-fn root(entries: &str) -> String {
+pub fn root(entries: &str) -> String {
     format!("<?xml version=\"1.0\"?>\n<root>\n{entries}\n</root>\n")
 }
 
-async fn profile(lab: &Lab) -> String {
+pub async fn profile(lab: &Lab) -> String {
     validate(ACTIVE).attempt(&lab.connector()).await.unwrap();
     lab.sim.user(ACTIVE).unwrap().text("ProfileId").to_owned()
 }
 
 /// An entry for a new user.
-fn add(name: &str, profile: &str, more: &str) -> String {
+pub fn add(name: &str, profile: &str, more: &str) -> String {
     format!(
         "<entry changetype=\"add\"><Username>{name}</Username><LastName>New</LastName><Alias>new</Alias>\
          <Email>{name}</Email><ProfileId>{profile}</ProfileId><TimeZoneSidKey>Europe/Paris</TimeZoneSidKey>\
@@ -38,11 +36,11 @@ fn add(name: &str, profile: &str, more: &str) -> String {
     )
 }
 
-fn modify(name: &str, more: &str) -> String {
+pub fn modify(name: &str, more: &str) -> String {
     format!("<entry changetype=\"modify\" modifytype=\"replace\"><Username>{name}</Username>{more}</entry>\n")
 }
 
-fn rename(name: &str, new_name: &str, more: &str) -> String {
+pub fn rename(name: &str, new_name: &str, more: &str) -> String {
     format!(
         "<entry changetype=\"modify\"><Original_Username>{name}</Original_Username>\
          <Username>{new_name}</Username>{more}</entry>\n"
@@ -50,7 +48,7 @@ fn rename(name: &str, new_name: &str, more: &str) -> String {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "a conclusion may have no output")]
-fn counts(created: u64, modified: u64, failed: u64, unknown: u64) -> Option<TaskOutput> {
+pub fn counts(created: u64, modified: u64, failed: u64, unknown: u64) -> Option<TaskOutput> {
     let entries = created + modified + failed + unknown;
     let (dry_run, licenses) = (false, List::default());
     let output = Output { dry_run, entries, created, modified, unchanged: 0, failed, unknown, licenses };
@@ -64,7 +62,7 @@ fn told(task: &Task) -> Vec<(u64, String, String)> {
     lines.iter().map(|it| (it["entry"].as_u64().unwrap(), text(it, "outcome"), text(it, "code"))).collect()
 }
 
-fn codes(task: &Task) -> Vec<String> {
+pub fn codes(task: &Task) -> Vec<String> {
     told(task).into_iter().map(|(_, outcome, code)| if code.is_empty() { outcome } else { code }).collect()
 }
 
@@ -371,56 +369,6 @@ async fn f65_a_batch_does_not_end_while_a_call_of_it_may_still_take_effect() {
     assert_eq!(lab.effects(INACTIVE).deactivations, 3, "those that disable at the end, too");
 }
 
-/// F65 and F68: the password of an earlier attempt arrives before the one of this attempt, which is refused for it. Take
-/// the refusal for the entry's, and it failed although its password is set.
-#[tokio::test]
-async fn f68_a_password_that_an_earlier_attempt_set_after_all_is_no_failure() {
-    let lab = Lab::start().await;
-    let connector = lab.impatient();
-    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
-    lab.fault("POST", "/password", Mishap::DelayCommit { millis: 800 }, 1);
-    task.dies_in_the_call(&lab, &connector).await;
-    // Longer than the other one takes.
-    lab.fault("POST", "/password", Mishap::Latency { millis: 1_500 }, 1);
-    let conclusion = task.attempt(&lab.connector()).await.unwrap();
-    assert_eq!(conclusion.output, counts(0, 1, 0, 0), "{:?}", task.lines());
-    assert!(lab.sim.password_is(ACTIVE, "Correct-Horse-7"));
-    assert_eq!(lab.effects(ACTIVE).password_sets, 1);
-}
-
-/// Look before the other member's call has taken effect, and the one that goes on is refused for a password that it saw
-/// nobody set: the entry failed, although it is done.
-#[tokio::test]
-async fn f65_a_password_of_another_member_that_arrives_late_is_waited_for() {
-    let lab = Lab::start().await;
-    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
-    lab.fault("POST", "/password", Mishap::DelayCommit { millis: 2_500 }, 1);
-    task.dies_in_the_call(&lab, &lab.impatient()).await;
-    task.taken_over(Duration::from_secs(60));
-    // Longer than the other one takes.
-    lab.fault("POST", "/password", Mishap::Latency { millis: 3_500 }, 1);
-    let patient = lab.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 4000");
-    let conclusion = task.attempt(&lab.connector_with(&patient)).await.unwrap();
-    assert_eq!(conclusion.output, counts(0, 1, 0, 0), "{:?}", task.lines());
-    assert!(lab.sim.password_is(ACTIVE, "Correct-Horse-7"));
-    assert_eq!(lab.effects(ACTIVE).password_sets, 1);
-}
-
-/// Invariant 12: count the calls of one attempt only, and each attempt sends the password twice.
-#[tokio::test]
-async fn f66_a_password_of_an_entry_is_sent_twice_whatever_the_attempts() {
-    let lab = Lab::start().await;
-    let connector = lab.connector();
-    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
-    for _ in 0..2 {
-        lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
-        task.dies_in_the_call(&lab, &connector).await;
-    }
-    let conclusion = task.attempt(&connector).await.unwrap();
-    assert_eq!(conclusion.output, counts(0, 0, 0, 1), "{:?}", task.lines());
-    assert_eq!((task.intents(), lab.effects(ACTIVE).password_sets), (2, 0));
-}
-
 /// F04, twice: the same values were sent two times, and who has them was given them.
 #[tokio::test]
 async fn f04_values_that_are_there_after_two_lost_answers_are_told_as_done() {
@@ -583,156 +531,6 @@ async fn f67_a_name_taken_by_our_own_unanswered_call_is_not_a_conflict() {
     assert!(lab.sim.password_is(NEW, "Correct-Horse-7"));
 }
 
-/// F67: another agent has made the user for the same task.
-#[tokio::test]
-async fn f67_a_user_of_our_own_earlier_attempt_is_found_and_not_made_again() {
-    let lab = Lab::start().await;
-    let profile = profile(&lab).await;
-    let mut task = import(root(&add(NEW, &profile, "")));
-    task.attempt(&lab.connector()).await.unwrap();
-    task.notes.lock().unwrap().clear();
-    task.reconcile = true;
-    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(1, 0, 0, 0));
-    assert_eq!(lab.effects(NEW).creates, 1);
-
-    let mut later = import(root(&add(NEW, &profile, "")));
-    assert_eq!(later.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Failed);
-    assert_eq!(codes(&later), ["DUPLICATE_USERNAME"]);
-}
-
-/// F68 in a batch: the member that had the task before has set the password, and Salesforce takes none twice.
-#[tokio::test]
-async fn f68_a_password_that_another_member_has_set_is_no_failure() {
-    let lab = Lab::start().await;
-    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
-    task.attempt(&lab.connector()).await.unwrap();
-    task.taken_over(Duration::from_secs(60));
-    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 1, 0, 0), "{:?}", task.lines());
-    assert_eq!(lab.effects(ACTIVE).password_sets, 1);
-
-    let mut refused = import(root(&modify("user0002@acme.example", "<password>short</password>")));
-    refused.reconcile = true;
-    refused.attempt(&lab.connector()).await.unwrap();
-    assert_eq!(codes(&refused), ["INVALID_NEW_PASSWORD"]);
-}
-
-/// The first member has set it; then the one that goes on is refused for another reason.
-#[tokio::test]
-async fn a_password_of_a_batch_that_another_member_may_have_set_is_unknown_whatever_the_refusal() {
-    let lab = Lab::start().await;
-    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
-    task.attempt(&lab.connector()).await.unwrap();
-    task.taken_over(Duration::from_secs(60));
-    let code = Some("INSUFFICIENT_ACCESS".to_owned());
-    lab.fault("POST", "/password", Mishap::Respond { status: 400, code, message: None }, 1);
-    task.attempt(&lab.connector()).await.unwrap();
-    assert_eq!(
-        (&task.lines()[0]["outcome"], codes(&task)),
-        (&"unknown".into(), vec!["INSUFFICIENT_ACCESS".to_owned()])
-    );
-}
-
-/// Invariant 12: give it the calls of a first member, and whoever takes a batch over sends a password twice. Forget that
-/// there was another as soon as the journal has a call, and whoever dies in it sends the password again.
-#[tokio::test]
-async fn f68_a_password_of_a_batch_that_was_taken_over_is_sent_once() {
-    let lab = Lab::start().await;
-    let connector = lab.connector();
-    let mut died = import(root(&modify("user0002@acme.example", "<password>Correct-Horse-7</password>")));
-    died.taken_over(Duration::from_secs(60));
-    lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
-    died.dies_in_the_call(&lab, &connector).await;
-    assert_eq!(died.attempt(&connector).await.unwrap().output, counts(0, 0, 0, 1), "{:?}", died.lines());
-    assert_eq!((died.intents(), lab.effects("user0002@acme.example").password_sets), (1, 0));
-
-    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
-    task.taken_over(Duration::from_secs(60));
-    lab.fault("POST", "/password", Mishap::Refuse, 1);
-    task.attempt(&connector).await.unwrap();
-    assert_eq!((&task.lines()[0]["outcome"], codes(&task)), (&"unknown".into(), vec!["no_answer".to_owned()]));
-    assert_eq!(lab.effects(ACTIVE).password_sets, 0);
-}
-
-/// A member that is alone in its cluster and was away gets its own batch back: nobody else can have sent the password. Count
-/// a call of others for it, and it is not sent again; count none for a member that had the batch in between, and it is sent a
-/// third time.
-#[tokio::test]
-async fn a_password_of_a_batch_that_comes_back_to_its_member_is_sent_once_more() {
-    let lab = Lab::start().await;
-    let connector = lab.connector();
-    for (user, of_another, expected) in
-        [(ACTIVE, false, counts(0, 1, 0, 0)), ("user0002@acme.example", true, counts(0, 0, 0, 1))]
-    {
-        let mut task = import(root(&modify(user, "<password>Correct-Horse-7</password>")));
-        lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
-        task.dies_in_the_call(&lab, &connector).await;
-        if of_another {
-            task.leased_after_another_member();
-        } else {
-            task.leased_again();
-        }
-        assert_eq!(task.attempt(&connector).await.unwrap().output, expected, "{:?}", task.lines());
-        assert_eq!(lab.effects(user).password_sets, u64::from(!of_another));
-        assert_eq!(task.intents(), 2 - usize::from(of_another));
-    }
-}
-
-/// An entry that another member did may find its user under another name, which a later entry gave it.
-#[tokio::test]
-async fn an_entry_whose_user_is_not_found_is_unknown_if_another_member_may_have_done_it() {
-    let lab = Lab::start().await;
-    let connector = lab.connector();
-    let mut task = import(root(&[modify(ACTIVE, "<Title>x</Title>"), rename(ACTIVE, "b@acme.example", "")].concat()));
-    task.attempt(&connector).await.unwrap();
-    task.taken_over(Duration::from_secs(60));
-    task.attempt(&connector).await.unwrap();
-    let lines = task.lines();
-    assert_eq!((&lines[0]["outcome"], &lines[0]["code"]), (&"unknown".into(), &"user_not_found".into()), "{lines:?}");
-    assert_eq!(lines[1]["outcome"], "modified");
-}
-
-/// A cluster of one member whose line was down: nobody else had the batch. Take it for another's, and a mistyped name cannot be
-/// told from a user who was renamed by it, and whose name changes hands is left alone.
-#[tokio::test]
-async fn a_batch_that_comes_back_to_its_member_is_not_taken_for_anothers() {
-    let lab = Lab::start().await;
-    let (connector, profile) = (lab.connector(), profile(&lab).await);
-    let entries = [
-        modify("user0002@acme.example", "<Title>x</Title>"),
-        modify("nobody@acme.example", "<Title>x</Title>"),
-        rename(ACTIVE, "gone@acme.example", ""),
-        add(ACTIVE, &profile, ""),
-    ];
-    let mut task = import(root(&entries.concat()));
-    lab.fault("PATCH", "/composite/sobjects", Mishap::Latency { millis: 600_000 }, 1);
-    task.dies_in_the_call(&lab, &connector).await;
-    task.leased_again();
-    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(1, 2, 1, 0), "{:?}", task.lines());
-}
-
-/// Entries are done in their order, and a batch that is taken over begins with its first. Look at who has a name now, and a
-/// second user is made, and the one who got the name last is disabled for the one before.
-#[tokio::test]
-async fn a_name_that_changes_hands_in_a_batch_that_is_taken_over_is_nobodys_to_change() {
-    let lab = Lab::start().await;
-    let (connector, profile) = (lab.connector(), profile(&lab).await);
-    let entries = [
-        add(NEW, &profile, ""),
-        rename(NEW, "moved@acme.example", ""),
-        modify(ACTIVE, "<IsActive>false</IsActive>"),
-        rename(ACTIVE, "gone@acme.example", ""),
-        add(ACTIVE, &profile, ""),
-        modify("user0002@acme.example", "<Title>x</Title>"),
-    ];
-    let mut task = import(root(&entries.concat()));
-    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(2, 4, 0, 0), "{:?}", task.lines());
-    task.taken_over(Duration::from_secs(60));
-    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(0, 1, 0, 5), "{:?}", task.lines());
-    assert!(codes(&task)[..5].iter().all(|code| code == "name_passed_on"), "{:?}", codes(&task));
-    assert!(lab.sim.user(NEW).is_none());
-    assert_eq!(lab.effects(ACTIVE).deactivations, 0);
-}
-
 /// Whoever bears the former name by now is not the one that was renamed.
 #[tokio::test]
 async fn f04_a_renamed_user_is_gone_on_with_though_another_has_its_former_name() {
@@ -746,45 +544,6 @@ async fn f04_a_renamed_user_is_gone_on_with_though_another_has_its_former_name()
     assert!(
         lab.sim.password_is("b@acme.example", "Correct-Horse-7") && !lab.sim.password_is(ACTIVE, "Correct-Horse-7")
     );
-}
-
-/// A unit may take hours to come to its passwords. Compare with the date of its beginning, and what another task set
-/// meanwhile passes for this one's.
-#[tokio::test]
-async fn a_password_that_was_changed_while_the_unit_was_worked_on_is_not_told_as_set() {
-    let lab = Lab::start().await;
-    let connector = lab.connector();
-    let mut task = import(root(&modify(ACTIVE, "<Title>x</Title><password>Correct-Horse-7</password>")));
-    lab.fault("PATCH", "/composite/sobjects", Mishap::Latency { millis: 1_500 }, 1);
-    let another = async {
-        while lab.sim.faults() > 0 {
-            tokio::task::yield_now().await;
-        }
-        reset(ACTIVE, "Another-Horse-8").attempt(&connector).await.unwrap();
-        lab.fault("POST", "/password", Mishap::Refuse, 2);
-    };
-    let (conclusion, ()) = tokio::join!(task.attempt(&connector), another);
-    assert_eq!(conclusion.unwrap().output, counts(0, 0, 0, 1), "{:?}", task.lines());
-    assert!(lab.sim.password_is(ACTIVE, "Another-Horse-8"));
-}
-
-/// The password was given once before, and then changed by another task, after the batch was made and before it was leased.
-#[tokio::test]
-async fn a_password_of_a_batch_that_another_task_may_have_changed_is_not_told_as_set() {
-    let lab = Lab::start().await;
-    let connector = lab.connector();
-    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
-    for password in ["Correct-Horse-7", "Another-Horse-8"] {
-        reset(ACTIVE, password).attempt(&connector).await.unwrap();
-    }
-    lab.sim.advance(Duration::from_secs(60));
-    task.taken_over(Duration::from_secs(20));
-    task.attempt(&connector).await.unwrap();
-    assert_eq!(
-        (&task.lines()[0]["outcome"], codes(&task)),
-        (&"unknown".into(), vec!["INVALID_NEW_PASSWORD".to_owned()])
-    );
-    assert!(lab.sim.password_is(ACTIVE, "Another-Horse-8"));
 }
 
 #[tokio::test]

@@ -338,6 +338,7 @@ pub struct Task {
     /// When nothing more of it may be begun.
     pub deadline: Option<Timestamp>,
     pub stop: CancellationToken,
+    pub stopping: CancellationToken,
     pub policy: Arc<Policy>,
     /// What the policy counted.
     counted: Arc<Mutex<policy::Counters>>,
@@ -365,6 +366,7 @@ impl Task {
             disk_holds: None,
             deadline: None,
             stop: CancellationToken::new(),
+            stopping: CancellationToken::new(),
             policy: Arc::default(),
             counted: Arc::default(),
         }
@@ -440,6 +442,7 @@ impl Task {
             deadline: self.deadline,
             stop: self.stop.clone(),
             finds_out: self.stop.is_cancelled(),
+            stopping: self.stopping.clone(),
             policy: Arc::clone(&self.policy),
             journal,
         };

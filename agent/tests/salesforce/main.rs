@@ -15,6 +15,8 @@ mod import_deaths;
 mod import_memberships;
 mod import_names;
 mod import_options;
+mod import_passwords;
+mod import_taken_over;
 mod lab;
 mod login;
 mod login_state;

@@ -457,3 +457,23 @@ async fn a_stop_that_comes_while_the_second_call_is_made_leaves_the_waiting_to_t
     assert!(task.is_open());
     assert_eq!(lab.effects(ACTIVE).deactivations, 1);
 }
+
+/// Have it wait to the end, and the agent cuts it off: whoever cancelled is told at the next start, if it is not another's by
+/// then.
+#[tokio::test]
+async fn an_attempt_that_finds_out_about_a_cancelled_task_hears_that_the_agent_stops() {
+    let lab = Lab::start().await;
+    let settings = lab.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 5000");
+    let patient = lab.connector_with(&settings);
+    let mut task = disable(ACTIVE);
+    lab.fault("PATCH", "/sobjects/User", Mishap::Refuse, 1);
+    task.dies_in_the_call(&lab, &patient).await;
+    task.stop.cancel();
+    task.stopping.cancel();
+    assert_eq!(task.attempt(&patient).await.unwrap_err().code.as_str(), "stopped");
+    assert!(task.is_open(), "what was sent may still take effect");
+
+    task.stopping = tokio_util::sync::CancellationToken::new();
+    assert_eq!(task.attempt(&patient).await.unwrap_err().code.as_str(), "stopped");
+    assert!(!task.is_open(), "nothing came of it");
+}

@@ -174,7 +174,7 @@ impl Ledger {
             }
         } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
-        } else if held.cancelled && interrupted && held.finds_out {
+        } else if held.cancelled && interrupted && held.finds_out && !self.stopping {
             self.give_up_cancelled(task, failure::cancelled_too_late(&target));
         } else if held.is_expired(now) && untouched {
             self.conclude(task, Ending::expired());

@@ -70,13 +70,17 @@ impl Ledger {
     /// a batch goes on then where it was.
     pub fn handle_stopping(&mut self) {
         self.stopping = true;
-        let keeps = |held: &Held| held.origin.is_local() || self.session.is_none();
-        let is_batch = |held: &Held| held.is_batch() && !held.origin.is_local();
-        let stops = |held: &Held| held.running && if held.is_begun() { is_batch(held) } else { keeps(held) };
-        let tasks = self.tasks.iter().filter(|(_, held)| stops(held)).map(|(task, _)| Event::Stop(*task));
-        self.events.extend(tasks);
+        let tasks = self.tasks.keys().filter(|task| self.stops(**task)).map(|task| Event::Stop(*task));
+        self.events.extend(tasks.collect::<Vec<_>>());
         self.transmits.push_back(Drain { reason: Text::clipped("the agent is stopping") }.into());
         self.give_back();
+    }
+
+    /// Whether what runs for a task is to stop where it can because the agent is about to.
+    pub fn stops(&self, task: TaskId) -> bool {
+        let Some(held) = self.tasks.get(&task).filter(|held| held.running && self.stopping) else { return false };
+        let is_local = held.origin.is_local();
+        if held.is_begun() { held.is_batch() && !is_local } else { is_local || self.session.is_none() }
     }
 
     /// The agent ends, and what runs is cut off by that: the process did not die of it.

@@ -235,23 +235,19 @@ impl Salesforce {
     /// Waits until none of so many calls without an answer can take effect any more. What they bring about is there, but
     /// the account must not go to another task before: it could be undone behind that one's back.
     pub(super) async fn outlast(&self, unanswered: usize, cx: &AttemptCx) -> Result<(), Failure> {
-        if unanswered == 0 {
-            return Ok(());
-        }
-        let now = clock::now();
-        if cx.finds_out {
-            clock::sleep_until(Some(now + self.settings.settle_once)).await;
-            return Ok(());
-        }
-        self.outlast_since(now, cx).await
+        if unanswered == 0 { Ok(()) } else { self.outlast_until(clock::now(), cx.hurry()).await }
     }
 
     /// The same for calls of which the last was made before that moment, by an attempt that leaves the rest to another when it
     /// is told to stop.
     pub(super) async fn outlast_since(&self, last: Timestamp, cx: &AttemptCx) -> Result<(), Failure> {
+        self.outlast_until(last, &cx.stop).await
+    }
+
+    async fn outlast_until(&self, last: Timestamp, stop: &CancellationToken) -> Result<(), Failure> {
         tokio::select! {
             biased;
-            () = cx.stop.cancelled() => Err(stopped()),
+            () = stop.cancelled() => Err(stopped()),
             () = clock::sleep_until(Some(last + self.settings.settle_once)) => Ok(()),
         }
     }
@@ -266,14 +262,13 @@ impl Salesforce {
         self.watch_until(&cx.stop, is_there).await
     }
 
-    /// The same for what earlier attempts sent; one that is there to find out waits to the end.
+    /// The same for what earlier attempts sent; one that is there to find out waits to the end, unless the agent stops.
     pub(super) async fn watch_earlier<F: Future<Output = Result<bool, Failure>>>(
         &self,
         cx: &AttemptCx,
         is_there: impl Fn() -> F,
     ) -> Result<bool, Failure> {
-        let never = CancellationToken::new();
-        self.watch_until(if cx.finds_out { &never } else { &cx.stop }, is_there).await
+        self.watch_until(cx.hurry(), is_there).await
     }
 
     async fn watch_until<F: Future<Output = Result<bool, Failure>>>(

@@ -98,6 +98,24 @@ fn f71_a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     assert!(!desk.names().contains(&"Report"), "the journal is read first");
 }
 
+/// Give it up then, and it ends as unknown although the next start would find out.
+#[test]
+fn an_agent_that_stops_finds_out_about_a_cancelled_task_at_the_next_start() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_cancel(id(1));
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
+    desk.events();
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.ledger.handle_stopping();
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), []);
+    let mut states = desk.disk.iter().filter(|write| matches!(write, Write::PutState(..)));
+    assert_eq!(states.next_back(), Some(&Write::PutState(id(1), TaskState::Started { unended: 0 })));
+}
+
 #[test]
 fn f71_a_cancelled_task_that_had_begun_is_looked_at_and_not_gone_on_with() {
     let mut desk = Desk::connected();

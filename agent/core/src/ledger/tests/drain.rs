@@ -136,6 +136,7 @@ fn a_stop_lets_what_it_began_for_one_account_end_and_has_batches_go_on_another_t
     desk.ledger.handle_stopping();
     desk.sync();
     assert_eq!(desk.events(), [Event::Stop(id(2))]);
+    assert!(desk.ledger.stops(id(2)) && !desk.ledger.stops(id(1)), "nor what starts only now");
 
     let mut desk = Desk::connected();
     desk.running(1, TaskKind::ValidateUser);
@@ -143,6 +144,7 @@ fn a_stop_lets_what_it_began_for_one_account_end_and_has_batches_go_on_another_t
     desk.ledger.handle_stopping();
     desk.sync();
     assert_eq!(desk.events(), [Event::Stop(id(1))], "nobody is there to take it back");
+    assert!(desk.ledger.stops(id(1)));
 }
 
 /// Count it as a death, and two restarts dead-letter a reset that waits for its answer.
