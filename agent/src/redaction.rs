@@ -78,6 +78,7 @@ pub fn is_told(bytes: &[u8]) -> bool {
 
 /// A failure that tells no secret that is in use.
 pub fn failure(mut failure: Failure) -> Failure {
+    failure.code = Text::clipped(redacted(failure.code.as_str()).into_owned());
     failure.summary = Text::clipped(redacted(failure.summary.as_str()).into_owned());
     failure.next_step = Text::clipped(redacted(failure.next_step.as_str()).into_owned());
     failure

@@ -1,6 +1,9 @@
 //! Signing in: methods, networks, refusals, the circuit, lost sessions.
 
-use postern_agent::connector;
+use std::time::Duration;
+
+use postern_agent::connector::{self, Reach};
+use postern_agent::doctor::Check;
 use postern_protocol::task::import_batch::{self, Format};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, ADMIN_PASSWORD, CONSUMER_SECRET, Mishap, OrgSeed, Switches};
@@ -53,6 +56,27 @@ async fn the_address_that_salesforce_saw_is_told_with_whether_it_is_trusted() {
         let output = tested(&lab, &format!("{settings}{line}")).await;
         assert_eq!((output.source_address.as_str(), output.trusted), ("203.0.113.7", trusted));
         assert_eq!(output.warnings.iter().any(|it| it.contains("203.0.113.7")), trusted == Some(false));
+    }
+}
+
+/// Tell the newest sign-in of the account, and an agent is blamed for where another one comes from.
+#[tokio::test]
+async fn the_address_is_that_of_the_agents_own_sign_in_and_not_of_anothers_with_the_account() {
+    let lab = Lab::start().await;
+    let from = |address: &str| {
+        lab.sim.switch(&Switches { source_ip: Some(address.to_owned()), ..Switches::default() }).unwrap();
+    };
+    let connectors = [lab.connector(), lab.connector()];
+    for (connector, address) in connectors.iter().zip(["203.0.113.7", "198.51.100.9"]) {
+        from(address);
+        validate("user0001@acme.example").attempt(connector).await.unwrap();
+        lab.sim.advance(Duration::from_secs(60));
+    }
+    for (connector, address) in connectors.iter().zip(["203.0.113.7", "198.51.100.9"]) {
+        let mut found = Vec::new();
+        connector.examine(Reach::Everything, &mut found).await;
+        let told = &found.iter().find(|it| it.id == Check::SystemAddress).unwrap().told;
+        assert!(told.contains(address), "{told}");
     }
 }
 

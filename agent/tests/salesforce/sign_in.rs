@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use postern_protocol::message::v1::SignInState;
 use postern_protocol::{Failure, FailureClass};
-use salesforce_sim::{Mishap, OrgSeed};
+use salesforce_sim::{CONSUMER_SECRET, Mishap, OrgSeed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -146,6 +146,7 @@ async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
     for (code, message, name, class, word) in [
         ("Client", "Premature end of file.", "request_mangled", Unauthorized, "proxy"),
         ("Server", "The gateway timed out.", "Server", Transient, "by itself"),
+        ("Server.RaiseFault", "The gateway raised a fault.", "Server", Transient, "by itself"),
     ] {
         let bare = format!(
             "<e:Envelope xmlns:e=\"x\"><e:Body><e:Fault><faultcode>e:{code}</faultcode><faultstring>{message}\
@@ -263,6 +264,47 @@ async fn any_other_html_page_is_a_strange_answer_of_something_between() {
         (200, PAGE, "strange_answer", Transient, "stands between", GUARDED),
     ])
     .await;
+}
+
+/// Take it for Salesforce's refusal, and one answer ends tasks for good, and two block the account until a person comes.
+#[tokio::test]
+async fn the_json_of_a_gateway_is_no_refusal_of_the_credentials() {
+    for (status, body, name, class, word, asked) in [
+        (503, r#"{"status":503,"error":"Service Unavailable"}"#, "maintenance_page", Transient, "status page", TRIES),
+        (502, r#"{"error":"Bad Gateway"}"#, "strange_answer", Transient, "stands between", GUARDED),
+        (408, r#"{"error":"Timeout"}"#, "strange_answer", Transient, "stands between", GUARDED),
+        (429, r#"{"error":"Quota has been exceeded"}"#, "strange_answer", RateLimited, "stands between", TRIES),
+        (429, r#"{"message":"API rate limit exceeded"}"#, "strange_answer", RateLimited, "stands between", TRIES),
+        (400, r#"{"error":"The request was blocked."}"#, "not_a_login_host", Unauthorized, "`domain`", TRIES),
+    ] {
+        let (failure, requests) = refused("oauth-jwt", status, "application/json", body).await;
+        check(body, &failure, name, class, word);
+        assert_eq!(requests, asked, "{body}");
+    }
+}
+
+/// Blame the configuration, and the page of a portal on the way ends every task of a host that works.
+#[tokio::test]
+async fn a_host_that_has_signed_the_account_in_is_tried_again_whatever_answers_there_now() {
+    let lab = Lab::start().await;
+    validate("user0001@acme.example").attempt(&lab.connector()).await.unwrap();
+    let portal = Mishap::OtherReply { status: 302, body: String::new() };
+    lab.fault("POST", "/services/oauth2/token", portal, 1);
+    let restarted = lab.connector();
+    let failure = validate("user0001@acme.example").attempt(&restarted).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class.known()), ("not_a_login_host", Some(Transient)));
+    validate("user0001@acme.example").attempt(&restarted).await.unwrap();
+}
+
+/// The code is a text of the other side's, and is kept for the refusals to come.
+#[tokio::test]
+async fn the_code_of_a_refusal_tells_no_secret() {
+    let word = CONSUMER_SECRET;
+    assert!(word.bytes().all(|byte| byte.is_ascii_alphanumeric()), "it passes for a code");
+    let (failure, requests) =
+        refused("oauth-client-credentials", 400, "application/json", &format!(r#"{{"error":"{word}"}}"#)).await;
+    assert_eq!(requests, GUARDED);
+    assert!(!format!("{failure:?}").contains(word), "{failure:?}");
 }
 
 /// Another 401 than that of an ended session: the header itself is wrong, and signing in again once shows it.

@@ -30,8 +30,7 @@ pub(super) fn login_url(domain: &str, encryption: Encryption) -> Result<Url, Str
     if host.len() > MAX_HOST {
         return Err(format!("no host has a name of more than {MAX_HOST} characters"));
     }
-    if host.ends_with(".lightning.force.com") {
-        let name = host.split('.').next().unwrap_or_default();
+    if let Some(name) = host.strip_suffix(".lightning.force.com") {
         return Err(format!("`{host}` serves pages to people; for programs it is `{name}.my.salesforce.com`"));
     }
     match url.scheme() {
@@ -55,11 +54,14 @@ pub(super) fn is_shared(url: &Url) -> bool {
     matches!(url.host_str(), Some("login.salesforce.com" | "test.salesforce.com"))
 }
 
+/// How the hosts of orgs end that sign in where sandboxes do.
+const OF_SANDBOXES: [&str; 2] = [".sandbox.my.salesforce.com", ".scratch.my.salesforce.com"];
+
 /// The audience of a JWT for a login URL, if the configuration does not say.
 pub(super) fn audience(url: &Url) -> String {
     match url.host() {
         Some(Host::Domain("test.salesforce.com")) => SANDBOX.to_owned(),
-        Some(Host::Domain(host)) if host.ends_with(".sandbox.my.salesforce.com") => SANDBOX.to_owned(),
+        Some(Host::Domain(host)) if OF_SANDBOXES.iter().any(|end| host.ends_with(end)) => SANDBOX.to_owned(),
         Some(Host::Domain(host)) if host.ends_with(".salesforce.com") => PRODUCTION.to_owned(),
         _ => url.as_str().trim_end_matches('/').to_owned(),
     }
@@ -112,6 +114,7 @@ mod tests {
         for (domain, reason) in [
             ("http://acme.my.salesforce.com", "insecure_plain_http"),
             ("acme.lightning.force.com", "`acme.my.salesforce.com`"),
+            ("acme--uat.sandbox.lightning.force.com", "`acme--uat.sandbox.my.salesforce.com`"),
             ("https://acme.my.salesforce.com/services", "without path"),
             ("https://joe@acme.my.salesforce.com", "without name and password"),
             ("ftp://acme.my.salesforce.com", "not HTTP"),
@@ -130,6 +133,7 @@ mod tests {
             ("acme.my.salesforce.com", PRODUCTION),
             ("test.salesforce.com", SANDBOX),
             ("acme--uat.sandbox.my.salesforce.com", SANDBOX),
+            ("random.scratch.my.salesforce.com", SANDBOX),
             ("localhost:8443", "https://localhost:8443"),
         ] {
             assert_eq!(audience(&login_url(domain, Encryption::Required).unwrap()), expected);

@@ -73,6 +73,11 @@ fn said(known: Option<&Known>, code: &str, message: &str) -> Failure {
     Failure::new(class, name, summary).with_next_step(next_step)
 }
 
+/// Whether a sign-in is known to be refused with this code.
+pub(super) fn is_known_at_sign_in(code: &str, message: &str) -> bool {
+    find_at_sign_in(code, message).is_some()
+}
+
 /// Whether a sign-in refused with this code may have counted toward a lock-out. An unknown code may have.
 pub(super) fn counts(code: &str, message: &str) -> Counts {
     find_at_sign_in(code, message).map_or(Counts::Yes, |(_, counts)| counts)

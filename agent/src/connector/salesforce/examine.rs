@@ -1,7 +1,7 @@
 //! What an org lets be seen of whether tasks will work: the way to sign in, the guard, the service account, what is left of
 //! the org's allowances. Judged without I/O.
 
-use postern_protocol::{Failure, FailureClass};
+use postern_protocol::Failure;
 use serde_json::Value as Json;
 
 use super::api::Call;
@@ -123,7 +123,7 @@ pub(super) async fn run(org: &Salesforce, reach: Reach, found: &mut Vec<Finding>
         found.push(Finding::behind(Check::SystemBulk, budget));
         return;
     }
-    let seen = org.seen_from(&session.user).await;
+    let seen = org.seen_from(&session).await;
     let network = org.settings.method.login().map(|login| login.network);
     found.push(address(network, session.with, seen.as_ref(), !org.settings.trusted_ranges.is_empty()));
     found.push(permissions(org).await);
@@ -286,7 +286,7 @@ fn budget(left: Option<(u64, u64)>, batch_percent: u8) -> Finding {
 
 /// What no answer says of the budget. An account that may not ask how much is left may use it all the same.
 fn untold_budget(failure: &Failure) -> Finding {
-    if failure.class.known() != Some(FailureClass::Rejected) {
+    if error::is_retryable(failure) {
         return failed(Check::SystemBudget, failure);
     }
     Finding::warning(
@@ -322,6 +322,7 @@ fn bulk(jobs: Result<(), Failure>, limits: Option<&Json>) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::FailureClass;
     use serde_json::json;
 
     use super::*;
@@ -371,8 +372,10 @@ mod tests {
     #[test]
     fn a_budget_that_may_not_be_asked_for_keeps_no_task_from_working() {
         let told = |class| untold_budget(&Failure::new(class, "FORBIDDEN", "no"));
-        let warned = told(FailureClass::Rejected);
-        assert_eq!((warned.status, warned.told.contains("FORBIDDEN")), (Status::Warning, true), "{warned:?}");
+        for class in [FailureClass::Rejected, FailureClass::Unauthorized] {
+            let warned = told(class);
+            assert_eq!((warned.status, warned.told.contains("FORBIDDEN")), (Status::Warning, true), "{warned:?}");
+        }
         assert_eq!(told(FailureClass::Transient).status, Status::Failed);
     }
 

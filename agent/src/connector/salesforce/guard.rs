@@ -125,6 +125,11 @@ impl Guard {
         self.with_token = WithToken::Unasked;
     }
 
+    /// Whether they were taken, and not refused since.
+    pub(super) const fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// They were refused in a way that counts toward a lock-out.
     pub(super) fn refused(&mut self, code: &str) {
         self.unanswered.pop();

@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 
+use jiff::SignedDuration;
 use serde_json::Value as Json;
 
+use super::sign_in::Session;
 use super::{Salesforce, soql};
 
 /// Others may sign in with the same account at the same time, and fail.
 const NEWEST: usize = 5;
+/// Times are whole seconds.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// Where the agent's sign-in came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +23,18 @@ pub(super) struct SeenFrom {
 }
 
 impl Salesforce {
-    /// Where Salesforce saw the newest sign-in of `user` come from. Best effort: nothing fails for want of it.
-    pub(super) async fn seen_from(&self, user: &str) -> Option<SeenFrom> {
-        let user = soql::literal(user);
-        // Times are whole seconds; of two within one, the later has the greater Id.
+    /// Where Salesforce saw the sign-in of a session come from. Best effort: nothing fails for want of it.
+    pub(super) async fn seen_from(&self, session: &Session) -> Option<SeenFrom> {
+        let user = soql::literal(&session.user);
+        // Other agents may use the same account, and come from elsewhere.
+        let until = session.began?;
+        let longest = SignedDuration::try_from(self.settings.http.timeout).ok()?;
+        let from = until.checked_sub(longest + SECOND).ok()?;
+        let (from, until) = (soql::moment(&from), soql::moment(&until));
+        // Of two within a second, the later has the greater Id.
         let query = format!(
-            "SELECT SourceIp, Status FROM LoginHistory WHERE UserId = {user} ORDER BY LoginTime DESC, Id DESC LIMIT {NEWEST}"
+            "SELECT SourceIp, Status FROM LoginHistory WHERE UserId = {user} AND LoginTime >= {from} AND LoginTime <= {until} \
+             ORDER BY LoginTime DESC, Id DESC LIMIT {NEWEST}"
         );
         let (rows, _) = self.query(&query).await.ok()?;
         // The status cannot be asked for in the query.

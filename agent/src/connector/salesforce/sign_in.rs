@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use postern_protocol::message::v1::SignInState;
 use postern_protocol::{Failure, FailureClass, Secret, SystemName};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Method as HttpMethod, RequestBuilder};
+use reqwest::{Method as HttpMethod, RequestBuilder, StatusCode};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::api::date;
 use super::error::{self, Counts};
 use super::governor::{self, Governor};
 use super::guard::Guard;
@@ -36,6 +38,8 @@ pub(super) struct Session {
     pub(super) user: String,
     /// How the password was sent, for methods with one.
     pub(super) with: Option<With>,
+    /// When it began, by the org's clock.
+    pub(super) began: Option<Timestamp>,
     _in_use: InUse,
 }
 
@@ -69,6 +73,11 @@ enum Answer {
 }
 
 impl Answer {
+    /// The code is a text of the other side's as well, and is kept.
+    fn refused(code: &str, message: String) -> Self {
+        Self::Refused { code: redaction::redacted(code).into_owned(), message }
+    }
+
     const fn word(&self) -> &'static str {
         match self {
             Self::Session(_) => "accepted",
@@ -78,6 +87,9 @@ impl Answer {
         }
     }
 }
+
+/// Something answers that signs nobody in. Where these credentials were taken before, that may pass.
+const NO_LOGIN_HOST: &str = "not_a_login_host";
 
 /// What the configuration points to.
 #[derive(Default)]
@@ -152,9 +164,12 @@ impl SignIn {
                     }
                     with = second;
                 }
-                Answer::NotSent(failure) => {
+                Answer::NotSent(mut failure) => {
                     guard.not_judged();
                     self.store(&guard).await?;
+                    if guard.is_proven() && failure.code.as_str() == NO_LOGIN_HOST {
+                        failure.class = FailureClass::Transient.into();
+                    }
                     return Err(failure);
                 }
                 // It stays counted as unanswered.
@@ -273,9 +288,9 @@ impl SignIn {
                 Answer::Refused { code: "password_expired".to_owned(), message }
             }
             Some(soap::Answer::Session { instance, session, user, organization, .. }) => {
-                self.session(instance, &session, user, organization)
+                self.session(&reply, instance, &session, (user, organization))
             }
-            Some(soap::Answer::Fault { code, message }) => Answer::Refused { code, message },
+            Some(soap::Answer::Fault { code, message }) => Answer::refused(&code, message),
             None => no_answer(reply.status.as_u16()),
         };
         self.note_wait(&reply, &answer);
@@ -298,10 +313,12 @@ impl SignIn {
         };
         let answer = match oauth::parse(reply.status.is_success(), &reply.body) {
             Some(oauth::Answer::Session { instance, session, user, organization }) => {
-                self.session(instance, &session, user, organization)
+                self.session(&reply, instance, &session, (user, organization))
             }
-            Some(oauth::Answer::Refused { code, message }) => Answer::Refused { code, message },
-            None => no_answer(reply.status.as_u16()),
+            Some(oauth::Answer::Refused { code, message }) if is_salesforces(reply.status, &code, &message) => {
+                Answer::refused(&code, message)
+            }
+            Some(oauth::Answer::Refused { .. }) | None => no_answer(reply.status.as_u16()),
         };
         self.note_wait(&reply, &answer);
         answer
@@ -332,7 +349,13 @@ impl SignIn {
     }
 
     /// The answer names the host of the API; the login host itself serves nothing else.
-    fn session(&self, instance: Url, token: &Zeroizing<String>, user: String, organization: String) -> Answer {
+    fn session(
+        &self,
+        reply: &Reply,
+        instance: Url,
+        token: &Zeroizing<String>,
+        (user, organization): (String, String),
+    ) -> Answer {
         if instance.scheme() != "https" && self.settings.http.encryption == Encryption::Required {
             return Answer::NotSent(
                 Failure::new(FailureClass::Unauthorized, "insecure_instance", "Salesforce named an API without TLS")
@@ -341,7 +364,8 @@ impl SignIn {
         }
         let in_use = redaction::in_use(token.as_bytes());
         let token = Secret::new(token.as_str().to_owned());
-        Answer::Session(Session { instance, token, organization, user, with: None, _in_use: in_use })
+        let began = date(&reply.headers);
+        Answer::Session(Session { instance, token, organization, user, with: None, began, _in_use: in_use })
     }
 }
 
@@ -427,14 +451,24 @@ fn unanswered(lost: &Lost) -> Answer {
     }
 }
 
+/// Whether a refusal is Salesforce's. Gateways answer with JSON of their own, in much the same form, and whoever takes that
+/// for a refusal counts it against the credentials.
+fn is_salesforces(status: StatusCode, code: &str, message: &str) -> bool {
+    let is_word = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    error::is_known_at_sign_in(code, message) || (is_word && matches!(status.as_u16(), 400 | 401 | 403))
+}
+
 /// An answer that is not Salesforce's: a page of an error on the way, or of another server.
 fn no_answer(status: u16) -> Answer {
     match status {
         420 | 503 => Answer::NotSent(error::strange(status)),
+        429 => Answer::NotSent(Failure { class: FailureClass::RateLimited.into(), ..error::strange(status) }),
+        // Who gave up waiting for the request may have passed it on.
+        408 => Answer::Lost(error::strange(status)),
         300..=499 => Answer::NotSent(
             Failure::new(
                 FailureClass::Unauthorized,
-                "not_a_login_host",
+                NO_LOGIN_HOST,
                 format!("the host does not sign anybody in (HTTP {status})"),
             )
             .with_next_step("Check `domain` in the configuration, and what stands between."),

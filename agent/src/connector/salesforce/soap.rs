@@ -59,7 +59,9 @@ pub(super) fn parse(body: &[u8]) -> Option<Answer> {
     let found = Found::read(std::str::from_utf8(body).ok()?)?;
     let code = found.exception_code.or(found.fault_code);
     if let Some(code) = code {
-        let code = code.rsplit(':').next().unwrap_or_default().trim().to_owned();
+        // A fault code may go on behind a dot (SOAP 1.1, 4.4.1).
+        let code = code.rsplit(':').next().unwrap_or_default().trim();
+        let code = code.split('.').next().unwrap_or_default().to_owned();
         let text = found.exception_message.or(found.fault_string).unwrap_or_default();
         let message = text.strip_prefix(&format!("{code}: ")).unwrap_or(&text).to_owned();
         return Some(Answer::Fault { code, message });

@@ -26,7 +26,7 @@ pub(in super::super) async fn run(org: &Salesforce, _: Request) -> Result<Conclu
     let query = format!("SELECT Username FROM User WHERE Id = {own}");
     let (rows, _) = org.query(&query).await.map_err(|failure| explained(failure, "API"))?;
     let account = rows.first().and_then(|row| row.get("Username")?.as_str()).unwrap_or_default();
-    let seen_from = org.seen_from(&session.user).await;
+    let seen_from = org.seen_from(&session).await;
     let warnings = warnings(org, &session, seen_from.as_ref()).await;
     let usage = org.governor.usage();
     let output = Output {
