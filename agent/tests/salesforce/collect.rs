@@ -322,6 +322,17 @@ async fn a_collection_of_other_users_begins_anew() {
     let again = collections.run(inactive, true).await;
     assert!(again.gone().is_empty() && again.warnings().is_empty(), "{:?}", again.warnings());
 
+    let mut broken = collect(json!({ "name": "nightly", "user_status": "all" }));
+    broken.disk_holds = Some(1);
+    broken.attempt(&collections.connector).await.unwrap_err();
+    let conclusion = broken.attempt(&collections.connector).await.unwrap();
+    let Some(TaskOutput::Collect(output)) = conclusion.output else { panic!("no output of a collection") };
+    assert!(
+        output.warnings[0].contains("was of inactive users before"),
+        "lost with the attempt: {:?}",
+        output.warnings
+    );
+
     let other = collections.run(json!({ "name": "other", "user_status": "active" }), true).await;
     assert_eq!(other.output.since.as_str(), "", "each name has its own memory");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_agent::connector::Connector;
+use postern_agent::connector::{Connector, Mark};
 use postern_protocol::bounded::Text;
 use postern_protocol::task::export::{Output, Way};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
@@ -382,6 +382,24 @@ async fn the_job_of_an_attempt_that_broke_off_is_gone_on_with() {
     task.attempt(&connector).await.unwrap();
     is_whole(&task, "the next attempt");
     assert_eq!((routes("POST jobs/query"), routes("DELETE jobs/query")), (1, 1));
+}
+
+/// What it found is of then: whoever was disabled meanwhile would be handed over as active.
+#[tokio::test]
+async fn a_job_that_was_made_an_hour_ago_is_not_gone_on_with() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    let mut task = everybody(1_000_000);
+    task.disk_holds = Some(MANY_BYTES);
+    task.attempt(&connector).await.unwrap_err();
+    for entry in task.notes.lock().unwrap().iter_mut().filter(|entry| entry.mark == Mark::Memo) {
+        let mut made: Value = serde_json::from_slice(&entry.note).unwrap();
+        made["at"] = (made["at"].as_u64().unwrap() - 3_600_000).into();
+        entry.note = serde_json::to_vec(&made).unwrap();
+    }
+    task.attempt(&connector).await.unwrap();
+    is_whole(&task, "another job");
+    assert_eq!(lab.counters().routes["POST jobs/query"], 2);
 }
 
 #[tokio::test]

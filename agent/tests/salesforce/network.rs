@@ -266,7 +266,7 @@ async fn a_collection_is_not_begun_if_there_are_not_calls_for_all_of_it() {
     let gathered = || collect(json!({"name": "nightly", "user_status": "all"}));
     let failure = gathered().attempt(&connector).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "api_budget_reserved");
-    assert!(failure.summary.contains("at least 12 API calls"), "{failure}");
+    assert!(failure.summary.contains("at least 15 API calls"), "{failure}");
     assert!(calls(&lab) < 150, "a look takes few: {}", calls(&lab));
 
     let (_lab, connector) = org_with_calls(1, 1_000, "api_budget_percent = 1\n").await;

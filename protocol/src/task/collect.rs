@@ -74,7 +74,7 @@ pub struct Output {
     pub users: u64,
     /// Users who were seen by an earlier run, and not by this one.
     pub removed: u64,
-    /// When the run began, by the connected system's clock, as RFC 3339 in UTC.
+    /// When the run began, by the clock of the member's host, as RFC 3339 in UTC.
     pub started: Text<32>,
     /// When it ended.
     pub ended: Text<32>,

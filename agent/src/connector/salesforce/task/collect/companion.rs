@@ -157,10 +157,10 @@ impl Companions {
         Ok(Self(companions))
     }
 
-    /// How many calls it takes at least to read what belongs to so many users.
+    /// How many calls it takes at least to read so many users and what belongs to them, a group at a time.
     pub(super) fn calls(&self, users: u64) -> u64 {
         let groups = users.div_ceil(GROUP.try_into().unwrap_or(u64::MAX));
-        groups.saturating_mul(self.0.len().try_into().unwrap_or(u64::MAX))
+        groups.saturating_mul((self.0.len() + 1).try_into().unwrap_or(u64::MAX))
     }
 
     /// Reads what belongs to these users, at most [`GROUP`].

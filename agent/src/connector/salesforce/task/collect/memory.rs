@@ -57,6 +57,9 @@ struct Run {
     task: String,
     /// When it began, for people.
     started: String,
+    /// What had been forgotten when it began: told with the file, whichever attempt makes it.
+    #[serde(default)]
+    forgot: Option<String>,
 }
 
 /// A user as the newest run saw him that did.
@@ -109,6 +112,9 @@ impl Memory {
         }
         let mut state = known.unwrap_or_else(|| State { format: FORMAT, ..State::default() });
         let about = it.user_status.to_string();
+        let task = HEXLOWER.encode(task.as_bytes());
+        let of_this_task = state.pending.iter().find(|run| run.task == task);
+        forgot = forgot.or_else(|| of_this_task?.forgot.clone());
         state.settle(keep.as_ref())?;
         state.run += 1;
         if state.run > 1 && state.about != about {
@@ -128,8 +134,7 @@ impl Memory {
         if !org.is_empty() {
             org.clone_into(&mut state.org);
         }
-        let task = HEXLOWER.encode(task.as_bytes());
-        state.pending = Some(Run { number: state.run, task, started: started.to_owned() });
+        state.pending = Some(Run { number: state.run, task, started: started.to_owned(), forgot: forgot.clone() });
         // On disk before any user is seen by this run, so that no two runs have the same number.
         keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
         Ok((Self { keep, place, state }, forgot))

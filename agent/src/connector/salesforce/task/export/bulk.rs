@@ -15,6 +15,7 @@ use super::super::super::{Salesforce, error};
 use super::plan::Plan;
 use super::table::Table;
 use super::{Broke, Broken, Portion, Rows, TRIES, incomplete, patiently};
+use crate::clock;
 use crate::connector::{AttemptCx, Mark, stopped};
 
 /// How long to wait before asking again how a job goes: at first, and at most.
@@ -26,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(12 * 60 * 60);
 const PAGE: usize = 50_000;
 /// What is taken of a download at once, about: enough to pay for a change of threads.
 const PIECE: usize = 256 * 1024;
+/// How old a job may be that another attempt goes on with: what it found is of when it was made, and is handed over as what
+/// there is now. A million records take some minutes.
+const STALE: Duration = Duration::from_secs(60 * 60);
 /// The step under which the job is journaled.
 const STEP: u32 = 0;
 
@@ -71,14 +75,18 @@ pub(in super::super::super) struct Head {
 pub(in super::super::super) struct Made {
     job: String,
     statement: String,
+    /// When, in milliseconds by this host's clock.
+    #[serde(default)]
+    at: u64,
 }
 
 impl Bulk {
-    /// The job that an earlier attempt made for the same statement.
+    /// The job that an earlier attempt made for the same statement not long ago.
     pub(super) fn made_before(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Option<String> {
         let memo = cx.earlier.open().iter().rev().find(|entry| entry.mark == Mark::Memo && entry.step == STEP)?;
         let made: Made = serde_json::from_slice(&memo.note).ok()?;
-        (made.statement == statement(org, plan)).then_some(made.job)
+        let age = clock::unix_millis().0.abs_diff(made.at);
+        (made.statement == statement(org, plan) && u128::from(age) < STALE.as_millis()).then_some(made.job)
     }
 
     /// Waits until the job is done; makes one if there is none.
@@ -248,7 +256,9 @@ async fn make(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Result<String, B
         Broken { failure, what }
     })?;
     let job = job_id(&made.json).ok_or_else(|| error::strange(200))?.to_owned();
-    let note = serde_json::to_vec(&Made { job: job.clone(), statement: statement(org, plan) }).unwrap_or_default();
+    let note =
+        serde_json::to_vec(&Made { job: job.clone(), statement: statement(org, plan), at: clock::unix_millis().0 })
+            .unwrap_or_default();
     match cx.memo(STEP, note).await {
         Ok(()) => Ok(job),
         Err(failure) => {
