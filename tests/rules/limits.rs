@@ -89,7 +89,7 @@ an org's answer, unpacked | 16 MiB of JSON | agent/src/http.rs | JSON_LIMIT: usi
 an org's answer, unpacked | 32 MiB of a job's rows | agent/src/http.rs | BODY_LIMIT: usize = 32 * 1024 * 1024
 an org's answer, unpacked | 1 MiB of a sign-in | agent/src/http.rs | SIGN_IN_LIMIT: usize = 1024 * 1024
 the same as a tree | 64 MiB | agent/src/http/tree.rs | TREE_LIMIT: usize = 64 * 1024 * 1024
-an answer of `login()` | 64 KiB | agent/src/connector/salesforce/soap.rs | MAX_BODY: usize = 64 * 1024
+an answer of `login()`, a refusal in XML | 64 KiB | agent/src/connector/salesforce/elements.rs | MAX_BODY: usize = 64 * 1024
 an entry of a dataset | 256 KiB | agent/src/dataset.rs | MAX_ENTRY: u64 = 256 * 1024
 an entry of a dataset | 1,000 attributes | agent/src/dataset.rs | MAX_ATTRIBUTES: usize = 1_000
 an entry of a dataset | names of 128 bytes | agent/src/dataset.rs | MAX_NAME: usize = 128

@@ -7,6 +7,7 @@
 pub mod answers;
 mod api;
 mod domain;
+mod elements;
 mod error;
 mod examine;
 mod governor;

@@ -85,13 +85,13 @@ impl Salesforce {
         self.read_as(call, |reply| classify(&reply, call.done)).await
     }
 
-    /// Reads what is not JSON. A refusal is JSON even then.
+    /// Reads what is not JSON. A refusal is XML then.
     pub(super) async fn read_raw(&self, call: &Call) -> Result<Reply, Failure> {
         let told = |reply: Reply| if reply.status == call.done { Ok(reply) } else { Err(missed(&reply, call.done)) };
         self.read_as(call, told).await
     }
 
-    /// Reads what is too long to be held: its body is read piece by piece. A refusal is JSON even then.
+    /// Reads what is too long to be held: its body is read piece by piece. A refusal is XML then.
     pub(super) async fn download(&self, call: &Call) -> Result<Download, Failure> {
         let longest = self.settings.http.timeout.max(DOWNLOAD);
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());

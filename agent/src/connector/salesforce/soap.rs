@@ -1,17 +1,14 @@
 //! The SOAP `login()` call: one envelope out, one read. It lives in API versions up to 64 only.
 
-use quick_xml::escape::{escape, resolve_predefined_entity};
-use quick_xml::events::Event;
-use quick_xml::reader::Reader;
+use quick_xml::escape::escape;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::elements;
 use super::user::is_id;
 
 /// The newest version that has `login()`; Salesforce retires it in Summer '27.
 pub(super) const PATH: &str = "/services/Soap/u/64.0";
-/// A login result has about forty elements.
-const MAX_BODY: usize = 64 * 1024;
 
 /// What `login()` answered. It may hold a session, so it has no `Debug`.
 #[derive(PartialEq, Eq)]
@@ -53,10 +50,7 @@ pub(super) fn envelope(username: &str, password: &str) -> Zeroizing<String> {
 
 /// Reads an answer; `None` if it is not one. Elements are found by local name: prefixes vary.
 pub(super) fn parse(body: &[u8]) -> Option<Answer> {
-    if body.len() > MAX_BODY {
-        return None;
-    }
-    let found = Found::read(std::str::from_utf8(body).ok()?)?;
+    let found = Found::read(body)?;
     let code = found.exception_code.or(found.fault_code);
     if let Some(code) = code {
         // A fault code may go on behind a dot (SOAP 1.1, 4.4.1).
@@ -91,36 +85,14 @@ struct Found {
 }
 
 impl Found {
-    fn read(text: &str) -> Option<Self> {
-        let mut reader = Reader::from_str(text);
-        let (mut found, mut open, mut value) = (Self::default(), String::new(), String::new());
-        let mut elements = 0;
-        loop {
-            match reader.read_event().ok()? {
-                Event::Start(tag) => {
-                    elements += 1;
-                    tag.local_name().as_ref().clone_into(&mut open);
-                    value.clear();
-                }
-                Event::Text(text) => value.push_str(&text.xml10_content()),
-                Event::CData(text) => value.push_str(&text.xml10_content()),
-                Event::GeneralRef(reference) => match reference.resolve_char_ref().ok()? {
-                    Some(character) => value.push(character),
-                    None => value.push_str(resolve_predefined_entity(&reference)?),
-                },
-                Event::End(tag) => {
-                    if tag.local_name().as_ref() == open
-                        && let Some(place) = found.place(&open)
-                    {
-                        place.get_or_insert_with(|| std::mem::take(&mut value));
-                    }
-                    open.clear();
-                }
-                Event::DocType(_) => return None,
-                Event::Eof => return (elements > 0).then_some(found),
-                Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => (),
+    fn read(body: &[u8]) -> Option<Self> {
+        let mut found = Self::default();
+        elements::each(body, |name, value| {
+            if let Some(place) = found.place(name) {
+                place.get_or_insert_with(|| std::mem::take(value));
             }
-        }
+        })?;
+        Some(found)
     }
 
     /// The first element of a name counts: `userId` stands in the result and again in its user information.
@@ -194,7 +166,7 @@ mod tests {
     fn what_is_no_answer_is_none() {
         let no_session = SESSION.replace("<sessionId>00D5g000001AbCd!AQ&amp;0</sessionId>", "");
         let bomb = format!("<!DOCTYPE a [<!ENTITY b \"b\">]>{SESSION}");
-        let huge = SESSION.replace("AQ&amp;0", &"x".repeat(MAX_BODY));
+        let huge = SESSION.replace("AQ&amp;0", &"x".repeat(elements::MAX_BODY));
         for body in ["", "<html><body>Maintenance</body></html>", "{}", &no_session, &bomb, &huge, "<a><b></a>"] {
             assert!(parse(body.as_bytes()).is_none(), "{body}");
         }

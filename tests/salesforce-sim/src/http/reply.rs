@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde::Serialize;
+use quick_xml::escape::escape;
+use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
 
@@ -21,6 +22,14 @@ pub(crate) struct Reply {
     pub(crate) content_type: &'static str,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
+}
+
+/// An entry of the error array.
+#[derive(Deserialize)]
+struct Error {
+    #[serde(rename = "errorCode")]
+    code: String,
+    message: String,
 }
 
 const JSON: &str = "application/json;charset=UTF-8";
@@ -63,6 +72,19 @@ impl Reply {
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The same reply for a caller that takes no JSON: an error array becomes XML.
+    pub(crate) fn without_json(self) -> Self {
+        let errors = if self.status < 400 { None } else { serde_json::from_slice::<Vec<Error>>(&self.body).ok() };
+        let Some(errors) = errors else { return self };
+        let error = |Error { code, message }: &Error| {
+            let (code, message) = (escape(code.as_str()), escape(message.as_str()));
+            format!("<Error><errorCode>{code}</errorCode><message>{message}</message></Error>")
+        };
+        let errors: String = errors.iter().map(error).collect();
+        let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Errors>{errors}</Errors>");
+        Self { content_type: "application/xml;charset=UTF-8", body: body.into_bytes(), ..self }
     }
 
     /// The same reply with a body that is small on the wire and fills the caller's memory.

@@ -111,6 +111,11 @@ impl Request {
         parameter(&self.query, name)
     }
 
+    /// Whether a refusal may be JSON; otherwise it is XML.
+    pub(crate) fn takes_json(&self) -> bool {
+        self.header("accept").is_none_or(|it| it.contains("json") || it.contains("*/*"))
+    }
+
     pub(crate) fn accepts_gzip(&self) -> bool {
         self.header("accept-encoding").is_some_and(|it| it.split(',').any(|it| it.trim().starts_with("gzip")))
     }

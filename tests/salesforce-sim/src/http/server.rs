@@ -133,7 +133,7 @@ async fn answer(
     if latency_millis > 0 {
         tokio::time::sleep(Duration::from_millis(latency_millis)).await;
     }
-    let zip = request.accepts_gzip();
+    let (zip, takes_json) = (request.accepts_gzip(), request.takes_json());
     let delivery = Delivery::of(mishap.as_ref());
     let reply = match mishap {
         Some(Mishap::Respond { status, code, message }) => api::spoiled(status, code, message),
@@ -181,6 +181,7 @@ async fn answer(
             api::handle(&mut shared.world(), &request)
         }
     };
+    let reply = if takes_json { reply } else { reply.without_json() };
     Ok(response(if zip { reply.zipped() } else { reply }, delivery))
 }
 

@@ -7,7 +7,7 @@ use reqwest::header::{DATE, HeaderMap};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::super::{error, time};
+use super::super::{elements, error, time};
 use crate::http::{Lost, Reply, Unread, read_json};
 
 /// The codes of bulk jobs that are not always words in capitals.
@@ -53,7 +53,7 @@ pub(in super::super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answ
     }
     // Proxies and gateways answer with pages, or with JSON of their own, also to calls that have had their effect: an
     // inspecting one may refuse the *answer*. Only Salesforce's own words say that nothing happened, and not all of them.
-    let Some((code, message)) = json.as_ref().and_then(problem) else {
+    let Some((code, message)) = json.as_ref().and_then(problem).or_else(|| problem_in_xml(&reply.body)) else {
         return Err(Miss::Unknown(error::strange(status.as_u16())));
     };
     if error::says_too_long(status.as_u16(), "") {
@@ -79,6 +79,17 @@ pub(super) fn problem(json: &Json) -> Option<(String, String)> {
     let object = json.as_array().map_or(Some(json), |list| list.first())?;
     let text = |name: &str| object.get(name).and_then(Json::as_str);
     Some((code(text("errorCode")?)?, text("message")?.to_owned()))
+}
+
+/// The same in XML, which is what a call is refused with that takes CSV alone: `<Errors><Error><errorCode>…`.
+fn problem_in_xml(body: &[u8]) -> Option<(String, String)> {
+    let (mut named, mut message) = (None, String::new());
+    elements::each(body, |name, value| match name {
+        "errorCode" if named.is_none() => named = code(value),
+        "message" if message.is_empty() => message = std::mem::take(value),
+        _ => (),
+    })?;
+    Some((named?, message))
 }
 
 pub(super) fn too_long(code: &str, message: &str) -> Failure {
