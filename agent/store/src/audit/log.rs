@@ -60,6 +60,12 @@ pub enum Fault {
         /// The line that is known.
         known: u64,
     },
+    /// None of its files is there.
+    #[error("no file of the audit log is there, and line {known} is known to have been written: were they moved away?")]
+    Gone {
+        /// The line that is known.
+        known: u64,
+    },
     /// A line is another one than is known.
     #[error("line {number} of the audit log is another one than was written: it was written anew")]
     Other {
@@ -140,6 +146,7 @@ impl Log {
         }
         let head = head.unwrap_or_default();
         let fault = match known {
+            Some(known) if files.is_empty() && known.number > 0 => Some(Fault::Gone { known: known.number }),
             Some(known) if newest.is_other => Some(Fault::Other { number: known.number }),
             Some(known) if head.number < known.number => Some(Fault::Short { found: head.number, known: known.number }),
             None if newest.is_followed && !is_torn(&files, newest.len, head, rows)? => {
@@ -147,19 +154,30 @@ impl Log {
             }
             _ => None,
         };
-        if !matches!(fault, Some(Fault::Other { .. } | Fault::Short { .. })) {
-            log.head = head;
+        match fault {
+            // Newer files may have been moved away. Each had a line at least, so none had a number above that of its first
+            // line, and the one behind the line that is known is nobody's.
+            Some(Fault::Gone { known } | Fault::Short { known, .. }) => {
+                log.number = number.max(known.try_into().unwrap_or(u32::MAX));
+            }
+            Some(Fault::Other { .. }) => {}
+            _ => log.head = head,
         }
         let mut cut = 0;
-        if let (None, Some((_, path))) = (fault, files.last()) {
+        if let Some((_, path)) = files.last().filter(|(newest, _)| *newest == log.number) {
             let error = || AuditError::io("write", path);
             let file = private::options().open(path).map_err(error())?;
             let found = file.metadata().map_err(error())?.len();
-            cut = found.saturating_sub(newest.len);
-            if cut > 0 {
-                file.set_len(newest.len).and_then(|()| sync(&file)).map_err(error())?;
+            if fault.is_none() {
+                cut = found.saturating_sub(newest.len);
+                if cut > 0 {
+                    file.set_len(newest.len).and_then(|()| sync(&file)).map_err(error())?;
+                }
+                log.file = Some((file, newest.len));
+            } else if found == 0 {
+                // It was begun, and nothing could be written.
+                log.file = Some((file, 0));
             }
-            log.file = Some((file, newest.len));
         }
         Ok(Opened { log, cut, fault })
     }

@@ -387,9 +387,10 @@ fn a_log_that_is_gone_goes_on_behind_what_is_known() {
     let mut lab = Lab::with(3);
     let head = lab.log.head();
     fs::remove_file(lab.file(1)).unwrap();
-    assert_eq!(lab.reopen(Some(head)), (0, Some(Fault::Short { found: 0, known: 3 })));
+    assert_eq!(lab.reopen(Some(head)), (0, Some(Fault::Gone { known: 3 })));
     assert_eq!(lab.log.append(&events([4])).unwrap().number, 4);
-    assert_eq!(lab.broken(), (1, Why::Begins { found: 4 }));
+    let broken = lab.verify(None).unwrap_err();
+    assert_eq!((broken.file, broken.line, broken.why), (lab.file(4), 1, Why::Begins { found: 4 }));
 }
 
 #[test]
@@ -399,6 +400,46 @@ fn the_newest_file_may_be_moved_away_too() {
     fs::rename(lab.file(1), lab.folder.path().join("old")).unwrap();
     lab.log.append(&events([4])).unwrap();
     assert_eq!(Verifier::new(&lab.directory()).after(head).run(|_| ()).unwrap().lines, 1);
+}
+
+/// Number files by what is there, and the next that are moved away take the place of the last in the archive.
+#[test]
+fn no_name_is_used_again_where_files_were_moved_away_before_a_start() {
+    let mut lab = three_files();
+    let away = lab.folder.path().join("away");
+    fs::create_dir(&away).unwrap();
+    let move_away = |lab: &Lab, number: u32| {
+        let to = file(&away, number);
+        assert!(!to.exists(), "{}", to.display());
+        fs::rename(lab.file(number), to).unwrap();
+    };
+    // The newest alone, and then all of them.
+    move_away(&lab, 3);
+    let head = lab.verify(None).unwrap().head;
+    let known = Head { number: 3, ..events(1..=3).iter().fold(Head::default(), |head, it| it.after(head).unwrap().1) };
+    assert_eq!(lab.reopen(Some(known)), (0, Some(Fault::Short { found: head.number, known: 3 })));
+    lab.log.append(&events([4])).unwrap();
+    let missing = lab.verify(None).unwrap_err();
+    assert_eq!((missing.file, missing.why), (lab.file(3), Why::Missing));
+    for number in [1, 2, 4] {
+        move_away(&lab, number);
+    }
+    let known = lab.log.head();
+    assert_eq!(lab.reopen(Some(known)), (0, Some(Fault::Gone { known: 4 })));
+    // Whoever could not write the file that was begun goes on with it.
+    fs::write(lab.file(5), "").unwrap();
+    assert_eq!(lab.reopen(Some(known)).1, Some(Fault::Short { found: 0, known: 4 }));
+    lab.log.append(&events([5])).unwrap();
+    move_away(&lab, 5);
+    lab.log.append(&events([6])).unwrap();
+    move_away(&lab, 6);
+    // What is in the archive is one log.
+    assert_eq!(Verifier::new(&away).run(|_| ()).unwrap().lines, 6);
+    fs::rename(file(&away, 6), file(&away, 60)).unwrap();
+    assert_eq!(Verifier::new(&away).known(lab.log.head()).run(|_| ()).unwrap().files, 6);
+    fs::remove_file(file(&away, 5)).unwrap();
+    let broken = Verifier::new(&away).run(|_| ()).unwrap_err();
+    assert!(matches!(broken, VerifyError::Broken(it) if it.file == file(&away, 5) && it.why == Why::Missing));
 }
 
 #[test]
