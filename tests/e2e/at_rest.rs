@@ -175,6 +175,7 @@ async fn the_key_of_an_agents_store_is_changed_and_moved_to_a_credential_with_a_
     let moved = agent.run(&["store", "rotate-key", "--new-credential", "other"]).await;
     assert_eq!(moved.code, Some(0), "{moved:?}");
     assert!(moved.out.contains("store_key = { credential = \"other\" }"), "{moved:?}");
+    assert!(moved.out.contains("keep a copy of the new key") && !rotated.out.contains("keep a copy"), "{moved:?}");
     let unfit = agent.run(&["run"]).await;
     assert!(unfit.code == Some(78) && unfit.err.contains("another key than that of the credential"), "{unfit:?}");
     name_key(&agent, "other");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use postern_store::{Options, Rekeyed};
+use postern_store::{KEEP_A_COPY, Options, Rekeyed};
 
 use super::{Failed, load_private, say, say_error};
 use crate::cli::{Store, StoreCommand};
@@ -26,6 +26,7 @@ pub(super) fn run(config_file: &Path, options: &Store) -> Result<Exit, Failed> {
             "before the agent starts again, `{}` has to say, in [agent]: store_key = {{ credential = \"{name}\" }}",
             config_file.display()
         ));
+        say(KEEP_A_COPY);
     }
     Ok(Exit::Ok)
 }

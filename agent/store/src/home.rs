@@ -11,6 +11,10 @@ use crate::{KeyError, KeySource, Opened, Options, Rekeyed, SpoolError, Store, St
 const STORE: &str = "store";
 const KEY: &str = "store.key";
 
+/// What whoever gave a store a key from elsewhere is told, because no program has a copy of that.
+pub const KEEP_A_COPY: &str = "keep a copy of the new key where passwords are kept: an encrypted credential can be read on this \
+                               host alone, and no backup of the store can be opened without its key";
+
 /// The directory of a program that has a store, and where the store's key is.
 #[derive(Debug, Clone)]
 pub struct Home {

@@ -62,7 +62,7 @@ pub use disk::{Disk, RealDisk};
 pub use error::{Broken, StoreError};
 pub use excerpt::excerpt;
 pub use format::FORMAT;
-pub use home::{Home, HomeError};
+pub use home::{Home, HomeError, KEEP_A_COPY};
 pub use key::{KeyError, KeySource, StoreKey};
 pub use open::{MovedAside, Opened, Options, Recovered};
 pub use record::{MAX_KEY, MAX_VALUE};

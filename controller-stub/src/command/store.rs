@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use postern_store::private::Inspection;
-use postern_store::{Home, KeySource, Options, Rekeyed};
+use postern_store::{Home, KEEP_A_COPY, KeySource, Options, Rekeyed};
 
 use super::output;
 use crate::cli::{StoreCommand, StoreKey};
@@ -23,6 +23,7 @@ pub(super) fn run(command: StoreCommand) -> Result<(), Failure> {
     output::say("everything in the store is encrypted under the new key");
     if let Some(name) = new_credential {
         output::say(format!("from now on: postern-controller serve --store-key-credential {name}"));
+        output::say(KEEP_A_COPY);
     }
     Ok(())
 }
