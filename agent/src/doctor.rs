@@ -47,11 +47,14 @@ pub struct Report {
     pub at: u64,
     /// What was found, in the order in which it was looked at.
     pub findings: Vec<Finding>,
+    /// Whether it had the store while it looked, so that no agent could be started.
+    #[serde(skip)]
+    pub had_store: bool,
 }
 
 impl Report {
     fn new(findings: Vec<Finding>) -> Self {
-        Self { version: env!("CARGO_PKG_VERSION"), at: crate::clock::unix_millis().0, findings }
+        Self { version: env!("CARGO_PKG_VERSION"), at: crate::clock::unix_millis().0, findings, had_store: false }
     }
 
     /// About a configuration that cannot be used.
@@ -93,5 +96,6 @@ pub async fn look(config: &Config, asked: &Asked, tell: &(dyn Fn(&str) + Sync)) 
         findings.extend(way.into_iter().chain(examined).chain([policy]).map(|it| it.of(system.name.as_str())));
     }
     let findings = findings.into_iter().map(Finding::redacted).collect();
-    (Report::new(findings), holder.told())
+    let had_store = matches!(holder, state::Holder::Here { .. });
+    (Report { had_store, ..Report::new(findings) }, holder.told())
 }

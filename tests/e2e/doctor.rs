@@ -120,8 +120,13 @@ async fn doctor_looks_in_the_place_of_an_agent_that_is_stopped_and_changes_nothi
         found.ok(&["controller.protocol", "controller.identity", "store.opens", "store.audit", "system.login"]);
     }
     assert_eq!(logins(&lab), 2);
+    let had_store = "doctor had the store meanwhile";
+    let words = agent.run(&["doctor", "--offline"]).await;
+    assert!(words.out.contains(had_store) && words.out.contains("reset-failed postern"), "{words:?}");
 
     agent.start().await;
+    let words = agent.run(&["doctor", "--offline"]).await;
+    assert!(words.code == Some(0) && !words.out.contains(had_store), "{words:?}");
     let task = lab.controller.submit("disable_user", JOE).await;
     assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
     assert_eq!(lab.controller.member(agent.member()).await["alarm"], Value::Null);

@@ -18,6 +18,9 @@ use crate::telemetry;
 const WIDTH: usize = 88;
 /// As wide as the longest id of a check.
 const ID: usize = 22;
+/// What an agent that found the store taken may have come to.
+const HAD_STORE: &str = "doctor had the store meanwhile, and an agent that was started ended with 79: look at `systemctl status \
+                         postern`; if it failed, `systemctl reset-failed postern` and `systemctl start postern`";
 
 pub(super) async fn run(path: &Path, options: &Doctor) -> Result<Exit, Failed> {
     let mut config = match Config::load(path) {
@@ -105,6 +108,9 @@ fn show(report: &Report, json: bool) {
         count(Status::Failed),
         count(Status::Skipped)
     ));
+    if report.had_store {
+        wrapped(HAD_STORE).into_iter().for_each(say);
+    }
 }
 
 fn show_finding(finding: &Finding) {
