@@ -247,6 +247,8 @@ fn check(option: &'static str, value: u64, range: std::ops::RangeInclusive<u64>)
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+    use postern_protocol::Timestamp;
+    use postern_protocol::rate::Buckets;
 
     use super::*;
     use crate::cli::{Cli, Command};
@@ -279,6 +281,24 @@ mod tests {
             otlp: None,
             ready_file: None,
         }
+    }
+
+    /// Allow fewer of them, or ask for more in the guide, and nobody hears of whoever guesses tokens all day.
+    #[test]
+    fn who_guesses_tokens_all_the_time_is_refused_often_enough_for_the_alert() {
+        let rate = Config::try_from(raw()).unwrap().call_rates.failures;
+        let mut failures = Buckets::new(rate, 1);
+        let refused: u32 = (0..1_200_000)
+            .step_by(100)
+            .map(|at| u32::from(failures.take((), Timestamp::from_millis(at)).is_ok() && at >= 600_000))
+            .sum();
+        let guide = include_str!("../../docs/operations/day-two.md");
+        let (_, bound) = guide.split_once(r#"{act="none",status="401"}[10m]) > "#).expect("the alert");
+        let bound: f64 = bound.split('`').next().unwrap().parse().unwrap();
+        assert!(
+            f64::from(refused) / 600.0 > 1.5 * bound,
+            "{refused} in ten minutes, and {bound} a second is the bound"
+        );
     }
 
     #[test]
