@@ -115,6 +115,32 @@ async fn sealing_keys_rotate_while_sealed_tasks_wait_in_the_queue() {
     assert!(lab.salesforce.password_is(JOE, "S3aled-after"));
 }
 
+/// The way of the operator's guide. Move the whole folder away, and what waits opens no more.
+#[tokio::test]
+async fn an_agent_whose_identity_is_damaged_becomes_another_member_with_the_keys_that_it_had() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let (old, keys) = (agent.member().to_owned(), given(&lab).await);
+    lab.controller.cli(&["member", "drain", &old]).await;
+    let waiting = submit(&lab, "S3aled-before", &keys).await;
+    assert_eq!(agent.terminate().await, Some(0));
+    let identity = agent.folder().join("state/identity");
+    std::fs::write(identity.join("current.pem"), "damaged").unwrap();
+    let damaged = agent.run(&["run"]).await;
+    assert!(damaged.code == Some(78) && damaged.err.contains("move its folder away"), "{damaged:?}");
+
+    for file in identity.read_dir().unwrap().map(|it| it.unwrap()).filter(|it| it.file_name() != "sealing.keys") {
+        std::fs::rename(file.path(), lab.folder().join(file.file_name())).unwrap();
+    }
+    agent.enroll(&lab.controller).await;
+    assert_ne!(agent.member(), old);
+    agent.start().await;
+    lab.controller.cli(&["member", "approve", agent.member()]).await;
+    lab.controller.cli(&["member", "revoke", &old]).await;
+    assert_eq!(lab.controller.finished(waiting).await["outcome"], json!("succeeded"));
+    assert!(lab.salesforce.password_is(JOE, "S3aled-before"));
+}
+
 /// Have `Input::ForgetKey` ask nobody, and the task that began is not gone on with.
 #[tokio::test]
 async fn a_key_that_a_task_in_hand_needs_stays_until_that_has_ended_and_is_wiped_then() {

@@ -35,7 +35,7 @@ pub enum AuditCommand {
     /// Say whether the log was changed since it was written.
     ///
     /// Reads every line and follows the chain of hashes; then compares the end with what the agent's store remembers. The
-    /// agent may be running or not.
+    /// agent may be running or not; of one that is stopped the store is opened, which takes its user and its key (78 without).
     #[command(after_help = format!("{VERIFY_EXAMPLES}\n\n{VERIFY_HELP}"))]
     Verify(Verify),
     /// Show what was done: one line an effect, oldest first.
