@@ -325,7 +325,9 @@ pub fn in_safe_order(writes: &mut [Write]) {
 const fn rank(write: &Write) -> u8 {
     match write {
         // Before whatever it tells of: a line without its act can be explained, an act without a line cannot.
-        Write::Audit(_) | Write::Cluster(_) | Write::System(_) => 0,
+        Write::Audit(_) | Write::Cluster(_) => 0,
+        // In the order in which it was decided: a name that is free again may be taken in the same turn.
+        Write::System(_) | Write::ForgetSystem(_) => 0,
         Write::Once(_, made) => rank(made),
         Write::Member(_) | Write::Newer(..) => 1,
         // Behind the members whose word a step of a rotation goes by.
@@ -334,7 +336,7 @@ const fn rank(write: &Write) -> u8 {
         Write::Offer(_) => 4,
         Write::Report(_) => 5,
         Write::Task(_) => 6,
-        Write::ForgetStream(_) | Write::ForgetSystem(_) => 7,
+        Write::ForgetStream(_) => 7,
         // Behind its payloads: as long as it is there it is known that they are to go.
         Write::ForgetTask(_) => 8,
         Write::Numbers(..) => 9,
@@ -419,7 +421,7 @@ mod tests {
     use super::*;
     use crate::queue::{MAX_LEASES, MAX_NOTE, MAX_OBSERVATIONS};
     use crate::state::lab;
-    use crate::state::record::{AloneRecord, Finish, LeaseRecord, ObservationRecord};
+    use crate::state::record::{AloneRecord, Association, Finish, LeaseRecord, ObservationRecord, SystemDetails};
 
     fn ledger(folder: &tempfile::TempDir) -> Ledger {
         let key = StoreKey::from_bytes([1; 32]);
@@ -502,6 +504,28 @@ mod tests {
         let mut writes = [Write::Task(task(1)), Write::ForgetMember(MemberId::from_bytes([1; 16])), Write::Audit(row)];
         in_safe_order(&mut writes);
         assert!(matches!(writes.first(), Some(Write::Audit(_))));
+    }
+
+    /// Take it away behind what is made, and a system that was removed and made again is gone after the next restart.
+    #[tokio::test]
+    async fn a_system_that_is_made_again_in_the_turn_of_its_removal_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        let old = SystemRecord {
+            name: "acme".parse().unwrap(),
+            connector: "salesforce".to_owned(),
+            display_name: "acme".to_owned(),
+            description: String::new(),
+            association: Association::Server,
+            details: SystemDetails::default(),
+            log_level: None,
+            revision: 3,
+            created: UnixMillis(1),
+        };
+        let new = SystemRecord { revision: 0, created: UnixMillis(2), ..old.clone() };
+        ledger.commit(vec![Write::System(old.clone())]).await.unwrap();
+        ledger.commit(vec![Write::ForgetSystem(old), Write::System(new.clone())]).await.unwrap();
+        assert_eq!(ledger.systems().unwrap(), [new]);
     }
 
     /// Give each attempt a place of its own, and a task that nobody finishes fills the disk.
