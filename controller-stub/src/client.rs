@@ -13,6 +13,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use url::{Host, Url};
 
 use crate::api::{MAX_LIMIT, Page, Problem};
 use crate::exit::{Chain, Exit, Failure};
@@ -97,6 +98,7 @@ impl Client {
                 (addresses.api_url, token_file.clone().unwrap_or(addresses.api_token_file))
             }
         };
+        check_way(&url)?;
         let token = private::read(&token_file, MAX_FILE).map_err(|error| {
             let failure = Failure::from_error(Exit::Configuration, &error);
             if error.is_missing() {
@@ -334,6 +336,29 @@ async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
     ask().await
 }
 
+/// Refuses what would be open to everybody on the way, the token before all: the API is on the loopback, so that one that is
+/// reached from elsewhere is behind a proxy that speaks TLS.
+fn check_way(url: &str) -> Result<(), Failure> {
+    // What is no URL leads nowhere, and is refused by whoever would send to it.
+    let Ok(parsed) = Url::parse(url) else { return Ok(()) };
+    let is_here = match parsed.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if parsed.scheme() != "http" || is_here {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Configuration,
+        format!(
+            "plain `http://` would show your token to everybody on the way to {url}: use `https://`; only a controller on \
+             this host is reached without, as 127.0.0.1 or localhost"
+        ),
+    ))
+}
+
 fn addresses(directory: &Path) -> Result<Addresses, Failure> {
     let path = directory.join(ADDRESSES);
     let bytes = private::read(&path, MAX_FILE).map_err(|error| {
@@ -387,6 +412,25 @@ mod tests {
 
     /// The patience of a client is longer, and shorter than several of it.
     const PART: Duration = PATIENCE.checked_div(5).unwrap().saturating_mul(2);
+
+    /// Look at the URL after the token was sent, and whoever is on the way has it.
+    #[test]
+    fn a_token_goes_in_clear_nowhere_but_to_this_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let token_file = folder.path().join("token");
+        private::replace(&token_file, b"secret").unwrap();
+        let open = |url: &str| Client::open(&Where::Url { url: url.to_owned(), token_file: token_file.clone() });
+        for url in
+            ["http://api.example.com", "HTTP://192.0.2.1:8444/", "http://127.0.0.1@example.com", "http://[2001:db8::1]"]
+        {
+            let failure = open(url).map(|_| ()).unwrap_err();
+            assert_eq!(failure.exit, Exit::Configuration, "{url}");
+            assert!(failure.text.contains("https://"), "{}", failure.text);
+        }
+        for url in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"] {
+            assert!(open(url).is_ok(), "{url}");
+        }
+    }
 
     /// Bound the whole of a download instead of its pieces, and an export that takes longer can never be fetched.
     #[tokio::test]
