@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use postern_protocol::TaskRequest;
 use postern_protocol::seal::SealingKey;
 use postern_protocol::task::export;
+use postern_protocol::{Outcome, TaskRequest};
 use postern_store::private::{self, PartFile};
 use zeroize::Zeroizing;
 
@@ -50,7 +50,13 @@ pub(super) async fn download(
     key: &SealingKey,
     mut file: PartFile,
 ) -> Result<(), Failure> {
-    let Some(sealed) = view.sealed.iter().find(|it| it.name == export::RESULT_KEY) else { return Ok(()) };
+    if !matches!(view.outcome, Some(Outcome::Succeeded | Outcome::AlreadySatisfied)) {
+        return Ok(());
+    }
+    let sealed = view.sealed.iter().find(|it| it.name == export::RESULT_KEY).ok_or_else(|| {
+        let why = "is not sealed to a key, or your token may not have it, which takes an operator's";
+        Failure::new(Exit::Failed, format!("what came of {} {why}", view.id))
+    })?;
     let unopened = |why: &str| Failure::new(Exit::Failed, format!("what came of {} cannot be opened: {why}", view.id));
     let request =
         TaskRequest::from_json(view.kind, view.params.clone()).map_err(|error| unopened(&error.to_string()))?;

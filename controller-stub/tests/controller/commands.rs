@@ -7,6 +7,7 @@ use std::net::{Shutdown, TcpListener};
 use serde_json::Value;
 
 use crate::lab::{Lab, new_task};
+use crate::member::succeeded;
 
 /// Say nothing of what is behind the last one, and whoever goes by the list leaves tasks to lie.
 #[tokio::test]
@@ -72,6 +73,27 @@ async fn a_written_task_is_told_in_json() {
     let told: Value = serde_json::from_str(&out).unwrap();
     let written: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
     assert_eq!((told["file"].as_str(), &told["id"]), (Some(file), &written["id"]));
+}
+
+/// Return without a word, and a script goes on without the file until the results are forgotten.
+#[tokio::test]
+async fn results_that_cannot_be_opened_are_no_success() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    let (key, output) = (lab.path("key"), lab.path("users.csv"));
+    let [key, output] = [&key, &output].map(|it| it.to_str().unwrap());
+    let export = ["task", "submit", "export", "--system", "sf", "--params", "{\"object\":\"User\",\"format\":\"csv\"}"];
+    let (code, out, err) = lab.command(&[&export[..], &["--async", "--result-key", key, "--json"]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let offer = session.offer().await;
+    session.send(succeeded(1, &offer)).await;
+    lab.finished(offer.task).await;
+    let (code, _, err) =
+        lab.command(&["task", "results", told["id"].as_str().unwrap(), "--key", key, "--output", output]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("sealed to a key"), "{err}");
+    assert!(!fs::exists(output).unwrap());
 }
 
 /// Send to whatever URL `api.json` tells, and whoever listens there while the controller is down has the token.
