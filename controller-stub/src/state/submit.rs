@@ -54,13 +54,22 @@ impl State {
         let mut offer = self.offer_of(&submission)?;
         let digest = digest(&offer, submission.deadline)?;
         if let Some(there) = self.any_task(id)? {
-            if there.digest == digest {
+            // Who waits for it is no part of what it is.
+            let other = match submission.mode {
+                Mode::Sync => Mode::Async,
+                Mode::Async => Mode::Sync,
+            };
+            let other = Offer { mode: other.into(), ..offer };
+            if there.digest == digest || there.digest == self::digest(&other, submission.deadline)? {
                 return Ok(id);
             }
             return Err(Refusal {
                 kind: RefusalKind::Conflict,
                 field: Some("id"),
-                message: format!("task {id} was submitted before with other content: choose another id"),
+                message: format!(
+                    "task {id} was submitted before with other content: see `postern-controller task show {id}`, and choose \
+                     another id if this is to be done as well"
+                ),
             });
         }
         self.check_made(id, at)?;

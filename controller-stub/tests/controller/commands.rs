@@ -75,6 +75,33 @@ async fn a_written_task_is_told_in_json() {
     assert_eq!((told["file"].as_str(), &told["id"]), (Some(file), &written["id"]));
 }
 
+/// Take who waits for a part of the task, and whoever sends a file again without waiting is told to have it done twice.
+#[tokio::test]
+async fn a_task_in_a_file_is_the_same_whether_somebody_waits_for_it_or_not() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    let file = lab.path("task.json");
+    let file = file.to_str().unwrap();
+    let submit = ["task", "submit", "disable_user", "--system", "sf", "--account", "joe"];
+    assert_eq!(lab.command(&[&submit[..], &["--write", file]].concat()).0, Some(0));
+    let send = ["task", "send", file];
+    let (code, _, err) = lab.command(&[&send[..], &["--async"]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    let offer = session.offer().await;
+    session.send(succeeded(1, &offer)).await;
+    lab.finished(offer.task).await;
+    for again in [&[][..], &["--async"]] {
+        let (code, _, err) = lab.command(&[&send[..], again].concat());
+        assert_eq!(code, Some(0), "{again:?}: {err}");
+    }
+
+    let mut body: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    body["mode"] = "async".into();
+    let again: Value = lab.client().post("/v1/tasks", &body).await.unwrap();
+    assert_eq!(again["id"], body["id"], "a program that asks in the other mode");
+    assert_eq!(lab.client().list::<Value>("/v1/tasks", usize::MAX).await.unwrap().len(), 1);
+}
+
 /// Return without a word, and a script goes on without the file until the results are forgotten.
 #[tokio::test]
 async fn results_that_cannot_be_opened_are_no_success() {
