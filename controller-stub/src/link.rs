@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postern_protocol::time::UnixMillis;
 use postern_protocol::{MemberId, Timestamp};
 use postern_store::Spool;
 use tokio::net::{TcpListener, TcpStream};
@@ -13,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::ca::{Authority, SERVER_LIFE};
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
 use crate::exit::Chain;
@@ -55,39 +56,55 @@ pub struct Link {
 /// How long a listener whose certificate could not be made goes on with the one it has.
 const ANOTHER_TRY: Duration = Duration::from_secs(60 * 60);
 
+/// How often a listener that nobody comes to looks whether the clock on the wall was set.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// TLS as agents see it, which changes with the authority and before its certificate runs out.
 pub struct Tls {
     names: Vec<String>,
     authority: watch::Receiver<Arc<Authority>>,
     acceptor: TlsAcceptor,
     renewal: Timestamp,
+    /// When that was last made, or tried, by the clock on the wall: its certificate is not good before.
+    made: UnixMillis,
 }
 
 impl Tls {
     /// With a certificate for `names`.
     pub fn new(names: Vec<String>, authority: watch::Receiver<Arc<Authority>>) -> Result<Self, TlsError> {
-        let config = server_config(&authority.borrow(), &names, clock::wall())?;
-        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config), renewal: clock::now() + SERVER_LIFE / 2 })
+        let Moment { now, wall } = clock::moment();
+        let config = server_config(&authority.borrow(), &names, wall)?;
+        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config), renewal: now + SERVER_LIFE / 2, made: wall })
+    }
+
+    /// Whether it is time for another certificate, or the clock was wrong when this one was made.
+    fn is_due(&self, at: Moment) -> bool {
+        at.now >= self.renewal || at.wall < self.made || at.wall > clock::after(self.made, SERVER_LIFE / 2)
     }
 
     /// Waits until the authority has changed, and follows it, or until the certificate is to be renewed.
     async fn follow(&mut self) {
-        tokio::select! {
-            changed = self.authority.changed() => if changed.is_err() {
-                // Nothing decides any more.
-                return std::future::pending().await;
-            },
-            () = clock::sleep_until(self.renewal) => (),
+        while !self.is_due(clock::moment()) {
+            tokio::select! {
+                changed = self.authority.changed() => match changed {
+                    Ok(()) => break,
+                    // Nothing decides any more.
+                    Err(_) => return std::future::pending().await,
+                },
+                () = tokio::time::sleep(LOOK) => (),
+            }
         }
-        let config = server_config(&self.authority.borrow_and_update(), &self.names, clock::wall());
+        let Moment { now, wall } = clock::moment();
+        self.made = wall;
+        let config = server_config(&self.authority.borrow_and_update(), &self.names, wall);
         match config {
             Ok(config) => {
                 self.acceptor = TlsAcceptor::from(config);
-                self.renewal = clock::now() + SERVER_LIFE / 2;
+                self.renewal = now + SERVER_LIFE / 2;
             }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "the listener goes on with the certificate and roots it had, and tries again in an hour");
-                self.renewal = clock::now() + ANOTHER_TRY;
+                self.renewal = now + ANOTHER_TRY;
             }
         }
     }
@@ -179,6 +196,23 @@ mod tests {
         tokio::time::timeout(ANOTHER_TRY, tls.follow()).await.expect("it is renewed");
         assert!(!Arc::ptr_eq(&first, tls.acceptor.config()));
         assert!(tls.renewal > clock::now() + soon);
+    }
+
+    /// Go by the clock alone that never goes back, and whoever starts before its time was set lets nobody in until it is restarted.
+    #[tokio::test(start_paused = true)]
+    async fn the_listeners_certificate_is_made_again_when_the_time_was_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = watch::Sender::new(Arc::new(Authority::open(folder.path(), clock::wall()).unwrap()));
+        let hours = |count: u32| Duration::from_secs(60 * 60) * count;
+        let (ahead, behind) = (clock::after(clock::wall(), hours(8)), clock::before(clock::wall(), hours(398 * 24)));
+        for wrong in [ahead, behind] {
+            let mut tls = Tls::new(vec!["localhost".to_owned()], authority.subscribe()).unwrap();
+            let first = Arc::clone(tls.acceptor.config());
+            tls.made = wrong;
+            tokio::time::timeout(2 * LOOK, tls.follow()).await.expect("it is made again");
+            assert!(!Arc::ptr_eq(&first, tls.acceptor.config()));
+            assert!(tokio::time::timeout(ANOTHER_TRY, tls.follow()).await.is_err(), "once");
+        }
     }
 
     /// Take the time-out away, and a stranger keeps its place for ever.

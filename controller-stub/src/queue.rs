@@ -9,7 +9,7 @@ use std::time::Duration;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::KeyId;
 use postern_protocol::task::Repeat;
-use postern_protocol::time::Ago;
+use postern_protocol::time::{Ago, UnixMillis};
 use postern_protocol::{MemberId, Outcome, SystemName, TaskId, Timestamp};
 
 use crate::clock::Moment;
@@ -68,6 +68,8 @@ struct Entry {
     /// When the lease runs out, or, in doubt, when the doubt ends.
     until: Timestamp,
     deadline: Option<Timestamp>,
+    /// Whether that was read off the wall, because an earlier process took the task in.
+    is_restored: bool,
     /// Since when it is alone with its target, if it is.
     alone: Ago,
     /// Members that did not take it, and when they may be asked again; `None`: never.
@@ -94,6 +96,8 @@ pub struct Queue {
     let_go: BTreeMap<Target, BTreeSet<TaskId>>,
     freed: Freed,
     deadlines: BTreeSet<(Timestamp, TaskId)>,
+    /// How the clocks stood when tasks were taken in from the ledger, and when their deadlines were last read off the wall.
+    restored: Option<(Timestamp, Moment)>,
     holders: BTreeMap<MemberId, Holder>,
     ready: Ready,
     /// The tasks that a member did not take, or could not open.
@@ -126,6 +130,7 @@ impl Queue {
             let_go: BTreeMap::new(),
             freed: Freed::default(),
             deadlines: BTreeSet::new(),
+            restored: None,
             holders: BTreeMap::new(),
             ready: Ready::default(),
             refusals: BTreeMap::new(),
@@ -146,23 +151,25 @@ impl Queue {
             return false;
         }
         let id = record.id;
-        self.insert(record, at);
+        self.insert(record, false, at);
         self.changed.insert(id);
         true
     }
 
     /// Takes in an unfinished task from the ledger. Nothing is known of how long ago its lease was renewed, so it
     /// lasts a whole term from now; nor of how long it is in doubt, so that is a term and a settle time.
-    /// How long it was alone with its target, the clock on the wall tells.
+    /// How long it was alone with its target, the clock on the wall tells, and how long it may be begun: for as long as the
+    /// clock may not have been set yet, no such task ends because it is late.
     pub fn restore(&mut self, record: TaskRecord, at: Moment) {
-        self.insert(record, at);
+        self.restored.get_or_insert((at.now, at));
+        self.insert(record, true, at);
     }
 
-    fn insert(&mut self, record: TaskRecord, at: Moment) {
+    fn insert(&mut self, record: TaskRecord, is_restored: bool, at: Moment) {
         let id = record.id;
         let settle = if record.state.is_in_doubt() { self.config.settle } else { Duration::ZERO };
         let until = at.now + self.config.lease_ttl + settle;
-        let deadline = record.deadline.map(|it| at.now + Duration::from_millis(it.0.saturating_sub(at.wall.0)));
+        let deadline = record.deadline.map(|it| from_wall(it, at));
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
         }
@@ -173,6 +180,7 @@ impl Queue {
             record,
             until,
             deadline,
+            is_restored,
             alone,
             refused_by: BTreeMap::new(),
             refused_because: String::new(),
@@ -316,6 +324,11 @@ impl Queue {
     fn repeat(&self, id: TaskId) -> Repeat {
         self.tasks.get(&id).map_or(Repeat::Never, |entry| entry.record.kind.repeat())
     }
+}
+
+/// A moment on the wall, on the clock that decides.
+fn from_wall(late: UnixMillis, at: Moment) -> Timestamp {
+    at.now + Duration::from_millis(late.0.saturating_sub(at.wall.0))
 }
 
 /// How the controller ends a task by itself.

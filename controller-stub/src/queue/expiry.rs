@@ -1,11 +1,16 @@
 //! What happens when time passes: leases run out, doubts end, deadlines pass.
 
+use std::time::Duration;
+
 use postern_protocol::task::Repeat;
 use postern_protocol::{MemberId, Outcome, TaskId};
 
-use super::Queue;
-use crate::clock::Moment;
+use super::{Queue, from_wall};
+use crate::clock::{self, Moment};
 use crate::state::record::TaskState;
+
+/// By how much the clock on the wall has to differ from what it would be by itself to have been set.
+const JUMP: Duration = Duration::from_secs(5);
 
 impl Queue {
     /// Time passed. To be called several times a lease.
@@ -23,15 +28,41 @@ impl Queue {
             self.lapse(id, at);
         }
 
+        self.follow_the_wall(at);
         let past: Vec<TaskId> =
             self.deadlines.iter().take_while(|(deadline, _)| *deadline <= at.now).map(|(_, id)| *id).collect();
         for id in past {
             // A member that has it answers for it; it is never told to begin late.
-            if matches!(self.state(id), Some(TaskState::Queued | TaskState::NeedsReseal)) {
+            if matches!(self.state(id), Some(TaskState::Queued | TaskState::NeedsReseal)) && self.is_surely_late(id, at)
+            {
                 self.expire(id, at);
             }
         }
         self.end_cancelled_unopened(at);
+    }
+
+    /// Reads deadlines off the wall again if its clock was set. Those of this process are counted from when it took them in.
+    fn follow_the_wall(&mut self, at: Moment) {
+        let Some((_, read)) = &mut self.restored else { return };
+        let expected = clock::after(read.wall, at.now.since(read.now));
+        if Duration::from_millis(expected.0.abs_diff(at.wall.0)) < JUMP {
+            return;
+        }
+        *read = at;
+        for (id, entry) in self.tasks.iter_mut().filter(|(_, entry)| entry.is_restored) {
+            if let (Some(before), Some(late)) = (entry.deadline, entry.record.deadline) {
+                let deadline = from_wall(late, at);
+                self.deadlines.remove(&(before, *id));
+                self.deadlines.insert((deadline, *id));
+                entry.deadline = Some(deadline);
+            }
+        }
+    }
+
+    /// A host that has just started may have its clock set yet.
+    fn is_surely_late(&self, id: TaskId, at: Moment) -> bool {
+        let is_restored = self.tasks.get(&id).is_some_and(|entry| entry.is_restored);
+        !is_restored || self.restored.is_none_or(|(start, _)| at.now >= start + self.config.lease_ttl)
     }
 
     fn lapse(&mut self, id: TaskId, at: Moment) {

@@ -50,6 +50,45 @@ fn what_may_have_been_begun_never_ends_as_if_nothing_had_happened() {
     }
 }
 
+/// Go by the clock that a controller starts with, and what is in time ends as expired, for good, and what is late is begun.
+#[test]
+fn deadlines_from_before_a_restart_follow_the_wall() {
+    let right = |millis: u64| Moment { wall: UnixMillis(100_000_000 + millis), ..at(millis) };
+    let restored = |wall: u64| {
+        let mut world = World::new();
+        world.queue.connect(ONE, holder(10));
+        let deadline = Some(UnixMillis(right(3_600_000).wall.0));
+        let start = Moment { wall: UnixMillis(wall), ..at(0) };
+        world.queue.restore(TaskRecord { deadline, ..task(1) }, start);
+        world.queue.submit(TaskRecord { deadline: Some(UnixMillis(wall + 7_200_000)), ..task(2) }, start);
+        world.queue.tick(start);
+        world
+    };
+    let mut ahead = restored(right(8 * 3_600_000).wall.0);
+    assert!(ahead.assign(0).is_some_and(|it| it.task == id(2)), "the other is late by that clock");
+    assert!(ahead.assign(0).is_none());
+    ahead.queue.tick(right(1_000));
+    assert_eq!(ahead.queue.poll_assign(right(1_000)).map(|it| it.deadline_ms), Some(3_599_000));
+
+    let mut behind = restored(1_000_000);
+    behind.queue.tick(right(3_600_001));
+    assert_eq!(
+        (behind.outcome(1), behind.outcome(2)),
+        (Some(Outcome::Expired), None),
+        "of the other this process knows"
+    );
+
+    let mut late = restored(right(8 * 3_600_000).wall.0);
+    for (millis, outcome) in [(TTL - 1, None), (TTL, Some(Outcome::Expired))] {
+        late.queue.tick(Moment { wall: UnixMillis(right(8 * 3_600_000 + millis).wall.0), ..at(millis) });
+        if outcome.is_some() {
+            assert_eq!(late.outcome(1), outcome, "{millis}");
+        } else {
+            assert!(late.queue.task(id(1)).is_some(), "{millis}");
+        }
+    }
+}
+
 /// A restarted holder has forgotten the deadline. Leave it out of `renew` and the task runs late.
 #[test]
 fn a_deadline_that_passed_ends_the_lease_of_what_has_not_begun() {
