@@ -18,8 +18,11 @@ export const get = (path) => ask("GET", path);
 export const post = (path, body = undefined) => ask("POST", path, body);
 export const remove = (path) => ask("DELETE", path);
 
+/** A proxy has no answer of the controller's, or that is about to stop. */
+const UNANSWERED = [502, 503, 504];
+
 /** Whether what was asked for may have been done all the same: nobody answered, or the session ended meanwhile. */
-export const mayBeDone = ({ status }) => status === 0 || status === 401;
+export const mayBeDone = ({ status }) => status === 0 || status === 401 || UNANSWERED.includes(status);
 
 /** What was to be made and may have been, with the key that it was asked for under. */
 let unanswered = undefined;

@@ -11,8 +11,11 @@ const kept = new Map();
 /** Keeps what a task was sealed with, and what that is bound to: a pair of keys, the key of a dataset. The oldest makes room. */
 export function keep(task, { pair = undefined, dataset = undefined }) {
   if (kept.size >= MAX) kept.delete(kept.keys().next().value);
-  kept.set(task.id, { task, pair, dataset, owner: whoIsHere().name });
+  kept.set(task.id, { task, pair, dataset, owner: whoIsHere()?.name });
 }
+
+/** Lets go of what a task was sealed with that was not taken in. */
+export const drop = (id) => kept.delete(id);
 
 /** The pair of keys of a task, with what it is bound to. */
 export function ownKey(id) {

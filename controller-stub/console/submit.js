@@ -6,7 +6,7 @@ import { el, empty, fill, heading, link } from "./dom.js";
 import { Mistake, form } from "./form.js";
 import { keyPair } from "./hpke.js";
 import { COMMON, KINDS, kindOf, seals } from "./kinds.js";
-import { keep } from "./own_keys.js";
+import { drop, keep } from "./own_keys.js";
 import { first, whyNot } from "./role.js";
 import { whyNot as whyNotSeal, newTaskId, sealDataset, sealField } from "./seal.js";
 import { shortId } from "./words.js";
@@ -57,6 +57,8 @@ async function submit(kind, values, tell) {
   const task = { id: newTaskId(), number: kind.number, system: values.system, target: target(kind, values) };
   const { sealed, streams, key } = await secret(kind, task, values, tell);
   const pair = kind.isSealedFile || kind.wantsKey?.(values) ? await keyPair() : undefined;
+  // Before anybody hears of it: whoever loses the answer can open what comes of it all the same.
+  if (pair || key) keep(task, { pair, dataset: key });
   tell("The controller takes it in…");
   const submitted = post("/v1/tasks", {
     id: task.id,
@@ -72,9 +74,9 @@ async function submit(kind, values, tell) {
   });
   await submitted.catch((problem) => {
     if (mayBeDone(problem)) problem.message += ` It may have taken the task in: look for ${shortId(task.id)} among the tasks before you submit it again.`;
+    else drop(task.id);
     throw problem;
   });
-  if (pair || key) keep(task, { pair, dataset: key });
   location.hash = `#/tasks/${task.id}`;
 }
 

@@ -58,6 +58,16 @@ const AN_ANSWER_IS_LOST: &str = "
         throw new TypeError('lost');
     };";
 
+/// What is asked for next is made, and whoever is in between has no answer.
+const A_PROXY_HAS_NO_ANSWER: &str = "
+    const real = window.fetch;
+    window.fetch = async (path, how) => {
+        const answer = await real(path, how);
+        if (path !== '{path}' || how.method !== 'POST') return answer;
+        window.fetch = real;
+        return new Response('<html>', { status: 502 });
+    };";
+
 /// What is asked for next is made, and the session has ended when the answer comes.
 const THE_SESSION_ENDS_MEANWHILE: &str = "
     const real = window.fetch;
@@ -186,6 +196,9 @@ impl Walk {
         browser.script(&AN_ANSWER_IS_LOST.replace("{path}", "/v1/api-tokens")).await;
         browser.press("Make token").await;
         browser.says("The controller does not answer").await;
+        browser.script(&A_PROXY_HAS_NO_ANSWER.replace("{path}", "/v1/api-tokens")).await;
+        browser.press("Make token").await;
+        browser.says("The controller answered 502").await;
         browser.script(&THE_SESSION_ENDS_MEANWHILE.replace("{path}", "/v1/api-tokens")).await;
         browser.press("Make token").await;
         browser.says("The session has ended").await;
@@ -330,6 +343,26 @@ impl Walk {
         browser.find(&format!("//tr[td[contains(., '{joe}')]]//span[normalize-space()='succeeded']")).await;
         assert!(self.lab.salesforce.password_is(joe, "Wr1tten-before"));
         self.is_quiet("what is being written outlives the session, for whoever wrote it alone", &["401"]).await;
+    }
+
+    /// Keep the key once the answer is there, and the account has a password that nobody will ever know.
+    pub(super) async fn what_a_lost_answer_was_about_can_be_opened(&self) {
+        let browser = &self.browser;
+        let lost = [(AN_ANSWER_IS_LOST, "user0012@acme.example"), (A_PROXY_HAS_NO_ANSWER, "user0013@acme.example")];
+        for (script, account) in lost {
+            self.turn_to(&format!("#/submit/reset_password/{SYSTEM}"), "Submit a task").await;
+            browser.write("task-account", account).await;
+            browser.choose("task-source", "generated").await;
+            browser.script(&script.replace("{path}", "/v1/tasks")).await;
+            browser.press("Reset a password").await;
+            browser.says("It may have taken the task in").await;
+            self.turn_to("#/tasks", "Tasks").await;
+            browser.click(&format!("//tr[td[contains(., '{account}')]]//a")).await;
+            browser.click("//button[@id='reveal']").await;
+            let made_up = browser.text("//*[@id='password']").await;
+            assert!(self.lab.salesforce.password_is(account, &made_up), "what the page opened");
+        }
+        self.is_quiet("what a lost answer was about can be opened", &[]).await;
     }
 
     pub(super) async fn the_controller_is_killed_and_started_again(&mut self) {
