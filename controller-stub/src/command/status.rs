@@ -11,6 +11,7 @@ use crate::api::StatusView;
 use crate::cli::Reach;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
+use crate::state::served::MAX_ATTENTION;
 
 pub(super) async fn run(reach: &Reach, again: Option<Duration>) -> Result<(), Failure> {
     let client = client(reach)?;
@@ -75,6 +76,9 @@ fn facts(status: &StatusView) -> Facts {
     ]);
     for it in &status.attention {
         facts.push((format!("look at {}", it.member), format!("{} ({}): {}", it.host, it.cluster, it.why)));
+    }
+    if status.attention.len() >= MAX_ATTENTION {
+        facts.push(("look at".to_owned(), "there may be more: see `postern-controller member list`".to_owned()));
     }
     facts
 }

@@ -16,8 +16,18 @@ use super::sessions::Live;
 use super::{Member, State};
 use crate::clock::Moment;
 
-/// What fits one screen.
-const MAX_ATTENTION: usize = 20;
+/// The most members that are told to be looked at: what fits one screen.
+pub const MAX_ATTENTION: usize = 20;
+
+/// What somebody should look at a member for, first what cannot wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    Alarm,
+    Certificate,
+    SignIn,
+    Approval,
+    Session,
+}
 
 /// A connected system that a live member serves.
 pub(super) struct Served {
@@ -192,13 +202,16 @@ impl State {
         }
     }
 
-    /// The members that somebody should look at.
+    /// The members that somebody should look at, those first that need it most.
     pub fn attention(&self) -> Vec<AttentionView> {
-        let view = |it: &Member| {
+        let mut members: Vec<_> =
+            self.members.values().filter_map(|it| it.wants_attention().map(|(need, why)| (need, why, it))).collect();
+        members.sort_by_key(|(need, ..)| *need);
+        let view = |(_, why, it): (Need, String, &Member)| {
             let (host, cluster) = (it.record.host.clone(), it.record.cluster.clone());
-            it.wants_attention().map(|why| AttentionView { member: it.record.id, host, cluster, why })
+            AttentionView { member: it.record.id, host, cluster, why }
         };
-        self.members.values().filter_map(view).take(MAX_ATTENTION).collect()
+        members.into_iter().take(MAX_ATTENTION).map(view).collect()
     }
 
     /// The members that serve a connected system now.
@@ -237,18 +250,20 @@ impl State {
 }
 
 impl Member {
-    /// Why somebody should look at it.
-    fn wants_attention(&self) -> Option<String> {
+    /// Why somebody should look at it, and how much.
+    fn wants_attention(&self) -> Option<(Need, String)> {
+        if let Some(alarm) = &self.record.alarm {
+            return Some((Need::Alarm, alarm.clone()));
+        }
         match self.record.state {
-            _ if self.record.alarm.is_some() => self.record.alarm.clone(),
-            _ if !self.newer.is_empty() => Some(self.what_waits().to_owned()),
-            MembershipState::Pending => Some("waits for approval".to_owned()),
+            _ if !self.newer.is_empty() => Some((Need::Certificate, self.what_waits().to_owned())),
+            MembershipState::Pending => Some((Need::Approval, "waits for approval".to_owned())),
             MembershipState::Enabled | MembershipState::Draining => {
-                let Some(live) = self.session() else { return Some("is not connected".to_owned()) };
+                let Some(live) = self.session() else { return Some((Need::Session, "is not connected".to_owned())) };
                 let blocked = live.served.keys().find(|name| {
                     live.condition_of(name).is_some_and(|(it, _)| it.sign_in.known() == Some(SignInState::Blocked))
                 });
-                blocked.map(|name| format!("does not sign in to {name} any more"))
+                blocked.map(|name| (Need::SignIn, format!("does not sign in to {name} any more")))
             }
             MembershipState::Disabled | MembershipState::Revoked => None,
         }
@@ -300,5 +315,33 @@ fn now(it: &SystemCondition, at: UnixMillis) -> SystemNowView {
         sign_in: it.sign_in.to_string(),
         log_level: it.log_level.to_string(),
         log_level_until: left.map(|left| at.0.saturating_add(left)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lab;
+    use super::super::ledger::Write;
+    use super::super::record::MemberRecord;
+    use super::*;
+    use crate::clock;
+
+    /// Take the first ones, and hosts that are merely off hide that somebody else uses a member's identity.
+    #[tokio::test]
+    async fn an_alarm_is_not_hidden_by_members_that_are_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _) = lab::ledger(folder.path());
+        let member = |number: u8| {
+            let off = MemberRecord { id: MemberId::from_bytes([number; 16]), ..lab::member(MembershipState::Enabled) };
+            match number {
+                24 => MemberRecord { state: MembershipState::Pending, ..off },
+                25 => MemberRecord { state: MembershipState::Disabled, alarm: Some("a copy".to_owned()), ..off },
+                _ => off,
+            }
+        };
+        ledger.commit((1..=25).map(|number| Write::Member(member(number))).collect()).await.unwrap();
+        let attention = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment()).attention();
+        let why: Vec<&str> = attention.iter().map(|it| it.why.as_str()).collect();
+        assert_eq!((why.len(), &why[..3]), (MAX_ATTENTION, &["a copy", "waits for approval", "is not connected"][..]));
     }
 }
