@@ -8,10 +8,14 @@ const MAX = 100;
 
 const kept = new Map();
 
-/** Keeps what a task was sealed with, and what that is bound to: a pair of keys, the key of a dataset. The oldest makes room. */
+/** Keeps what a task was sealed with, and what that is bound to: a pair of keys, the key of a dataset. */
 export function keep(task, { pair = undefined, dataset = undefined }) {
-  if (kept.size >= MAX) kept.delete(kept.keys().next().value);
   kept.set(task.id, { task, pair, dataset, owner: whoIsHere()?.name });
+}
+
+/** Lets go of the oldest that are too many. Not before a task is taken in: one that is refused takes nobody's place. */
+export function makeRoom() {
+  while (kept.size > MAX) kept.delete(kept.keys().next().value);
 }
 
 /** Lets go of what a task was sealed with that was not taken in. */

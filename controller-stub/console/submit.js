@@ -6,7 +6,7 @@ import { el, empty, fill, heading, link } from "./dom.js";
 import { Mistake, form } from "./form.js";
 import { keyPair } from "./hpke.js";
 import { COMMON, KINDS, kindOf, seals } from "./kinds.js";
-import { drop, keep } from "./own_keys.js";
+import { drop, keep, makeRoom } from "./own_keys.js";
 import { first, whyNot } from "./role.js";
 import { whyNot as whyNotSeal, newTaskId, sealDataset, sealField } from "./seal.js";
 import { shortId } from "./words.js";
@@ -76,7 +76,7 @@ async function submit(kind, values, tell) {
     if (mayBeDone(problem)) problem.message += ` It may have taken the task in: look for ${shortId(task.id)} among the tasks before you submit it again.`;
     else drop(task.id);
     throw problem;
-  });
+  }).finally(makeRoom);
   location.hash = `#/tasks/${task.id}`;
 }
 

@@ -399,7 +399,8 @@ async fn a_job_that_was_made_an_hour_ago_is_not_gone_on_with() {
     }
     task.attempt(&connector).await.unwrap();
     is_whole(&task, "another job");
-    assert_eq!(lab.counters().routes["POST jobs/query"], 2);
+    let counters = lab.counters();
+    assert_eq!((counters.routes["POST jobs/query"], counters.routes["DELETE jobs/query"]), (2, 2), "none is left");
 }
 
 #[tokio::test]

@@ -275,6 +275,8 @@ async fn the_json_of_a_gateway_is_no_refusal_of_the_credentials() {
         (408, r#"{"error":"Timeout"}"#, "strange_answer", Transient, "stands between", GUARDED),
         (429, r#"{"error":"Quota has been exceeded"}"#, "strange_answer", RateLimited, "stands between", TRIES),
         (429, r#"{"message":"API rate limit exceeded"}"#, "strange_answer", RateLimited, "stands between", TRIES),
+        (403, r#"{"status":403,"error":"Forbidden"}"#, "not_a_login_host", Unauthorized, "`domain`", TRIES),
+        (401, r#"{"error":"Unauthorized"}"#, "not_a_login_host", Unauthorized, "`domain`", TRIES),
         (400, r#"{"error":"The request was blocked."}"#, "not_a_login_host", Unauthorized, "`domain`", TRIES),
     ] {
         let (failure, requests) = refused("oauth-jwt", status, "application/json", body).await;

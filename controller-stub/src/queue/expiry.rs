@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::task::Repeat;
-use postern_protocol::{MemberId, Outcome, TaskId};
+use postern_protocol::{MemberId, Outcome, TaskId, Timestamp};
 
 use super::{Queue, from_wall};
 use crate::clock::{self, Moment};
@@ -33,7 +33,8 @@ impl Queue {
             self.deadlines.iter().take_while(|(deadline, _)| *deadline <= at.now).map(|(_, id)| *id).collect();
         for id in past {
             // A member that has it answers for it; it is never told to begin late.
-            if matches!(self.state(id), Some(TaskState::Queued | TaskState::NeedsReseal)) && self.is_surely_late(id, at)
+            if matches!(self.state(id), Some(TaskState::Queued | TaskState::NeedsReseal))
+                && self.is_surely_late(id, at.now)
             {
                 self.expire(id, at);
             }
@@ -60,9 +61,9 @@ impl Queue {
     }
 
     /// A host that has just started may have its clock set yet.
-    fn is_surely_late(&self, id: TaskId, at: Moment) -> bool {
+    pub(super) fn is_surely_late(&self, id: TaskId, now: Timestamp) -> bool {
         let is_restored = self.tasks.get(&id).is_some_and(|entry| entry.is_restored);
-        !is_restored || self.restored.is_none_or(|(start, _)| at.now >= start + self.config.lease_ttl)
+        !is_restored || self.restored.is_none_or(|(start, _)| now >= start + self.config.lease_ttl)
     }
 
     fn lapse(&mut self, id: TaskId, at: Moment) {

@@ -165,9 +165,9 @@ impl Governor {
         self.budget().batches(clock::now())
     }
 
-    /// Says why a batch that needs at least so many calls is not begun, if there is a reason.
-    pub(super) fn room_for(&self, calls: u64) -> Result<(), Failure> {
-        self.budget().room_for(calls)
+    /// Says why a batch that needs at least so many calls is not begun, or begun again, if there is a reason.
+    pub(super) fn room_for(&self, calls: u64, is_again: bool) -> Result<(), Failure> {
+        self.budget().room_for(calls, is_again)
     }
 
     /// It was asked how many calls are used, and [`Governor::note`] took note of what was told.
@@ -275,7 +275,7 @@ impl Budget {
         }
     }
 
-    fn room_for(&self, calls: u64) -> Result<(), Failure> {
+    fn room_for(&self, calls: u64, is_again: bool) -> Result<(), Failure> {
         let Some((Usage { used, of }, _)) = self.usage.filter(|_| self.batch_percent < 100) else { return Ok(()) };
         let percent = self.batch_percent;
         let most = of.saturating_mul(percent.into()) / 100;
@@ -286,7 +286,8 @@ impl Budget {
             );
             return Err(error::own("api_budget_exceeded", summary));
         }
-        if used.saturating_add(calls) > most {
+        // Yesterday's calls come back while today's are made, so that the first time they may suffice all the same.
+        if is_again && used.saturating_add(calls) > most {
             let summary = format!(
                 "This takes at least {calls} API calls, and the org has used {used} of the {of} it may make in 24 hours; \
                  from {percent} % on they are left to others, so it waits until there are calls for all of it"
@@ -366,16 +367,17 @@ mod tests {
 
     /// Begin what cannot end, and it begins anew every 15 minutes and uses up what it waits for.
     #[test]
-    fn a_batch_is_begun_only_where_there_are_calls_for_all_of_it() {
+    fn a_batch_is_begun_again_only_where_there_are_calls_for_all_of_it() {
         let mut budget = Budget::new(75);
         let verdict =
-            |budget: &Budget, calls| budget.room_for(calls).map_err(|failure| failure.code.as_str().to_owned());
+            |budget: &Budget, calls| budget.room_for(calls, true).map_err(|failure| failure.code.as_str().to_owned());
         assert_eq!(verdict(&budget, u64::MAX), Ok(()), "nothing is known yet");
         budget.saw(used(700), at(0));
         assert_eq!(verdict(&budget, 50), Ok(()));
         assert_eq!(verdict(&budget, 51), Err("api_budget_reserved".to_owned()));
         assert_eq!(verdict(&budget, 750), Err("api_budget_reserved".to_owned()));
         assert_eq!(verdict(&budget, 751), Err("api_budget_exceeded".to_owned()), "on no day");
+        assert!(budget.room_for(750, false).is_ok() && budget.room_for(751, false).is_err(), "the first time");
         let mut unlimited = Budget::new(100);
         unlimited.saw(used(1_000), at(0));
         assert_eq!(verdict(&unlimited, u64::MAX), Ok(()));

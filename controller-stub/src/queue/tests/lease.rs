@@ -146,3 +146,14 @@ fn a_restored_queue_goes_on_where_it_was_with_whole_leases() {
     assert_eq!(again.queue.load(ONE), 1);
     assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL - 1).now), LeaseVerdict::Kept);
 }
+
+/// Take a lease away by the clock that a controller starts with, and a task that is in time ends as expired.
+#[test]
+fn a_restored_lease_is_kept_until_the_clock_can_have_been_set() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
+    let record = TaskRecord { deadline: Some(UnixMillis(1)), ..world.record(1) };
+    let mut again = World::new();
+    again.queue.restore(record, at(50_000));
+    assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL - 1).now), LeaseVerdict::Kept);
+    assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL).now), LeaseVerdict::Cancelled);
+}

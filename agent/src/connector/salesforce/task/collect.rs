@@ -49,10 +49,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
 
     let users = org.first_page(&plan.count()).await?.total;
-    // A file that is not whole is thrown away, and with it the calls that it took.
-    org.room_for(companions.calls(users))?;
+    org.room_for(companions.calls(users), memory.is_again)?;
     let many = users > BULK_ABOVE;
-    let mut course = Course::new(org, &plan, many, cx);
+    let mut course = Course::new(org, &plan, many, cx).await;
     loop {
         let head = Head {
             system: &cx.system,

@@ -59,7 +59,7 @@ async fn export(org: &Salesforce, it: &Request, cx: &AttemptCx) -> Result<Conclu
     let _turn = begin_turn(org, it, &plan)?;
     let delta = begin_delta(org, it, &mut plan, cx).await?;
     let total = if it.size_hint > 0 { it.size_hint } else { org.first_page(&plan.count()).await?.total };
-    let mut course = Course::new(org, &plan, total > BULK_ABOVE, cx);
+    let mut course = Course::new(org, &plan, total > BULK_ABOVE, cx).await;
     loop {
         let way = course.way;
         let tracker = delta.as_ref().map(|(cursor, _)| Tracker::new(Arc::clone(&org.keep), cursor.clone(), &plan, it));
@@ -106,8 +106,8 @@ pub(super) enum Beginning {
 
 impl Course {
     /// In bulk if there are many records, or if an earlier attempt made a job for them.
-    pub(super) fn new(org: &Salesforce, plan: &Plan, many: bool, cx: &AttemptCx) -> Self {
-        let job = Bulk::made_before(org, plan, cx);
+    pub(super) async fn new(org: &Salesforce, plan: &Plan, many: bool, cx: &AttemptCx) -> Self {
+        let job = Bulk::made_before(org, plan, cx).await;
         let way = if many || job.is_some() { Way::Bulk } else { Way::Pages };
         Self { way, restarts: 0, job }
     }

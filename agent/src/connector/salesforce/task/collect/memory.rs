@@ -30,6 +30,8 @@ pub(super) struct Memory {
     keep: Arc<dyn Keep>,
     place: String,
     state: State,
+    /// An earlier attempt of the same task began a run.
+    pub(super) is_again: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -57,7 +59,7 @@ struct Run {
     task: String,
     /// When it began, for people.
     started: String,
-    /// What had been forgotten when it began: told with the file, whichever attempt makes it.
+    /// What had been forgotten when it began: told until a file that tells it was handed over.
     #[serde(default)]
     forgot: Option<String>,
 }
@@ -113,9 +115,9 @@ impl Memory {
         let mut state = known.unwrap_or_else(|| State { format: FORMAT, ..State::default() });
         let about = it.user_status.to_string();
         let task = HEXLOWER.encode(task.as_bytes());
-        let of_this_task = state.pending.iter().find(|run| run.task == task);
-        forgot = forgot.or_else(|| of_this_task?.forgot.clone());
-        state.settle(keep.as_ref())?;
+        let is_again = state.pending.as_ref().is_some_and(|run| run.task == task);
+        let untold = state.settle(keep.as_ref())?;
+        forgot = forgot.or(untold);
         state.run += 1;
         if state.run > 1 && state.about != about {
             state.forget();
@@ -137,7 +139,7 @@ impl Memory {
         state.pending = Some(Run { number: state.run, task, started: started.to_owned(), forgot: forgot.clone() });
         // On disk before any user is seen by this run, so that no two runs have the same number.
         keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
-        Ok((Self { keep, place, state }, forgot))
+        Ok((Self { keep, place, state, is_again }, forgot))
     }
 
     /// When the newest run began that is known to have been handed over; empty if there is none.
@@ -186,16 +188,17 @@ impl Memory {
 }
 
 impl State {
-    /// Finds out what became of the run before: handed over, or perhaps not.
-    fn settle(&mut self, keep: &dyn Keep) -> Result<(), Failure> {
-        let Some(pending) = self.pending.take() else { return Ok(()) };
+    /// Finds out what became of the run before: handed over, or perhaps not. Then it told nobody what had been forgotten.
+    fn settle(&mut self, keep: &dyn Keep) -> Result<Option<String>, Failure> {
+        let Some(pending) = self.pending.take() else { return Ok(None) };
         let task = HEXLOWER.decode(pending.task.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
         if let Some(task) = task
             && keep.delivered(TaskId::from_bytes(task))?
         {
             self.handed_over = Some(pending);
+            return Ok(None);
         }
-        Ok(())
+        Ok(pending.forgot)
     }
 
     /// Nobody was seen before this run.

@@ -81,12 +81,18 @@ pub(in super::super::super) struct Made {
 }
 
 impl Bulk {
-    /// The job that an earlier attempt made for the same statement not long ago.
-    pub(super) fn made_before(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Option<String> {
+    /// The job that an earlier attempt made for the same statement not long ago. An older one is given up.
+    pub(super) async fn made_before(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Option<String> {
         let memo = cx.earlier.open().iter().rev().find(|entry| entry.mark == Mark::Memo && entry.step == STEP)?;
         let made: Made = serde_json::from_slice(&memo.note).ok()?;
-        let age = clock::unix_millis().0.abs_diff(made.at);
-        (made.statement == statement(org, plan) && u128::from(age) < STALE.as_millis()).then_some(made.job)
+        if made.statement != statement(org, plan) {
+            return None;
+        }
+        if u128::from(clock::unix_millis().0.abs_diff(made.at)) < STALE.as_millis() {
+            return Some(made.job);
+        }
+        abort(org, &made.job).await;
+        None
     }
 
     /// Waits until the job is done; makes one if there is none.
