@@ -74,6 +74,7 @@ pub use page::{MAX_LIMIT, Page};
 pub use problem::Problem;
 pub use records::RecordView;
 pub use routes::{Permission, permissions};
+pub(crate) use shield::is_this_host;
 pub use status::StatusView;
 pub use streams::StreamView;
 pub use systems::SystemView;

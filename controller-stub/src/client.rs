@@ -13,9 +13,9 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use url::{Host, Url};
+use url::Url;
 
-use crate::api::{MAX_LIMIT, Page, Problem};
+use crate::api::{MAX_LIMIT, Page, Problem, is_this_host};
 use crate::exit::{Chain, Exit, Failure};
 use crate::random;
 use crate::server::{ADDRESSES, Addresses, MAX_FILE};
@@ -341,13 +341,7 @@ async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
 fn check_way(url: &str) -> Result<(), Failure> {
     // What is no URL leads nowhere, and is refused by whoever would send to it.
     let Ok(parsed) = Url::parse(url) else { return Ok(()) };
-    let is_here = match parsed.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if parsed.scheme() != "http" || is_here {
+    if parsed.scheme() != "http" || parsed.host_str().is_some_and(is_this_host) {
         return Ok(());
     }
     Err(Failure::new(

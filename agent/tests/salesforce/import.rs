@@ -13,7 +13,7 @@ use std::fmt::Write;
 use crate::lab::{DONE, Death, Lab, Task, dead_anywhere, disable, import, import_as, validate, verdict};
 
 pub const ACTIVE: &str = "user0001@acme.example";
-const OTHER: &str = "user0002@acme.example";
+pub const OTHER: &str = "user0002@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
 pub const NEW: &str = "new@acme.example";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postern_protocol::Outcome;
 use salesforce_sim::Mishap;
 
-use crate::import::{ACTIVE, NEW, add, codes, counts, modify, profile, rename, root};
+use crate::import::{ACTIVE, NEW, OTHER, add, codes, counts, modify, profile, rename, root};
 use crate::lab::{Lab, import};
 
 /// Look before the other member's call has taken effect, and the one that goes on is refused for a password that it saw
@@ -53,7 +53,7 @@ async fn f68_a_password_that_another_member_has_set_is_no_failure() {
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 1, 0, 0), "{:?}", task.lines());
     assert_eq!(lab.effects(ACTIVE).password_sets, 1);
 
-    let mut refused = import(root(&modify("user0002@acme.example", "<password>short</password>")));
+    let mut refused = import(root(&modify(OTHER, "<password>short</password>")));
     refused.reconcile = true;
     refused.attempt(&lab.connector()).await.unwrap();
     assert_eq!(codes(&refused), ["INVALID_NEW_PASSWORD"]);
@@ -81,12 +81,12 @@ async fn a_password_of_a_batch_that_another_member_may_have_set_is_unknown_whate
 async fn f68_a_password_of_a_batch_that_was_taken_over_is_sent_once() {
     let lab = Lab::start().await;
     let connector = lab.connector();
-    let mut died = import(root(&modify("user0002@acme.example", "<password>Correct-Horse-7</password>")));
+    let mut died = import(root(&modify(OTHER, "<password>Correct-Horse-7</password>")));
     died.taken_over(Duration::from_secs(60));
     lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
     died.dies_in_the_call(&lab, &connector).await;
     assert_eq!(died.attempt(&connector).await.unwrap().output, counts(0, 0, 0, 1), "{:?}", died.lines());
-    assert_eq!((died.intents(), lab.effects("user0002@acme.example").password_sets), (1, 0));
+    assert_eq!((died.intents(), lab.effects(OTHER).password_sets), (1, 0));
 
     let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
     task.taken_over(Duration::from_secs(60));
@@ -103,9 +103,7 @@ async fn f68_a_password_of_a_batch_that_was_taken_over_is_sent_once() {
 async fn a_password_of_a_batch_that_comes_back_to_its_member_is_sent_once_more() {
     let lab = Lab::start().await;
     let connector = lab.connector();
-    for (user, of_another, expected) in
-        [(ACTIVE, false, counts(0, 1, 0, 0)), ("user0002@acme.example", true, counts(0, 0, 0, 1))]
-    {
+    for (user, of_another, expected) in [(ACTIVE, false, counts(0, 1, 0, 0)), (OTHER, true, counts(0, 0, 0, 1))] {
         let mut task = import(root(&modify(user, "<password>Correct-Horse-7</password>")));
         lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
         task.dies_in_the_call(&lab, &connector).await;
@@ -141,7 +139,7 @@ async fn a_batch_that_comes_back_to_its_member_is_not_taken_for_anothers() {
     let lab = Lab::start().await;
     let (connector, profile) = (lab.connector(), profile(&lab).await);
     let entries = [
-        modify("user0002@acme.example", "<Title>x</Title>"),
+        modify(OTHER, "<Title>x</Title>"),
         modify("nobody@acme.example", "<Title>x</Title>"),
         rename(ACTIVE, "gone@acme.example", ""),
         add(ACTIVE, &profile, ""),
@@ -165,7 +163,7 @@ async fn a_name_that_changes_hands_in_a_batch_that_is_taken_over_is_nobodys_to_c
         modify(ACTIVE, "<IsActive>false</IsActive>"),
         rename(ACTIVE, "gone@acme.example", ""),
         add(ACTIVE, &profile, ""),
-        modify("user0002@acme.example", "<Title>x</Title>"),
+        modify(OTHER, "<Title>x</Title>"),
     ];
     let mut task = import(root(&entries.concat()));
     assert_eq!(task.attempt(&connector).await.unwrap().output, counts(2, 4, 0, 0), "{:?}", task.lines());

@@ -4,6 +4,7 @@ use postern_agent::connector::{Conclusion, Earlier};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
+use tokio_util::sync::CancellationToken;
 
 use crate::lab::{
     DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, dead_anywhere, disable, disable_or_freeze, enable, expire, freeze,
@@ -473,7 +474,7 @@ async fn an_attempt_that_finds_out_about_a_cancelled_task_hears_that_the_agent_s
     assert_eq!(task.attempt(&patient).await.unwrap_err().code.as_str(), "stopped");
     assert!(task.is_open(), "what was sent may still take effect");
 
-    task.stopping = tokio_util::sync::CancellationToken::new();
+    task.stopping = CancellationToken::new();
     assert_eq!(task.attempt(&patient).await.unwrap_err().code.as_str(), "stopped");
     assert!(!task.is_open(), "nothing came of it");
 }

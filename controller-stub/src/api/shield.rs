@@ -62,10 +62,19 @@ pub(super) fn has_own_origin(headers: &HeaderMap) -> bool {
 
 /// Whether a caller means this API: a page that has its own name lead to the loopback gets no further.
 pub(super) fn is_ours(host: &str, names: &[String]) -> bool {
-    let name = without_port(host);
-    let name = name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name);
-    let is_loopback = name.parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback());
-    is_loopback || name.eq_ignore_ascii_case("localhost") || names.iter().any(|it| it.eq_ignore_ascii_case(name))
+    let name = without_brackets(without_port(host));
+    is_this_host(name) || names.iter().any(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// Whether the host of a URL is the one that asks.
+pub(crate) fn is_this_host(name: &str) -> bool {
+    let is_loopback = without_brackets(name).parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback());
+    is_loopback || name.eq_ignore_ascii_case("localhost")
+}
+
+/// An address of IPv6 as it is without a port.
+fn without_brackets(name: &str) -> &str {
+    name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name)
 }
 
 fn without_port(host: &str) -> &str {

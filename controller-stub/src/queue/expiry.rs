@@ -9,7 +9,8 @@ use super::{Queue, from_wall};
 use crate::clock::{self, Moment};
 use crate::state::record::TaskState;
 
-/// By how much the clock on the wall has to differ from what it would be by itself to have been set.
+/// By how much the clock on the wall has to differ from what it would be by itself to have been set: far more than it is slewed
+/// by between two ticks, and nothing to a deadline.
 const JUMP: Duration = Duration::from_secs(5);
 
 impl Queue {

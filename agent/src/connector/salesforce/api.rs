@@ -222,12 +222,6 @@ impl Salesforce {
         }
     }
 
-    /// Lets a batch begin that needs at least so many calls and is worth nothing unless it ends. One that was cut off waits
-    /// until there are calls for all of it: else it uses up, again and again, what it waits for.
-    pub(super) fn room_for(&self, calls: u64, is_again: bool) -> Result<(), Failure> {
-        self.governor.room_for(calls, is_again)
-    }
-
     /// Waits until most calls without an answer that take effect at all have done so.
     pub(super) async fn settle(&self) {
         tokio::time::sleep(self.settings.settle).await;

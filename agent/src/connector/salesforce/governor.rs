@@ -165,7 +165,8 @@ impl Governor {
         self.budget().batches(clock::now())
     }
 
-    /// Says why a batch that needs at least so many calls is not begun, or begun again, if there is a reason.
+    /// Lets a batch begin that needs about so many calls and is worth nothing unless it ends. One that was cut off waits until
+    /// there are calls for all of it: else it uses up, again and again, what it waits for.
     pub(super) fn room_for(&self, calls: u64, is_again: bool) -> Result<(), Failure> {
         self.budget().room_for(calls, is_again)
     }
@@ -281,7 +282,7 @@ impl Budget {
         let most = of.saturating_mul(percent.into()) / 100;
         if calls > most {
             let summary = format!(
-                "This takes at least {calls} API calls; of the {of} that the org may make in 24 hours, batches take \
+                "This takes about {calls} API calls; of the {of} that the org may make in 24 hours, batches take \
                  {percent} %, which are {most}"
             );
             return Err(error::own("api_budget_exceeded", summary));
@@ -289,7 +290,7 @@ impl Budget {
         // Yesterday's calls come back while today's are made, so that the first time they may suffice all the same.
         if is_again && used.saturating_add(calls) > most {
             let summary = format!(
-                "This takes at least {calls} API calls, and the org has used {used} of the {of} it may make in 24 hours; \
+                "This takes about {calls} API calls, and the org has used {used} of the {of} it may make in 24 hours; \
                  from {percent} % on they are left to others, so it waits until there are calls for all of it"
             );
             return Err(error::own("api_budget_reserved", summary));

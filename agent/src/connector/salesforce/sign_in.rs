@@ -454,10 +454,9 @@ fn unanswered(lost: &Lost) -> Answer {
 /// Whether a refusal is Salesforce's. Gateways answer with JSON of their own, in much the same form, and whoever takes that
 /// for a refusal counts it against the credentials.
 fn is_salesforces(status: StatusCode, code: &str, message: &str) -> bool {
-    let is_word = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    // The one or the other: `Forbidden` and `Unauthorized` are HTTP's.
-    let is_word =
-        is_word && !(code.contains(|it: char| it.is_lowercase()) && code.contains(|it: char| it.is_uppercase()));
+    let is_of = |letters: fn(&u8) -> bool| code.bytes().all(|it| letters(&it) || it.is_ascii_digit() || it == b'_');
+    // In one case: `Forbidden` and `Unauthorized` are HTTP's.
+    let is_word = !code.is_empty() && (is_of(u8::is_ascii_lowercase) || is_of(u8::is_ascii_uppercase));
     error::is_known_at_sign_in(code, message) || (is_word && matches!(status.as_u16(), 400 | 401 | 403))
 }
 

@@ -49,7 +49,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
 
     let users = org.first_page(&plan.count()).await?.total;
-    org.room_for(companions.calls(users), memory.is_again)?;
+    org.governor.room_for(companions.calls(users), memory.is_again)?;
     let many = users > BULK_ABOVE;
     let mut course = Course::new(org, &plan, many, cx).await;
     loop {

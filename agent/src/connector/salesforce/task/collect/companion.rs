@@ -157,7 +157,8 @@ impl Companions {
         Ok(Self(companions))
     }
 
-    /// How many calls it takes at least to read so many users and what belongs to them, a group at a time.
+    /// About how many calls it takes to read so many users and what belongs to them, a group at a time: more where there are
+    /// pages of sign-ins, some fewer where few users come in one page.
     pub(super) fn calls(&self, users: u64) -> u64 {
         let groups = users.div_ceil(GROUP.try_into().unwrap_or(u64::MAX));
         groups.saturating_mul((self.0.len() + 1).try_into().unwrap_or(u64::MAX))
