@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Progress};
+use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -161,6 +162,8 @@ pub struct State {
     /// How much the log tells of each member.
     hush: Arc<Hush<MemberId>>,
     finished: finished::Finished,
+    /// When the newest id was made of a task of which nothing is known any more.
+    newest_forgotten: UnixMillis,
     progress: BTreeMap<TaskId, Progress>,
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
     /// Decided and not yet in the ledger.
@@ -267,7 +270,7 @@ impl State {
                 None => reseal::restore(&mut queue, &records, task, at)?,
             }
         }
-        let streams: BTreeMap<_, _> = records.streams()?.into_iter().map(|it| (it.id, it)).collect();
+        let streams = streams::restore(&records, &queue)?;
         let inputs_of = streams::of_tasks(&streams, Direction::Input, &queue);
         let outputs_of = streams::of_tasks(&streams, Direction::Output, &queue);
         Ok(Self {
@@ -287,6 +290,7 @@ impl State {
             attempts: Attempts::new(settings.certificate_life),
             hush: Arc::default(),
             finished,
+            newest_forgotten: records.forgotten()?.map_or(UnixMillis(0), |it| it.newest),
             records: Box::new(records),
             seen_authority: watch::Sender::new(Arc::clone(&authority)),
             authority,

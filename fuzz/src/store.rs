@@ -44,7 +44,7 @@ pub fn records(data: &[u8]) {
 /// The records of a controller's ledger: what was read means the same when it was written.
 pub fn ledger_records(data: &[u8]) {
     let (table, bytes) = choice(data);
-    match table % 14 {
+    match table % 15 {
         0 => again::<ledger::ClusterRecord>(bytes),
         1 => again::<ledger::TokenRecord>(bytes),
         2 => again::<ledger::MemberRecord>(bytes),
@@ -58,7 +58,8 @@ pub fn ledger_records(data: &[u8]) {
         10 => again::<ledger::AuditRow>(bytes),
         11 => again::<ledger::AuditWritten>(bytes),
         12 => again::<Vec<ledger::NewerCertificate>>(bytes),
-        _ => again::<ledger::AttemptRecord>(bytes),
+        13 => again::<ledger::AttemptRecord>(bytes),
+        _ => again::<ledger::ForgottenRecord>(bytes),
     }
 }
 

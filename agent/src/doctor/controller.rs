@@ -373,7 +373,7 @@ fn step(is: impl Fn(&SessionRefusal) -> bool) -> &'static str {
     use SessionRefusal::{Overloaded, Revoked, RolledBack, UnknownMember, WrongCertificate};
     if is(&RolledBack) {
         "an operator looks whether this host was restored from a backup or copied, and then lets it in again \
-         (`postern-controller member enable`)"
+         (`postern-controller member enable`, or `approve` for one that is new)"
     } else if is(&Overloaded) {
         "try again later"
     } else if is(&WrongCertificate) {

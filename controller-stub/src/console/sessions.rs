@@ -57,7 +57,7 @@ impl Sessions {
         let session = Session { token, origin: origin.clone(), over: over.child_token(), ends: now + LIFE };
         let guard = session.over.clone().drop_guard();
         let mut sessions = self.lock();
-        sessions.retain(|_, (it, _)| now < it.ends);
+        sessions.retain(|_, (it, _)| now < it.ends && !it.over.is_cancelled());
         make_room(&mut sessions, MAX_OF_TOKEN, |it| it.token == token);
         make_room(&mut sessions, MAX, |_| true);
         sessions.insert(hash(&key), (session, guard));
@@ -66,7 +66,7 @@ impl Sessions {
 
     /// The session of this key, unless it has ended.
     pub(crate) fn find(&self, key: &Key, now: Timestamp) -> Option<Session> {
-        self.lock().get(&hash(key)).map(|(it, _)| it).filter(|it| now < it.ends).cloned()
+        self.lock().get(&hash(key)).map(|(it, _)| it).filter(|it| now < it.ends && !it.over.is_cancelled()).cloned()
     }
 
     /// Ends the session of this key.
@@ -115,6 +115,15 @@ mod tests {
         sessions.close(&key);
         assert!(sessions.find(&key, begin).is_none());
         assert!(session.over.is_cancelled(), "what waits under it ends");
+    }
+
+    /// Its token may be good again, after a clock that was ahead; what is done under it would still be cut off.
+    #[test]
+    fn a_session_whose_token_was_over_for_a_moment_is_over() {
+        let (sessions, over, now) = (Sessions::default(), CancellationToken::new(), Timestamp::from_millis(5));
+        let key = sessions.open(token(1), &over, &ORIGIN, now);
+        over.cancel();
+        assert!(sessions.find(&key, now).is_none());
     }
 
     /// Leave one of the two bounds out and this fails.

@@ -86,6 +86,7 @@ impl Changes {
             | Write::Numbers(..)
             | Write::Attempt(..)
             | Write::ForgetTask(_)
+            | Write::Forgotten(_)
             | Write::Offer(_)
             | Write::Report(_)
             | Write::Stream(_)

@@ -7,7 +7,7 @@ use postern_protocol::TaskId;
 use postern_protocol::time::UnixMillis;
 
 use super::ledger::Write;
-use super::record::TaskRecord;
+use super::record::{ForgottenRecord, TaskRecord};
 use super::{Refusal, State};
 use crate::clock::{self, Moment};
 
@@ -30,7 +30,7 @@ const AHEAD: Duration = DAY;
 /// The finished tasks that are kept, about 50 bytes each: what may be forgotten first comes first.
 pub(super) type Finished = BTreeSet<(UnixMillis, TaskId)>;
 
-/// A finished task's place among them. No id is forgotten before it is so old that it would be refused.
+/// A finished task's place among them. By the same clock no id is forgotten before it is so old that it would be refused.
 pub(super) fn place(record: &TaskRecord) -> Option<(UnixMillis, TaskId)> {
     record.finish.as_ref().map(|finish| (finish.at.max(record.id.made()), record.id))
 }
@@ -58,6 +58,11 @@ impl State {
         let payloads = payloads.map(|it| it.id).collect();
         // First: what is left of a task that is known goes another time.
         self.forget_payloads(payloads);
+        let newest = forgotten.iter().map(TaskId::made).max().unwrap_or(self.newest_forgotten);
+        if newest > self.newest_forgotten {
+            self.newest_forgotten = newest;
+            self.writes.push(Write::Forgotten(ForgottenRecord { newest }));
+        }
         self.writes.extend(forgotten.into_iter().map(Write::ForgetTask));
     }
 
@@ -71,6 +76,15 @@ impl State {
                     "the id of {id} was made more than {} days ago, and a task that finished so long ago may be \
                      forgotten: find out whether it was done, then submit it under a new id",
                     self.settings.keep.days
+                ),
+            ));
+        }
+        if made <= self.newest_forgotten {
+            return Err(Refusal::field(
+                "id",
+                format!(
+                    "tasks with ids as new as {id} are forgotten already, because this controller's clock was ahead for a \
+                     while: find out whether it was done, then submit it under a new id"
                 ),
             ));
         }
@@ -172,6 +186,30 @@ mod tests {
     async fn no_task_is_forgotten_before_its_id_would_be_refused() {
         let ahead = task(clock::after(days_ago(30), days(1)), Some(days_ago(31)));
         assert_eq!(kept(0, std::slice::from_ref(&ahead)).await, [ahead]);
+    }
+
+    /// Else a task of last week would be done again, if its id comes back.
+    #[tokio::test]
+    async fn what_was_forgotten_by_a_clock_that_was_ahead_is_refused_when_the_clock_is_right_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let [older, newest] = [task(days_ago(3), Some(days_ago(3))), task(days_ago(2), Some(days_ago(2)))];
+        ledger.commit([&older, &newest].map(|it| Write::Task(it.clone())).into()).await.unwrap();
+        let settings = Settings { keep: Retention { days: 30, newest: 0 }, ..lab::SETTINGS };
+        let right = at(UnixMillis(NOW));
+        let mut state = lab::state(folder.path(), &ledger, settings.clone(), right);
+        state.tick(at(clock::after(UnixMillis(NOW), days(29))));
+        ledger.commit(state.end_turn().writes).await.unwrap();
+        assert_eq!(ledger.tasks(None).count(), 0);
+        for mut state in [state, lab::state(folder.path(), &ledger, settings, right)] {
+            for forgotten in [&older, &newest] {
+                let refusal = state.submit(lab::enabling(forgotten.id, "sf", "u"), right).unwrap_err();
+                assert!(refusal.message.contains("clock was ahead"), "{}", refusal.message);
+            }
+            let new = TaskId::from_random(days_ago(2).0 + 1, [1; 10]);
+            let refusal = state.submit(lab::enabling(new, "sf", "u"), right).unwrap_err();
+            assert_eq!(refusal.field, Some("system"), "the id is good: {}", refusal.message);
+        }
     }
 
     #[tokio::test]

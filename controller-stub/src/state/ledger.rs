@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, ForgottenRecord, MemberNumbers, MemberRecord,
     NewerCertificate, OnceRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use super::records::{Listed, Records};
@@ -32,7 +32,8 @@ const ATTEMPTS: Table = Table::new("attempts", 14);
 const ROOTS: Table = Table::new("roots", 13);
 const ONCE: Table = Table::new("idempotency keys", 15);
 const NEWER: Table = Table::new("newer certificates", 16);
-/// There is one record of how far the log is, and one of the roots.
+const FORGOTTEN: Table = Table::new("forgotten tasks", 17);
+/// There is one record of how far the log is, one of the roots, and one of what is forgotten.
 const ONLY: &[u8] = b"1";
 
 /// How many attempts at a task are kept, the newest: whoever wants to know what went on looks at those.
@@ -101,6 +102,8 @@ pub enum Write {
     Task(TaskRecord),
     /// A finished task that is forgotten, with what it was to do and what came of it.
     ForgetTask(TaskId),
+    /// How new tasks may be of which nothing is known any more.
+    Forgotten(ForgottenRecord),
     /// An attempt at a task.
     Attempt(TaskId, AttemptRecord),
     /// What a task is to do; changes in how it is sealed alone.
@@ -210,6 +213,7 @@ impl Ledger {
             Write::Task(it) => json(TASKS, it.id.as_bytes(), it),
             Write::Attempt(task, it) => json(ATTEMPTS, &attempt_key(*task, it.number), it),
             Write::ForgetTask(id) => self.all_of(*id),
+            Write::Forgotten(it) => json(FORGOTTEN, ONLY, it),
             Write::Offer(it) => in_parts(OFFERS, it.task.as_bytes(), codec::encode(&**it)),
             Write::Report(it) => in_parts(REPORTS, &report_key(it.task, it.epoch), codec::encode(&**it)),
             Write::Stream(it) => json(STREAMS, it.id.as_bytes(), it),
@@ -302,6 +306,10 @@ impl Records for Ledger {
         bytes.map(|it| codec::decode(&it).map_err(|_| unreadable(REPORTS))).transpose()
     }
 
+    fn forgotten(&self) -> Result<Option<ForgottenRecord>, LedgerError> {
+        self.one(FORGOTTEN, ONLY)
+    }
+
     fn streams(&self) -> Result<Vec<StreamRecord>, LedgerError> {
         self.all(STREAMS)
     }
@@ -337,6 +345,8 @@ const fn rank(write: &Write) -> u8 {
         Write::Report(_) => 5,
         Write::Task(_) => 6,
         Write::ForgetStream(_) => 7,
+        // Before they are: an id of which nothing is known is refused from then on.
+        Write::Forgotten(_) => 7,
         // Behind its payloads: as long as it is there it is known that they are to go.
         Write::ForgetTask(_) => 8,
         Write::Numbers(..) => 9,

@@ -111,10 +111,12 @@ impl State {
             tracing::info!(member = %id, state = %member.record.state, epoch = %member.record.epoch, "a member's state changed");
             self.writes.push(Write::Member(member.record.clone()));
             let is_here = member.session().is_some();
-            if alarmed && action == Action::Enable && !is_here {
+            if alarmed && matches!(action, Action::Enable | Action::Approve) && !is_here {
                 // The operator looked: the store it comes with next is the one to go on with, and what another one
                 // held, or was acknowledged, says nothing about it. One that is here already has numbers of its own.
-                member.numbers = MemberNumbers { issued: member.numbers.issued, ..FIRST_NUMBERS };
+                // Whose reports may be handed in from a file is still known.
+                let MemberNumbers { incarnation, issued, .. } = member.numbers;
+                member.numbers = MemberNumbers { incarnation, issued, ..FIRST_NUMBERS };
                 self.writes.push(Write::Numbers(id, member.numbers));
             }
             if matches!(action, Action::DisableHard | Action::Revoke) {

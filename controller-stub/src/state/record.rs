@@ -149,6 +149,13 @@ pub struct AuditWritten {
     pub hash: [u8; 32],
 }
 
+/// How new tasks may be of which nothing is known any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenRecord {
+    /// When the newest of their ids was made.
+    pub newest: UnixMillis,
+}
+
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRecord {

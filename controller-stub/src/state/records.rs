@@ -5,7 +5,7 @@ use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
 use super::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, ForgottenRecord, MemberNumbers, MemberRecord,
     NewerCertificate, OnceRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 
@@ -62,6 +62,9 @@ pub trait Records: Send {
 
     /// What came of a task under one epoch.
     fn report(&self, id: TaskId, epoch: Epoch) -> Result<Option<Report>, LedgerError>;
+
+    /// How new tasks may be of which nothing is known any more, once any was forgotten.
+    fn forgotten(&self) -> Result<Option<ForgottenRecord>, LedgerError>;
 
     /// Every payload.
     fn streams(&self) -> Result<Vec<StreamRecord>, LedgerError>;

@@ -144,6 +144,8 @@ impl State {
 
     /// Keeps a report about a finished task beside its outcome, if it is one that counts and is news.
     fn observed_late(&mut self, id: MemberId, reported: Reported) -> bool {
+        // What this turn finished would be written over what is added here.
+        self.collect_changes();
         // One that cannot be read is as good as forgotten.
         let Ok(Some(mut record)) = self.any_task(reported.task) else { return false };
         if !self.queue.observe_finished(&mut record, id, reported) {

@@ -201,9 +201,10 @@ impl State {
         }
         if let Some(alarm) = rolled_back(member, &it.hello) {
             self.raise_alarm(it.member, alarm, at);
+            let way_out = if self.is_pending(it.member) { "approve" } else { "enable" };
             return Err(refused(
                 SessionRefusal::RolledBack,
-                format!("{alarm}: an operator has to look and run `postern-controller member enable {}`", it.member),
+                format!("{alarm}: an operator has to look and run `postern-controller member {way_out} {}`", it.member),
             ));
         }
         if let Some(other) = self.shares_store(it.member, it.hello.incarnation) {
@@ -258,6 +259,12 @@ impl State {
     fn raise_alarm(&mut self, id: MemberId, alarm: &str, at: Moment) {
         let Some(member) = self.members.get_mut(&id) else { return };
         if !matches!(member.record.state, MembershipState::Enabled | MembershipState::Draining) {
+            // It does nothing as it is; whoever lets it in has to know what for, and which store counts from then on.
+            if member.record.alarm.is_none() {
+                tracing::error!(member = %id, alarm, "the member stays out until an operator decides");
+                member.record.alarm = Some(alarm.to_owned());
+                self.writes.push(Write::Member(member.record.clone()));
+            }
             return;
         }
         tracing::error!(member = %id, alarm, "the member is disabled until an operator decides");
@@ -314,7 +321,7 @@ impl State {
             since: at,
             established: false,
             incarnation: hello.incarnation,
-            is_new: member.numbers.incarnation != hello.incarnation,
+            is_new: member.numbers.incarnation != hello.incarnation || member.numbers.confirmed == SessionNo(0),
             serves: serves(&hello),
             served: served::served(&hello),
             said: None,

@@ -8,9 +8,10 @@ use postern_protocol::stream::MAX_RESULT;
 use postern_protocol::{MemberId, SessionNo, StreamId, TaskId};
 
 use super::audit::Room;
-use super::ledger::Write;
+use super::ledger::{LedgerError, Write};
 use super::once::{Asked, Done, Making, TokenSecret};
 use super::record::{Direction, Made, OnceRecord, StreamRecord};
+use super::records::Records;
 use super::{Refusal, RefusalKind, State, ToSession};
 use crate::clock::{self, Moment};
 use crate::queue::Queue;
@@ -200,6 +201,22 @@ impl State {
     }
 }
 
+/// The payloads on record. A crash between two batches may have left one that is bound to a task that never was: it waits
+/// for a task, as before.
+pub(super) fn restore(records: &impl Records, queue: &Queue) -> Result<BTreeMap<StreamId, StreamRecord>, LedgerError> {
+    let mut streams = BTreeMap::new();
+    for mut stream in records.streams()? {
+        if let Some(task) = stream.task
+            && queue.task(task).is_none()
+            && records.task(task)?.is_none()
+        {
+            stream.task = None;
+        }
+        streams.insert(stream.id, stream);
+    }
+    Ok(streams)
+}
+
 /// The payloads of unfinished tasks, the oldest first.
 pub(super) fn of_tasks(
     streams: &BTreeMap<StreamId, StreamRecord>,
@@ -215,4 +232,45 @@ pub(super) fn of_tasks(
         }
     }
     of_tasks
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::time::UnixMillis;
+    use postern_protocol::{TaskKind, Timestamp};
+
+    use super::super::record::TaskRecord;
+    use super::super::records::Records as _;
+    use super::*;
+    use crate::state::lab;
+
+    /// Restore it as it is on record, and it stays, and counts, for ever.
+    #[tokio::test]
+    async fn a_payload_that_is_bound_to_a_task_that_never_was_is_forgotten_like_one_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let began = Moment { now: Timestamp::from_millis(0), wall: UnixMillis(1_795_000_000_000) };
+        let queued = TaskId::from_random(began.wall.0, [1; 10]);
+        let never = TaskId::from_random(began.wall.0, [2; 10]);
+        let (cluster, system) = ("acme".parse().unwrap(), "sf".parse().unwrap());
+        let task = TaskRecord::queued(queued, cluster, system, TaskKind::ImportBatch, String::new());
+        let payload = |number, task| StreamRecord {
+            id: StreamId::from_bytes([number; 16]),
+            direction: Direction::Input,
+            length: 1,
+            sha256: [0; 32],
+            complete: true,
+            task: Some(task),
+            created: began.wall,
+        };
+        let (of_queued, of_none) = (payload(1, queued), payload(2, never));
+        let writes = vec![Write::Task(task), Write::Stream(of_queued.clone()), Write::Stream(of_none.clone())];
+        ledger.commit(writes).await.unwrap();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, began);
+        state.tick(began);
+        assert_eq!(state.streams.len(), 2, "its task may be submitted again");
+        state.tick(Moment { wall: clock::after(began.wall, WAIT_FOR_TASK * 2), ..began });
+        ledger.commit(state.end_turn().writes).await.unwrap();
+        assert_eq!(ledger.streams().unwrap(), [of_queued]);
+    }
 }

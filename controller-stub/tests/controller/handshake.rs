@@ -126,6 +126,35 @@ async fn f19_a_member_from_a_backup_is_refused_and_disabled_until_an_operator_lo
     assert!(Session::greet(&lab, old, &identity).await.is_ok());
 }
 
+/// Note no alarm of a member that is out already, and the way out that it is told lets it be refused once more.
+#[tokio::test]
+async fn f19_a_member_that_is_out_already_comes_back_by_the_way_out_that_it_is_told() {
+    for (setup, way_out) in [("disable", "enable"), ("none", "approve")] {
+        let lab = Lab::start_with(&[]).await;
+        let mut identity = lab.enroll().await;
+        if setup == "disable" {
+            lab.act(identity.member, "approve").await.unwrap();
+            lab.act(identity.member, setup).await.unwrap();
+        }
+        let old = identity.hello();
+        for _ in 0..2 {
+            let session = Session::open(&lab, &identity).await;
+            identity.last_session = session.number();
+            drop(session);
+            lab.disconnected(identity.member).await;
+        }
+        let Err(Ended::Refused { reason, message, .. }) = Session::greet(&lab, old.clone(), &identity).await else {
+            panic!("welcomed");
+        };
+        assert_eq!(reason, "rolled_back");
+        assert!(message.contains(&format!("member {way_out}")), "{message}");
+        assert!(lab.member(identity.member).await.alarm.unwrap().contains("backup"));
+        lab.act(identity.member, way_out).await.unwrap();
+        assert!(Session::greet(&lab, old, &identity).await.is_ok(), "after {way_out}");
+        assert_eq!(lab.member(identity.member).await.alarm, None);
+    }
+}
+
 /// Take the numbers that the alarm left for those of the store that comes now, and the log blames the controller's backup.
 #[tokio::test]
 async fn f19_reports_are_missing_only_from_a_store_that_was_known() {

@@ -92,6 +92,25 @@ async fn a_line_that_says_something_else_than_its_report_is_refused() {
     assert_eq!(hand_in(&lab, &sound).await.unwrap(), HandedIn::Finished);
 }
 
+/// Forget the life of its store with its numbers, and what it did certainly is told as never leased.
+#[tokio::test]
+async fn a_member_that_was_let_in_after_an_alarm_and_never_came_again_still_hands_in_what_it_owes() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let task = lab.submit("enable_user", "ann").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    session.start(&offer).await;
+    lab.in_state(task, "started").await;
+    drop(session);
+    lab.disconnected(identity.member).await;
+    assert!(Session::greet(&lab, identity.hello(), &identity).await.is_err(), "its store is older than its session");
+    lab.act(identity.member, "enable").await.unwrap();
+    lab.act(identity.member, "revoke").await.unwrap();
+    let line = owed(&identity, identity.incarnation, &succeeded(1, &offer));
+    assert_eq!(hand_in(&lab, &line).await.unwrap(), HandedIn::Finished);
+}
+
 /// Leave the look at the incarnation out of `hand_in`, and whoever was revoked says how the work of others ended.
 #[tokio::test]
 async fn who_was_revoked_vouches_for_no_other_members_store() {

@@ -12,7 +12,7 @@ use postern_agent_core::{
 };
 use postern_controller_stub::state::ledger::{self, LedgerError};
 use postern_controller_stub::state::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, ForgottenRecord, MemberNumbers, MemberRecord,
     NewerCertificate, OnceRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use postern_controller_stub::state::records::{Listed, Records};
@@ -204,6 +204,7 @@ pub struct ControllerRecords {
     /// What came of them, by the epoch it came under.
     pub reports: BTreeMap<(TaskId, Epoch), Report>,
     streams: BTreeMap<StreamId, StreamRecord>,
+    forgotten: Option<ForgottenRecord>,
 }
 
 impl ControllerRecords {
@@ -227,6 +228,7 @@ impl ControllerRecords {
                 self.offers.remove(&id);
                 self.reports.retain(|(task, _), _| *task != id);
             }
+            ledger::Write::Forgotten(it) => self.forgotten = Some(it),
             ledger::Write::Offer(it) => drop(self.offers.insert(it.task, *it)),
             ledger::Write::Report(it) => drop(self.reports.insert((it.task, it.epoch), *it)),
             ledger::Write::Once(_, made) => self.apply(&made),
@@ -340,6 +342,10 @@ impl Records for ControllerDisk {
 
     fn report(&self, id: TaskId, epoch: Epoch) -> Result<Option<Report>, LedgerError> {
         Ok(self.records().reports.get(&(id, epoch)).cloned())
+    }
+
+    fn forgotten(&self) -> Result<Option<ForgottenRecord>, LedgerError> {
+        Ok(self.records().forgotten)
     }
 
     fn streams(&self) -> Result<Vec<StreamRecord>, LedgerError> {

@@ -53,6 +53,24 @@ async fn a_signed_assertion_logs_in() {
     assert_eq!(answer.json["instance_url"], simulator.http_url());
 }
 
+/// A sandbox has a login host of its own, and takes no assertion that is meant for the other.
+#[tokio::test]
+async fn an_assertion_is_for_the_login_host_of_the_orgs_kind() {
+    for sandbox in [false, true] {
+        let simulator = with_org(OrgSeed { sandbox, ..org_with_certificate() }).await;
+        for (audience, of_sandboxes) in
+            [("https://login.salesforce.com", false), ("https://test.salesforce.com/", true)]
+        {
+            let answer = by_assertion(&simulator, &assertion(CONSUMER_KEY, ADMIN, audience, 180)).await;
+            let status = if sandbox == of_sandboxes { 200 } else { 400 };
+            assert_eq!(answer.status, status, "{audience}: {}", answer.text);
+        }
+        let audience = simulator.http_url();
+        let answer = by_assertion(&simulator, &assertion(CONSUMER_KEY, ADMIN, &audience, 180)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+}
+
 #[tokio::test]
 async fn an_assertion_is_refused_for_its_true_reason() {
     let mut org = org_with_certificate();

@@ -27,11 +27,11 @@ pub(super) fn by_assertion(world: &mut World, request: &Request, assertion: &str
     let claims = decode(payload).as_ref().and_then(claims).ok_or_else(invalid)?;
     let signature = BASE64URL_NOPAD.decode(signature.trim_end_matches('=').as_bytes()).map_err(|_| invalid())?;
 
-    let (_, app) = find_app(world, &claims.issuer)?;
+    let (org, app) = find_app(world, &claims.issuer)?;
     if header.get("alg").and_then(Json::as_str) != Some("RS256") || !app.verifies(signed.as_bytes(), &signature) {
         return Err(invalid());
     }
-    if !is_audience(&claims.audience, request) {
+    if !is_audience(&claims.audience, world.org(org).sandbox, request) {
         return Err(Denied::grant("Audience validation failed"));
     }
     let now = world.now() / 1_000;
@@ -65,10 +65,10 @@ fn whole(seconds: f64) -> Option<i64> {
     format!("{seconds:.0}").parse().ok()
 }
 
-/// The login hosts, or the address the caller used.
-fn is_audience(audience: &str, request: &Request) -> bool {
+/// The login host of the org's kind, or the address the caller used.
+fn is_audience(audience: &str, sandbox: bool, request: &Request) -> bool {
     let audience = audience.trim_end_matches('/');
     let host = audience.split_once("://").map_or(audience, |(_, host)| host);
-    ["https://login.salesforce.com", "https://test.salesforce.com"].contains(&audience)
-        || host.eq_ignore_ascii_case(request.host())
+    let login = if sandbox { "https://test.salesforce.com" } else { "https://login.salesforce.com" };
+    audience == login || host.eq_ignore_ascii_case(request.host())
 }
