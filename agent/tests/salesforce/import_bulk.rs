@@ -418,7 +418,7 @@ async fn ids_and_new_names_are_not_looked_up() {
         "LocaleSidKey": field("LocaleSidKey"), "EmailEncodingKey": field("EmailEncodingKey"),
         "LanguageLocaleKey": field("LanguageLocaleKey"),
     });
-    let nobody = json!({"Id": "0055g00000ZZZZZAAA", "Title": "x"});
+    let nobody = json!({"Id": "0055g00000ZZZZZAA5", "Title": "x"});
     let entries = [json!({"Id": id, "Title": "x"}), nobody, taken];
     let mut task = import_with(Request::new(Format::Jsonl), lines(&entries));
     let conclusion = task.attempt(&lab.connector()).await.unwrap();

@@ -9,6 +9,7 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{DynamicSystem, Format, Output, Request};
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{Mishap, OrgSeed};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, import_with};
@@ -350,6 +351,52 @@ async fn an_encrypted_value_stands_in_no_message() {
         assert_eq!(codes(&task), ["INVALID_EMAIL_ADDRESS"]);
         assert_eq!(task.lines()[0]["message"].as_str().unwrap().contains(bad), shown, "{:?}", task.lines());
     }
+}
+
+/// Refuse the rows of a call together, and everybody's entry ends with somebody else's value, which stands in their words.
+#[tokio::test]
+async fn a_value_for_which_a_whole_call_is_refused_ends_its_own_entry_alone_and_stands_in_no_message() {
+    for rules in [&["Department=encrypted"][..], &["Department=encrypted", "Title=encrypted"]] {
+        let lab = Lab::with_org(OrgSeed::acme(80)).await;
+        let entry = |number: usize| {
+            let department = if number == 42 { "poison" } else { "Sales" };
+            json!({"Username": format!("user{number:04}@acme.example"), "Department": department, "Title": "x"})
+        };
+        let refusal = Mishap::RespondAt {
+            piece: "poison".to_owned(),
+            status: 400,
+            code: "JSON_PARSER_ERROR".to_owned(),
+            message: "Cannot deserialize instance of date from VALUE_STRING value poison".to_owned(),
+        };
+        lab.fault("PATCH", "/composite/sobjects", refusal, 100);
+        let mut task = import_with(request(rules), lines(&(1..=60).map(entry).collect::<Vec<_>>()));
+        task.attempt(&lab.connector()).await.unwrap();
+        for (at, line) in task.lines().iter().enumerate() {
+            let outcome = if at + 1 == 42 { "failed" } else { "modified" };
+            assert_eq!(line["outcome"], outcome, "{line}");
+            assert!(!line.to_string().contains("poison"), "{line}");
+        }
+    }
+}
+
+/// More rows are bad than are looked for: those that are left are refused together.
+#[tokio::test]
+async fn of_many_values_for_which_whole_calls_are_refused_none_stands_in_another_entrys_message() {
+    let lab = Lab::with_org(OrgSeed::acme(80)).await;
+    let department = |number: usize| if number == 60 { "poison" } else { "Sales" };
+    let entry = |number: usize| json!({"Username": format!("user{number:04}@acme.example"), "Department": department(number), "Title": "bad"});
+    let refusal = Mishap::RespondAt {
+        piece: "bad".to_owned(),
+        status: 400,
+        code: "JSON_PARSER_ERROR".to_owned(),
+        message: "Cannot deserialize instance of date from VALUE_STRING value poison".to_owned(),
+    };
+    lab.fault("PATCH", "/composite/sobjects", refusal, 100);
+    let mut task = import_with(request(&["Department=encrypted"]), lines(&(1..=60).map(entry).collect::<Vec<_>>()));
+    task.attempt(&lab.connector()).await.unwrap();
+    assert!(task.lines().iter().all(|it| it["outcome"] == "failed"), "{:?}", task.lines());
+    assert!(task.lines()[30..].iter().all(|it| !it.to_string().contains("poison")), "{:?}", task.lines());
+    assert!(lab.counters().http_calls < 45, "33 for the rows, and a few to sign in and look: {:?}", lab.counters());
 }
 
 /// A plan is journaled as it is made. Journal it like what was done, and a plan that nobody finishes has changed something.

@@ -1,6 +1,7 @@
 //! The laboratory of refused sign-ins: every answer of the login endpoints, word for word, and what becomes of it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use postern_protocol::message::v1::SignInState;
 use postern_protocol::{Failure, FailureClass};
@@ -10,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use FailureClass::{Internal, RateLimited, Transient, Unauthorized};
 
-use crate::lab::{Lab, test_connection, validate};
+use crate::lab::{Lab, disable, test_connection, validate};
 
 /// More sign-ins than the guard allows while they may count toward a lock-out.
 const TRIES: usize = 4;
@@ -428,4 +429,27 @@ async fn a_port_that_does_not_speak_tls_is_told_as_such() {
     let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
     assert!(failure.summary.contains("does not speak TLS"), "{failure}");
     assert!(failure.next_step.contains("scheme and port"), "{failure:?}");
+}
+
+/// An assertion is good for minutes, and nobody's clock is right before it was set. Sign with this host's alone, and each task
+/// of such a host fails for good.
+#[tokio::test]
+async fn a_host_whose_clock_is_behind_signs_in_by_the_orgs() {
+    let lab = Lab::start().await;
+    lab.sim.advance(Duration::from_secs(10 * 60));
+    for _ in 0..TRIES {
+        disable("user0001@acme.example").attempt(&lab.connector_with(&lab.settings("oauth-jwt"))).await.unwrap();
+    }
+}
+
+/// Whoever says that it is next year gets no assertion that is good until then.
+#[tokio::test]
+async fn a_clock_that_is_off_by_more_than_a_day_is_not_made_up_for() {
+    let lab = Lab::start().await;
+    lab.sim.advance(Duration::from_secs(2 * 24 * 60 * 60));
+    let before = lab.counters().http_calls;
+    let connector = lab.connector_with(&lab.settings("oauth-jwt"));
+    let failure = test_connection().attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "invalid_assertion", "{failure}");
+    assert_eq!(lab.counters().http_calls, before + 1);
 }

@@ -46,6 +46,17 @@ pub enum Mishap {
         #[serde(default)]
         message: Option<String>,
     },
+    /// The same for calls whose body has this piece in it; others are not touched.
+    RespondAt {
+        /// Such as a value.
+        piece: String,
+        /// The HTTP status.
+        status: u16,
+        /// The error code of the JSON body.
+        code: String,
+        /// The message of the JSON body.
+        message: String,
+    },
     /// The answer is that there is too much to do, and when to come back; nothing happens.
     Busy {
         /// 429 or 503.
@@ -200,7 +211,9 @@ impl Faults {
 impl Mishap {
     /// Whether it is one for a call with this body.
     fn concerns(&self, body: &[u8]) -> bool {
-        let (Self::HangAt { piece } | Self::DelayCommitAt { piece, .. }) = self else { return true };
+        let (Self::HangAt { piece } | Self::DelayCommitAt { piece, .. } | Self::RespondAt { piece, .. }) = self else {
+            return true;
+        };
         String::from_utf8_lossy(body).contains(piece.as_str())
     }
 }

@@ -202,6 +202,11 @@ pub(super) fn is_retryable(failure: &Failure) -> bool {
     matches!(failure.class.known(), Some(Transient | RateLimited | Interrupted))
 }
 
+/// Whether Salesforce's reader of a call stumbled over a value in it, or over a field, before it looked at any record.
+pub(super) fn is_about_a_value(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), "JSON_PARSER_ERROR" | "INVALID_FIELD")
+}
+
 /// Whether the attempt was told to end, and nothing is wrong.
 pub(super) fn is_interruption(failure: &Failure) -> bool {
     failure.class.known() == Some(Interrupted)

@@ -1,9 +1,11 @@
 //! One sign-in: the guard, the decision about the token, one or two sendings, and what they teach.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use postern_protocol::message::v1::SignInState;
+use postern_protocol::time::UnixMillis;
 use postern_protocol::{Failure, FailureClass, Secret, SystemName};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method as HttpMethod, RequestBuilder, StatusCode};
@@ -65,6 +67,8 @@ enum Answer {
     Refused {
         code: String,
         message: String,
+        /// When, by the other side's clock.
+        at: Option<Timestamp>,
     },
     /// It was not judged.
     NotSent(Failure),
@@ -74,8 +78,8 @@ enum Answer {
 
 impl Answer {
     /// The code is a text of the other side's as well, and is kept.
-    fn refused(code: &str, message: String) -> Self {
-        Self::Refused { code: redaction::redacted(code).into_owned(), message }
+    fn refused(reply: &Reply, code: &str, message: String) -> Self {
+        Self::Refused { code: redaction::redacted(code).into_owned(), message, at: date(&reply.headers) }
     }
 
     const fn word(&self) -> &'static str {
@@ -87,6 +91,13 @@ impl Answer {
         }
     }
 }
+
+/// How far this host's clock is off from that of whoever refused an assertion for its time. Less is no reason: one lasts
+/// for longer.
+const OFF: Duration = Duration::from_secs(60);
+/// How far it may be off and still be made up for. Whoever has the answers of a login host says what its clock is, and should
+/// not get an assertion that is good for years.
+const MADE_UP_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Something answers that signs nobody in. Where these credentials were taken before, that may pass.
 const NO_LOGIN_HOST: &str = "not_a_login_host";
@@ -134,11 +145,12 @@ impl SignIn {
             remembered: guard.remembered(&self.account()).filter(|_| self.settings.method.asks_for_token()),
         });
         let mut with = decision.map(Decision::first);
+        let mut time = None;
         loop {
             self.check(&mut guard)?;
             guard.begin(clock::unix_millis());
             self.store(&guard).await?;
-            let answer = self.send(&secrets, with).await;
+            let answer = self.send(&secrets, with, time.unwrap_or_else(clock::unix_millis)).await;
             metrics().sign_ins.one(&[self.system.as_str(), answer.word()]);
             match answer {
                 Answer::Session(session) => {
@@ -149,7 +161,12 @@ impl SignIn {
                     self.store(&guard).await?;
                     return Ok(Session { with, ..session });
                 }
-                Answer::Refused { code, message } => {
+                Answer::Refused { at: Some(at), .. } if time.is_none() && self.is_off(at) => {
+                    guard.not_judged();
+                    self.store(&guard).await?;
+                    time = Some(UnixMillis(at.as_millisecond().unsigned_abs()));
+                }
+                Answer::Refused { code, message, .. } => {
                     match error::counts(&code, &message) {
                         Counts::Yes => guard.refused(&code),
                         Counts::No => guard.not_judged(),
@@ -176,6 +193,17 @@ impl SignIn {
                 Answer::Lost(failure) => return Err(failure),
             }
         }
+    }
+
+    /// Whether it may be the clock of this host that an assertion was refused for. By the other side's it may pass.
+    fn is_off(&self, theirs: Timestamp) -> bool {
+        let off = theirs.as_millisecond().abs_diff(clock::unix_millis().0.cast_signed());
+        let is_off = matches!(self.settings.method, Method::OauthJwt { .. })
+            && (OFF.as_millis()..MADE_UP_FOR.as_millis()).contains(&off.into());
+        if is_off {
+            tracing::warn!(system = %self.system, seconds = off / 1_000, "this host's clock differs from Salesforce's: set it");
+        }
+        is_off
     }
 
     /// Whether the credentials may be sent. A wait that the guard asks for goes with its failure.
@@ -242,13 +270,13 @@ impl SignIn {
         format!("{} {}", self.settings.login_url, self.settings.method.username().unwrap_or_default())
     }
 
-    /// Sends the credentials once.
-    async fn send(&self, secrets: &Secrets, with: Option<With>) -> Answer {
+    /// Sends the credentials once; what is signed is good from this time on.
+    async fn send(&self, secrets: &Secrets, with: Option<With>, now: UnixMillis) -> Answer {
         match &self.settings.method {
             Method::Soap { login } => self.by_soap(login, secrets, with).await,
             Method::OauthJwt { consumer_key, username, audience, .. } => {
                 let claims = Claims { consumer_key, username, audience };
-                match jwt::sign(claims, &secrets.app(), clock::unix_millis()) {
+                match jwt::sign(claims, &secrets.app(), now) {
                     Ok(assertion) => {
                         let _in_use = redaction::in_use(assertion.expose().as_bytes());
                         self.by_oauth(&oauth::jwt_form(&assertion), None).await
@@ -285,12 +313,12 @@ impl SignIn {
         let answer = match soap::parse(&reply.body) {
             Some(soap::Answer::Session { password_expired: true, .. }) => {
                 let message = "the service account's password has expired".to_owned();
-                Answer::Refused { code: "password_expired".to_owned(), message }
+                Answer::refused(&reply, "password_expired", message)
             }
             Some(soap::Answer::Session { instance, session, user, organization, .. }) => {
                 self.session(&reply, instance, &session, (user, organization))
             }
-            Some(soap::Answer::Fault { code, message }) => Answer::refused(&code, message),
+            Some(soap::Answer::Fault { code, message }) => Answer::refused(&reply, &code, message),
             None => no_answer(reply.status.as_u16()),
         };
         self.note_wait(&reply, &answer);
@@ -316,7 +344,7 @@ impl SignIn {
                 self.session(&reply, instance, &session, (user, organization))
             }
             Some(oauth::Answer::Refused { code, message }) if is_salesforces(reply.status, &code, &message) => {
-                Answer::refused(&code, message)
+                Answer::refused(&reply, &code, message)
             }
             Some(oauth::Answer::Refused { .. }) | None => no_answer(reply.status.as_u16()),
         };
@@ -337,7 +365,7 @@ impl SignIn {
         let wait = governor::wait(reply.status, &reply.headers);
         match answer {
             Answer::Session(_) => (),
-            Answer::Refused { code, message } => self.governor.asked(&error::refused_sign_in(code, message), wait),
+            Answer::Refused { code, message, .. } => self.governor.asked(&error::refused_sign_in(code, message), wait),
             Answer::NotSent(failure) | Answer::Lost(failure) => self.governor.asked(failure, wait),
         }
     }

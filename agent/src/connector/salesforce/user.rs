@@ -121,6 +121,21 @@ pub(super) fn is_id(text: &str) -> bool {
     matches!(text.len(), 15 | 18) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
+/// Whether somebody wrote an id as Salesforce does, with the check characters that are its own if it has any.
+pub(super) fn is_sound_id(text: &str) -> bool {
+    is_id(text) && text.get(15..).is_some_and(|it| it.is_empty() || it.eq_ignore_ascii_case(&check_characters(text)))
+}
+
+/// One for each five of the first 15 characters: it says which of them are capitals.
+fn check_characters(id: &str) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+    let letter = |five: &[u8]| {
+        let capitals = five.iter().rev().fold(0, |bits, byte| bits << 1 | usize::from(byte.is_ascii_uppercase()));
+        LETTERS.get(capitals).map_or('A', |it| char::from(*it))
+    };
+    short(id).as_bytes().chunks(5).map(letter).collect()
+}
+
 /// Ids compare on their first 15 characters; the other three only repeat their case.
 pub(super) fn same_id(one: &str, other: &str) -> bool {
     short(one) == short(other)

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::records::{self, create_one, record_json, update_named};
 use crate::http::reply::Reply;
 use crate::id::RecordId;
+use crate::org::user_input;
 use crate::problem::Problem;
 use crate::schema::ObjectKind;
 use crate::world::{Caller, World};
@@ -93,7 +94,11 @@ fn check(list: &[Json]) -> Result<(), Problem> {
         let text = format!("Setup objects cannot be mixed with other objects in one request: {}", types.join(", "));
         return Err(Problem::new("MIXED_DML_OPERATION", text));
     }
-    Ok(())
+    // The reader of the body refuses all of it, before there are rows.
+    list.iter().filter_map(Json::as_object).try_for_each(|record| match kind_of(record) {
+        Ok(kind) => user_input::check_readable(kind, record),
+        Err(_) => Ok(()),
+    })
 }
 
 fn type_name(record: &Json) -> Option<&str> {

@@ -42,6 +42,7 @@ impl Delivery {
             Some(
                 Mishap::Latency { .. }
                 | Mishap::Respond { .. }
+                | Mishap::RespondAt { .. }
                 | Mishap::Busy { .. }
                 | Mishap::Maintenance
                 | Mishap::Refuse

@@ -137,6 +137,7 @@ async fn answer(
     let delivery = Delivery::of(mishap.as_ref());
     let reply = match mishap {
         Some(Mishap::Respond { status, code, message }) => api::spoiled(status, code, message),
+        Some(Mishap::RespondAt { status, code, message, .. }) => api::spoiled(status, Some(code), Some(message)),
         Some(Mishap::Busy { status, retry_after }) => {
             let mut reply = api::spoiled(status, None, None);
             reply.headers.retain(|(name, _)| *name != "retry-after");

@@ -17,6 +17,44 @@ pub(crate) enum Write {
     Update,
 }
 
+/// Refuses what the service stumbles over while it reads the JSON of a record: a column that is none, a text that is no value
+/// of its column's type.
+pub(crate) fn check_readable(kind: ObjectKind, record: &Map<String, Json>) -> Result<(), Problem> {
+    for (name, json) in record.iter().filter(|(name, _)| *name != "attributes" && !name.eq_ignore_ascii_case("id")) {
+        let (_, field) = column(kind, name)?;
+        let Some(text) = json.as_str().filter(|it| !it.is_empty()) else { continue };
+        let (is_read, of) = match field.kind {
+            Kind::Boolean => (text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"), "boolean"),
+            Kind::Int => (text.parse::<i64>().is_ok(), "int"),
+            Kind::DateTime => (time::parse(text).is_some(), "datetime"),
+            Kind::Email
+            | Kind::Id
+            | Kind::Outside
+            | Kind::Phone
+            | Kind::Picklist(_)
+            | Kind::Reference { .. }
+            | Kind::Text
+            | Kind::TextArea
+            | Kind::Url => continue,
+        };
+        if !is_read {
+            let message = format!(
+                "Cannot deserialize instance of {of} from VALUE_STRING value {text} or request may be missing a required \
+                 field at [line:1, column:1]"
+            );
+            return Err(Problem::new("JSON_PARSER_ERROR", message));
+        }
+    }
+    Ok(())
+}
+
+fn column(kind: ObjectKind, name: &str) -> Result<(usize, &'static Field), Problem> {
+    let object = kind.object();
+    object.column(name).ok_or_else(|| {
+        Problem::new("INVALID_FIELD", format!("No such column '{name}' on sobject of type {}", object.name))
+    })
+}
+
 /// The columns a record's JSON names, with their new values. `attributes` is skipped.
 pub(crate) fn read(
     kind: ObjectKind,
@@ -24,12 +62,9 @@ pub(crate) fn read(
     write: Write,
     tables: &Tables,
 ) -> Result<Vec<(usize, Value)>, Problem> {
-    let object = kind.object();
     let mut values = Vec::with_capacity(record.len());
     for (name, json) in record.iter().filter(|(name, _)| *name != "attributes") {
-        let (column, field) = object.column(name).ok_or_else(|| {
-            Problem::new("INVALID_FIELD", format!("No such column '{name}' on sobject of type {}", object.name))
-        })?;
+        let (column, field) = column(kind, name)?;
         if field.kind == Kind::Id {
             return Err(Problem::new("INVALID_FIELD", "The Id field should not be specified in the sobject data."));
         }

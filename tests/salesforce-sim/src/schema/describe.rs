@@ -94,8 +94,8 @@ fn field(field: &Field) -> Json {
     let references: Vec<&str> = parent.iter().map(|(to, _)| to.object().name).collect();
     let relationship = parent.map(|(_, name)| name);
     let choices: Vec<Json> = field.kind.choices().iter().map(|it| choice(*it)).collect();
-    // Checkboxes are filled in when not given, and so are a few texts.
-    let defaulted = field.presence == Presence::Filled && field.createable;
+    // A few texts are filled in as well when not given, and the published reference does not call them so.
+    let defaulted = field.presence == Presence::Filled && field.createable && field.kind == Kind::Boolean;
     json!({
         "aggregatable": field.filterable && field.kind != Kind::Boolean,
         "autoNumber": false,

@@ -105,6 +105,9 @@ pub(in super::super) enum Kind {
     Text,
 }
 
+/// What Salesforce makes up for a new user that is not given it, although its description of the object does not say so.
+const FILLED: [&str; 3] = ["CommunityNickname", "DefaultGroupNotificationFrequency", "DigestFrequency"];
+
 /// Names become parts of statements and paths: letters, digits and `_`.
 fn is_word(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -140,7 +143,9 @@ impl Field {
 
     /// Whether a new record must be given it.
     pub(in super::super) fn is_required(&self) -> bool {
-        self.createable && !self.nillable && !self.defaulted_on_create && self.kind() != Kind::Boolean
+        let is_filled =
+            self.defaulted_on_create || self.kind() == Kind::Boolean || FILLED.contains(&self.name.as_str());
+        self.createable && !self.nillable && !is_filled
     }
 
     /// What a new record gets that is not given it, if the org says.

@@ -11,6 +11,7 @@ use postern_protocol::{Failure, FailureClass};
 use super::super::schema::describe::Kind;
 use super::super::schema::reach::{Found, Reach};
 use super::super::time;
+use super::super::user::is_sound_id;
 use super::{escape, literal};
 
 /// The condition that `filter` is for records of `object`. Refused here is what Salesforce would refuse.
@@ -156,11 +157,11 @@ fn typed(field: &Found<'_>, value: &Operand) -> Result<String, Failure> {
     let text = value.trim();
     let written = match field.kind() {
         Kind::Text | Kind::MultiPicklist => Some(literal(value)),
-        Kind::Id => is_id(text).then(|| literal(text)),
+        Kind::Id => is_sound_id(text).then(|| literal(text)),
         Kind::Boolean => text.to_ascii_lowercase().parse().ok().map(|truth: bool| truth.to_string()),
         Kind::Int => text.parse().ok().map(|number: i64| number.to_string()),
         Kind::Double => is_decimal(text).then(|| text.to_owned()),
-        Kind::Date => text.parse().ok().map(|day: Date| day.to_string()),
+        Kind::Date => time::parse_day(text).map(|day| day.to_string()),
         Kind::DateTime => moment(text).map(|moment| super::moment(&moment)),
         Kind::Address | Kind::Base64 => None,
     };
@@ -181,11 +182,7 @@ fn typed(field: &Found<'_>, value: &Operand) -> Result<String, Failure> {
 /// A moment, or the beginning of a day in UTC.
 fn moment(text: &str) -> Option<Timestamp> {
     let day = || text.parse::<Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-    text.parse().ok().or_else(|| time::parse(text)).or_else(day)
-}
-
-fn is_id(text: &str) -> bool {
-    matches!(text.len(), 15 | 18) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    text.parse().ok().or_else(|| time::parse(text)).or_else(day).filter(time::has_plain_year)
 }
 
 /// Digits, with one sign before and one point within: what Rust reads as a number is more than SOQL does.

@@ -4,8 +4,8 @@ use postern_protocol::Secret;
 use serde_json::{Value as Json, json};
 
 use super::super::super::schema::describe::{Described, Field, canonical, values};
-use super::super::super::time;
-use super::super::super::user::short;
+use super::super::super::user::{is_sound_id, short};
+use super::super::super::{soql, time};
 use super::choices::Choices;
 use super::naming::InFields;
 use super::unit::Kind;
@@ -278,7 +278,7 @@ impl Names {
 }
 
 fn is_user_id(id: &str) -> bool {
-    matches!(id.len(), 15 | 18) && id.starts_with("005") && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    id.starts_with("005") && is_sound_id(id)
 }
 
 fn writable<'a>(schema: &'a Described, name: &str, written: &str, change: Change) -> Result<&'a Field, Refused> {
@@ -308,8 +308,15 @@ fn json_value(field: &Field, value: &str) -> Result<Json, Refused> {
                 _ => bad("a number"),
             };
         }
-        "date" if text.parse::<jiff::civil::Date>().is_err() => return bad("a date like 2026-01-31"),
-        "datetime" if time::parse(text).is_none() => return bad("a moment like 2026-01-31T12:00:00Z"),
+        // Written in another way they would have the whole call refused, with everybody else's records.
+        "date" => {
+            return time::parse_day(text)
+                .map_or_else(|| bad("a date like 2026-01-31"), |day| Ok(json!(day.to_string())));
+        }
+        "datetime" => {
+            let moment = time::parse(text).map(|it| json!(soql::moment(&it)));
+            return moment.map_or_else(|| bad("a moment like 2026-01-31T12:00:00Z"), Ok);
+        }
         _ => (),
     }
     let length = value.chars().count();
@@ -486,6 +493,8 @@ mod tests {
             ("Alias", "ninechars", "STRING_TOO_LONG"),
             ("Hired__c", "31.01.2026", "bad_value"),
             ("Hired__c", "2026-02-30", "bad_value"),
+            ("Hired__c", "2026-01-31 00:00:00", "bad_value"),
+            ("Hired__c", "20260131", "bad_value"),
             ("Until__c", "2026-01-31", "bad_value"),
             ("Share__c", "half", "bad_value"),
             ("Share__c", "0.1234567890123456", "bad_value"),
@@ -518,6 +527,31 @@ mod tests {
         ] {
             let plan = planned(Change::Modify, &[("Username", "a@b.c"), ("Share__c", text)]);
             assert_eq!(value(&plan, "Share__c"), Some(&json!(number)), "{text}");
+        }
+    }
+
+    /// Salesforce's reader of JSON knows no blanks around them, and refuses the whole call for one.
+    #[test]
+    fn days_and_moments_are_sent_in_one_form() {
+        let asked = [("Username", "a@b.c"), ("Hired__c", " 2026-01-31 "), ("Until__c", "2026-01-31T13:00:00+01:00\n")];
+        let plan = planned(Change::Modify, &asked);
+        assert_eq!(value(&plan, "Hired__c"), Some(&json!("2026-01-31")));
+        assert_eq!(value(&plan, "Until__c"), Some(&json!("2026-01-31T12:00:00.000Z")));
+    }
+
+    /// What counts its ids up changes the check characters, and one such id would have the look-up of everybody refused.
+    #[test]
+    fn an_id_whose_check_characters_are_not_its_own_is_refused() {
+        for (id, is_one) in [
+            ("0055g00000XyZ12", true),
+            ("0055g00000XyZ12AAF", true),
+            ("0055g00000XyZ12aaf", true),
+            ("0055g00000XyZ12AAG", false),
+            ("0055g00000xyz12AAF", false),
+            ("0035g00000XyZ12AAF", false),
+        ] {
+            let asked = plan(&entry(Change::Modify, &[("Id", id), ("LastName", "x")]), &schema(), &choices()).is_ok();
+            assert_eq!(asked, is_one, "{id}");
         }
     }
 

@@ -105,8 +105,9 @@ impl Unit<'_> {
                     return self.send(rows, record, operation).await;
                 }
                 Err(Undone::Not(failure)) => {
-                    let refused = |index: &usize| (*index, Err(said(&failure)));
-                    return Ok(Sent { rows: rows.iter().map(refused).collect(), lost: None });
+                    let refused = self.refused_together(rows, &failure);
+                    let rows = rows.iter().map(|index| (*index, Err(refused.clone()))).collect();
+                    return Ok(Sent { rows, lost: None });
                 }
                 Err(Undone::Unknown(failure)) => lost = Some(failure),
             }

@@ -304,7 +304,7 @@ impl Unit<'_> {
                 None => return Ok(Some(error::strange(200))),
             },
             Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
-            Err(Undone::Not(failure)) => rows.iter().map(|_| Err(said(&failure))).collect(),
+            Err(Undone::Not(failure)) => vec![Err(self.refused_together(rows, &failure)); rows.len()],
             Err(Undone::Unknown(failure)) => return Ok(Some(failure)),
         };
         for (index, result) in rows.iter().zip(results) {

@@ -13,6 +13,9 @@ use crate::connector::salesforce::error;
 /// What Salesforce takes in one call.
 pub(in super::super) const AT_ONCE: usize = 200;
 
+/// How often a call of them is halved: as often as it takes to find two rows among 200, in 33 calls at most.
+const MAX_HALVINGS: usize = 16;
+
 /// What a call is to say of one of a unit's entries.
 pub(super) type Record = fn(&Work<'_>) -> Option<Json>;
 
@@ -26,20 +29,45 @@ pub(super) struct Sent {
     pub(super) lost: Option<Failure>,
 }
 
+/// Rows whose call was refused as a whole, and why.
+type RefusedTogether = Option<(Vec<usize>, Failure)>;
+
 impl Unit<'_> {
-    /// As few calls as there can be for many rows.
+    /// As few calls as there can be for many rows. One that is refused for a value in it is sent again in halves, so that
+    /// the other rows do not end with it.
     pub(super) async fn send(&self, rows: &[usize], record: Record, operation: Operation) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
         for some in rows.chunks(AT_ONCE) {
-            let Sent { rows, lost } = self.send_some(some.to_vec(), record, operation).await?;
-            sent.rows.extend(rows);
-            sent.lost = sent.lost.or(lost);
+            let (mut parts, mut halvings) = (vec![some.to_vec()], 0);
+            while let Some(part) = parts.pop() {
+                let (Sent { rows, lost }, refused) = self.send_some(part, record, operation).await?;
+                sent.rows.extend(rows);
+                sent.lost = sent.lost.or(lost);
+                let Some((mut rows, failure)) = refused else { continue };
+                if error::is_about_a_value(&failure)
+                    && rows.len() > 1
+                    && halvings < MAX_HALVINGS
+                    && !self.choices.all_or_none
+                {
+                    halvings += 1;
+                    let second = rows.split_off(rows.len() / 2);
+                    parts.extend([second, rows]);
+                } else {
+                    let refused = self.refused_together(&rows, &failure);
+                    sent.rows.extend(rows.into_iter().map(|index| (index, Err(refused.clone()))));
+                }
+            }
         }
         Ok(sent)
     }
 
     /// One call for many rows; those that met a lock once more, by themselves.
-    async fn send_some(&self, mut rows: Vec<usize>, record: Record, operation: Operation) -> Result<Sent, Failure> {
+    async fn send_some(
+        &self,
+        mut rows: Vec<usize>,
+        record: Record,
+        operation: Operation,
+    ) -> Result<(Sent, RefusedTogether), Failure> {
         let mut sent = Sent::default();
         let note = self.intent().encode();
         for tries in 0..LOCK_TRIES {
@@ -58,14 +86,11 @@ impl Unit<'_> {
             let answer = match self.org.change(self.cx, self.step, &note, &call).await {
                 Ok(answer) => answer.json,
                 Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
-                Err(Undone::Not(failure)) => {
-                    sent.rows.extend(rows.into_iter().map(|index| (index, Err(said(&failure)))));
-                    return Ok(sent);
-                }
-                Err(Undone::Unknown(failure)) => return Ok(Sent { lost: Some(failure), ..sent }),
+                Err(Undone::Not(failure)) => return Ok((sent, Some((rows, failure)))),
+                Err(Undone::Unknown(failure)) => return Ok((Sent { lost: Some(failure), ..sent }, None)),
             };
             let Some(results) = fates(&answer, rows.len()) else {
-                return Ok(Sent { lost: Some(error::strange(200)), ..sent });
+                return Ok((Sent { lost: Some(error::strange(200)), ..sent }, None));
             };
             let last = tries + 1 == LOCK_TRIES;
             let locked = |result: &Result<String, Refused>| result.as_ref().is_err_and(Refused::is_lock);
@@ -81,7 +106,7 @@ impl Unit<'_> {
             }
             rows = again;
         }
-        Ok(sent)
+        Ok((sent, None))
     }
 }
 

@@ -11,6 +11,7 @@ use super::super::naming::{InFields, Source, told as whole};
 use super::super::plan::{self, Key, Plan, Refused};
 use super::super::present::is_same;
 use super::super::result::{Fate, Line, clipped, told};
+use super::Unit;
 use super::memberships::Moves;
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::schema::describe::Described;
@@ -20,6 +21,8 @@ use crate::dataset::{Change, Item, Place};
 use crate::policy::Act;
 use crate::redaction::tells;
 
+/// Said in place of words that hold a value that is shown nowhere.
+const KEPT_BACK: &str = "refused; the words are kept back, because they hold a value that is shown nowhere";
 pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
 
 /// One entry while it is worked on.
@@ -390,11 +393,22 @@ impl<'a> Work<'a> {
 
     /// Salesforce may repeat a value that it refuses, and some are shown nowhere.
     fn discreet<'m>(&self, message: &'m str) -> &'m str {
+        if self.is_told_by(message) { KEPT_BACK } else { message }
+    }
+
+    /// Whether words hold a value of it that is shown nowhere.
+    fn is_told_by(&self, message: &str) -> bool {
         let hidden = self.plan.as_ref().map(|plan| plan.hidden.as_slice()).unwrap_or_default();
-        if hidden.iter().any(|value| tells(message, value.expose())) {
-            return "refused; the words are kept back, because they hold a value that is shown nowhere";
-        }
-        message
+        hidden.iter().any(|value| tells(message, value.expose()))
+    }
+}
+
+impl Unit<'_> {
+    /// What is told of each of these rows, whose call was refused as a whole: the words may be about any of them.
+    pub(super) fn refused_together(&self, rows: &[usize], failure: &Failure) -> Refused {
+        let refused = said(failure);
+        let tells = |index: &usize| self.work.get(*index).is_some_and(|work| work.is_told_by(&refused.message));
+        if rows.iter().any(tells) { Refused { message: KEPT_BACK.to_owned(), ..refused } } else { refused }
     }
 }
 
