@@ -329,6 +329,23 @@ async fn only_an_address_that_was_sent_is_waited_for() {
     }
 }
 
+/// Salesforce shows nowhere that an address waits. Take a user that somebody else changed meanwhile for one that got the mail, and
+/// nobody ever gets it.
+#[tokio::test]
+async fn an_address_whose_sending_had_no_answer_is_sent_again() {
+    for (mishap, updates) in [(Mishap::DropReply, 2), (Mishap::Refuse, 1)] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        restore(USER, GONE, "", None).attempt(&connector).await.unwrap();
+        let before = lab.effects(GONE).updates;
+        lab.fault("PATCH", "/sobjects/User/", mishap, 1);
+        let conclusion = restore(GONE, GONE, DEAD_LETTERS, None).attempt(&connector).await.unwrap();
+        assert_eq!(conclusion.certainty, Certainty::Certain);
+        assert_eq!(lab.sim.user(GONE).unwrap().pending_email.as_deref(), Some(DEAD_LETTERS));
+        assert_eq!(lab.effects(GONE).updates - before, updates);
+    }
+}
+
 /// Take an address that was announced for one that was sent, and everybody waits for a mail that nobody ever gets.
 #[tokio::test]
 async fn f05_an_address_that_was_only_announced_is_sent_by_the_next_attempt() {

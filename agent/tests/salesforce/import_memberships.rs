@@ -272,6 +272,23 @@ async fn f04_a_lost_answer_is_settled_by_reading() {
     }
 }
 
+/// Somebody was faster. Salesforce has two codes for that, and the user is as wanted.
+#[tokio::test]
+async fn a_membership_that_is_gone_already_fails_no_entry() {
+    for code in ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"] {
+        let lab = Lab::start().await;
+        let entry = |sets: &str| json!({ "Username": JOE, "PermissionSets": sets });
+        import(&[], false, &entry("Report_Builder;API_User")).attempt(&lab.connector()).await.unwrap();
+        let error = json!({ "statusCode": code, "message": "invalid cross reference id", "fields": [] });
+        let body = json!([{ "success": false, "errors": [error] }]).to_string();
+        lab.fault("DELETE", "/composite/sobjects", Mishap::OtherReply { status: 200, body }, 1);
+        let mut task = import(&[], false, &entry("Report_Builder"));
+        task.attempt(&lab.connector()).await.unwrap();
+        assert_ne!(task.lines()[0]["outcome"], "failed", "{code}: {:?}", task.lines());
+        assert_eq!(held(&lab, JOE, "PermissionSets").await, "Report_Builder");
+    }
+}
+
 #[tokio::test]
 async fn f03_f05_a_batch_that_dies_between_two_moves_goes_on() {
     let deaths = dead_anywhere(async |death| {

@@ -13,6 +13,8 @@ use crate::world::World;
 
 /// Calls in one (published limit).
 const MAX_CALLS: usize = 25;
+/// Of them queries and collections (published limit).
+const MAX_QUERIES: usize = 5;
 
 /// `POST composite`.
 pub(crate) fn composite(world: &mut World, call: &Call<'_>) -> Reply {
@@ -28,6 +30,10 @@ pub(crate) fn composite(world: &mut World, call: &Call<'_>) -> Reply {
         Ok(calls) => calls,
         Err(problem) => return Reply::problem(400, &problem),
     };
+    if calls.iter().filter(|it| is_query_or_collection(it)).count() > MAX_QUERIES {
+        let text = format!("The request can't contain more than {MAX_QUERIES} queries and collections.");
+        return Reply::problem(400, &Problem::new("LIMIT_EXCEEDED", text));
+    }
     let all_or_none = body.get("allOrNone").is_some_and(|it| *it == Json::Bool(true));
     if all_or_none {
         world.begin();
@@ -152,6 +158,11 @@ pub(crate) fn batch(world: &mut World, call: &Call<'_>) -> Reply {
         results.push(json!({"statusCode": reply.status, "result": json_body(&reply)}));
     }
     Reply::json(200, &json!({"hasErrors": has_errors, "results": results}))
+}
+
+fn is_query_or_collection(inner: &Json) -> bool {
+    let url = inner.get("url").and_then(Json::as_str).unwrap_or_default();
+    ["/query", "/composite/sobjects"].iter().any(|it| url.contains(it))
 }
 
 fn list<'a>(body: &'a Map<String, Json>, name: &str) -> Result<&'a [Json], Problem> {

@@ -19,6 +19,8 @@ const MAX_BODY: usize = 12 * 1024 * 1024;
 const MAX_UPLOAD: usize = 150 * 1024 * 1024 / 4 * 3;
 /// Longest request target (published limit).
 const MAX_URI: usize = 16_384;
+/// Longest request target together with the headers (published limit).
+const MAX_HEAD: usize = 16_384;
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -54,6 +56,11 @@ impl Request {
         let query = head.uri.query().unwrap_or_default();
         if head.uri.path().len() + query.len() > MAX_URI {
             return Err(Reply::problem(414, &Problem::new("URI_TOO_LONG", "URI Too Long")));
+        }
+        let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if head.uri.path().len() + query.len() + headers > MAX_HEAD {
+            let text = "Request Header Fields Too Large";
+            return Err(Reply::problem(431, &Problem::new("REQUEST_HEADER_FIELDS_TOO_LARGE", text)));
         }
         let is_upload = head.uri.path().contains("/jobs/ingest/");
         let limit = if is_upload { MAX_UPLOAD } else { MAX_BODY };

@@ -74,6 +74,7 @@ pub(crate) fn update(
         return Err(Problem::new("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id"));
     };
     let values = user_input::read(ObjectKind::User, record, Write::Update, &org.tables)?;
+    let is_email_alone = values.iter().all(|(column, _)| *column == user::EMAIL);
     let was_active = old.get(user::IS_ACTIVE).is_true();
     let old_email = old.get(user::EMAIL).clone();
     let mut row = old.clone();
@@ -105,6 +106,11 @@ pub(crate) fn update(
     if pending_mails && was_active && *row.get(user::EMAIL) != old_email {
         pending = row.get(user::EMAIL).as_text().map(str::to_owned);
         row.set(user::EMAIL, old_email);
+        if is_email_alone {
+            for column in [user::LAST_MODIFIED_DATE, user::SYSTEM_MODSTAMP, user::LAST_MODIFIED_BY_ID] {
+                row.set(column, world.org(caller.org).user(id).map_or(Value::Null, |old| old.get(column).clone()));
+            }
+        }
     }
     if let Some(account) = world.org_mut(caller.org).accounts.get_mut(&id) {
         if pending.is_some() {

@@ -55,19 +55,22 @@ impl Wanted for Identity<'_> {
 
     async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {
         let now = org.read_back(&self.user.id).await?;
-        // An address that waits to be confirmed cannot be seen, but its record was touched.
-        let mailed = self.email.is_none_or(|email| now.has_email(email))
-            || now.last_modified_date != self.user.last_modified_date;
+        // An address that waits to be confirmed cannot be seen, and leaves the record as it was: it came with what can be. Alone
+        // it is sent again, and of two mails the link in the later one works.
+        let mailed = !self.is_address_alone() || self.email.is_none_or(|email| now.has_email(email));
         Ok((now.is_active || !self.activate) && self.username.is_none_or(|name| now.is_called(name)) && mailed)
     }
 }
 
 impl Identity<'_> {
+    const fn is_address_alone(&self) -> bool {
+        self.username.is_none() && !self.activate
+    }
+
     /// Changes it, as step `step`.
     pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
-        let is_address_alone = self.username.is_none() && !self.activate;
         // Whether one that waits was sent before cannot be seen, and no more is asked for.
-        if is_address_alone && self.user.is_active && cx.is_open(step) && cx.finds_out {
+        if self.is_address_alone() && self.user.is_active && cx.is_open(step) && cx.finds_out {
             return Err(Stuck::Later(stopped()));
         }
         let certainty = self.change(org, step, cx).await?;

@@ -162,6 +162,9 @@ impl Salesforce {
     }
 }
 
+/// How a membership is called that is to end and is no more; there is nothing of it in a recycle bin.
+const GONE: [&str; 2] = ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"];
+
 impl Unit<'_> {
     /// Finds out what users have to be put into and taken out of.
     pub(super) async fn compare_memberships(&mut self, service_account: &str) -> Result<(), Failure> {
@@ -275,7 +278,7 @@ impl Unit<'_> {
         for some in records.chunks(AT_ONCE) {
             let (rows, records): (Vec<usize>, Vec<Json>) = some.iter().cloned().unzip();
             let call = Call::post_many(json!({ "allOrNone": false, "records": records }));
-            lost = self.move_some(&rows, &call, kind).await?.or(lost);
+            lost = self.move_some(&rows, &call, kind, &["DUPLICATE_VALUE"]).await?.or(lost);
         }
         Ok(lost)
     }
@@ -290,13 +293,20 @@ impl Unit<'_> {
         let mut lost = None;
         for some in records.chunks(AT_ONCE) {
             let (rows, records): (Vec<usize>, Vec<String>) = some.iter().cloned().unzip();
-            lost = self.move_some(&rows, &Call::end_memberships(&records), kind).await?.or(lost);
+            lost = self.move_some(&rows, &Call::end_memberships(&records), kind, &GONE).await?.or(lost);
         }
         Ok(lost)
     }
 
-    /// One call for many records. The failure, if its answer was lost.
-    async fn move_some(&mut self, rows: &[usize], call: &Call, kind: Kind) -> Result<Option<Failure>, Failure> {
+    /// One call for many records; what is refused with one of these codes is as it should be. The failure, if its answer was
+    /// lost.
+    async fn move_some(
+        &mut self,
+        rows: &[usize],
+        call: &Call,
+        kind: Kind,
+        as_wanted: &[&str],
+    ) -> Result<Option<Failure>, Failure> {
         let note = self.intent().encode();
         let results: Vec<Result<String, Refused>> = match self.org.change(self.cx, self.step, &note, call).await {
             Ok(answer) => match answer.json.as_array().filter(|answers| answers.len() == rows.len()) {
@@ -311,7 +321,7 @@ impl Unit<'_> {
             let Some(work) = self.work.get_mut(*index) else { continue };
             match result {
                 // Somebody else did the same meanwhile.
-                Err(refused) if matches!(refused.code.as_str(), "DUPLICATE_VALUE" | "ENTITY_IS_DELETED") => (),
+                Err(refused) if as_wanted.contains(&refused.code.as_str()) => (),
                 Err(refused) if work.is_open() => {
                     work.fail_partly(refused, &format!("its {} are not as wanted", kind.attribute()));
                 }
