@@ -75,6 +75,7 @@ targets! {
         condition
         collection_answer
         composite_answer
+        job_answer
         org_headers
     }
     config {

@@ -111,6 +111,16 @@ pub fn collection_answer(data: &[u8]) {
     }
 }
 
+/// What a bulk job says of itself, in a line, and of its rows, behind that: who was refused is told why.
+pub fn job_answer(data: &[u8]) {
+    let (list, told) = choice(data);
+    let end = told.iter().position(|byte| *byte == b'\n').unwrap_or(told.len());
+    let (state, body) = told.split_at(end);
+    for (key, end) in answers::job(state.to_vec(), list, body.trim_ascii_start()) {
+        assert!(end != Err(String::new()), "{key} is refused without a code");
+    }
+}
+
 /// The answer to a few queries in one call: as many as there were, or none.
 pub fn composite_answer(data: &[u8]) {
     let (queries, body) = choice(data);

@@ -16,7 +16,7 @@ use super::api::{Answer, Miss, Page, classify, date, found};
 use super::schema::describe::Described;
 use super::schema::reach::Reach;
 use super::task::export::{Column, Head, Table, cells};
-use super::task::import_batch::written;
+use super::task::import_batch::{job_told, written};
 use super::{governor, oauth, soap, soql};
 use crate::dataset::writer::Cell;
 use crate::http::Reply;
@@ -70,6 +70,13 @@ pub fn page(object: &Object, body: Vec<u8>) -> Option<Vec<Option<Vec<Option<Stri
 pub fn collection(body: Vec<u8>, records: usize) -> Option<Vec<Option<String>>> {
     let answer = answer(StatusCode::OK, body, StatusCode::OK).ok()?;
     written(&answer.json, records)
+}
+
+/// What a job says of itself and, in one of its lists of results, of its rows: of each its key, and its id or the code that it
+/// was refused with.
+pub fn job(state: Vec<u8>, list: usize, body: &[u8]) -> Vec<(String, Result<String, String>)> {
+    let state = answer(StatusCode::OK, state, StatusCode::OK).ok();
+    state.map(|it| job_told(&it.json, list, body)).unwrap_or_default()
 }
 
 /// How many rows each of so many queries in one call found: nothing if this is no answer to so many.

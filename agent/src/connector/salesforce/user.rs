@@ -28,8 +28,6 @@ pub(super) struct User {
     #[serde(default)]
     pub(super) last_password_change_date: Option<String>,
     #[serde(default)]
-    pub(super) last_modified_date: Option<String>,
-    #[serde(default)]
     pub(super) profile: Option<Profile>,
     #[serde(rename = "UserRole", default)]
     pub(super) role: Option<Named>,
@@ -52,7 +50,7 @@ pub(super) struct Named {
 }
 
 const FIELDS: &str = "Id, Username, IsActive, UserType, Email, LastLoginDate, LastPasswordChangeDate, \
-    LastModifiedDate, Profile.Name, Profile.UserLicense.Name, UserRole.Name";
+    Profile.Name, Profile.UserLicense.Name, UserRole.Name";
 
 impl User {
     /// What becomes of it, as the audit log tells it.

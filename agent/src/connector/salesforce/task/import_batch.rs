@@ -36,8 +36,8 @@ use parts::{Part, Parts};
 use reader::{Form, Passed, Size, Units};
 use result::Line;
 pub(in super::super) use result::Tally;
-pub(in super::super) use unit::written;
 use unit::{AT_ONCE, Stock, Unit, Unsent};
+pub(in super::super) use unit::{job_told, written};
 
 /// The step that is done when all or none were to be done and it was found that it will be none. It has no results.
 const REFUSED: u32 = u32::MAX;

@@ -11,6 +11,7 @@ mod work;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+pub(in super::super::super) use bulk::job_told;
 use jiff::Timestamp as OrgTime;
 pub(super) use licenses::Stock;
 pub(super) use memberships::Kind;

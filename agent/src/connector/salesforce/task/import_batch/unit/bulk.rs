@@ -56,6 +56,19 @@ struct Info {
     error: String,
 }
 
+impl Info {
+    fn read(json: &Json) -> Result<Self, Failure> {
+        let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default();
+        let state = match text("state") {
+            "Open" => State::Open,
+            "JobComplete" | "Failed" | "Aborted" => State::Over,
+            "UploadComplete" | "InProgress" => State::Busy,
+            _ => return Err(error::strange(200)),
+        };
+        Ok(Self { state, error: error::words(text("errorMessage")) })
+    }
+}
+
 /// What the results of a job tell of rows.
 #[derive(Default)]
 struct Told {
@@ -315,15 +328,7 @@ impl Unit<'_> {
     }
 
     async fn info(&self, job: &str) -> Result<Info, Failure> {
-        let json = self.org.read(&Call::get(format!("jobs/ingest/{job}"))).await?.json;
-        let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default();
-        let state = match text("state") {
-            "Open" => State::Open,
-            "JobComplete" | "Failed" | "Aborted" => State::Over,
-            "UploadComplete" | "InProgress" => State::Busy,
-            _ => return Err(error::strange(200)),
-        };
-        Ok(Info { state, error: error::words(text("errorMessage")) })
+        Info::read(&self.org.read(&Call::get(format!("jobs/ingest/{job}"))).await?.json)
     }
 
     /// Asks, less and less often, until the job is done.
@@ -366,9 +371,9 @@ impl Unit<'_> {
                 break;
             }
             let reply = self.org.read_raw(&Call::get_csv(format!("jobs/ingest/{job}/{kind}"))).await?;
-            for row in csv::Reader::new(reply.body.as_slice(), Delimiter::Comma).map_while(Result::ok).flatten() {
-                let Some(index) = key_of(&row, operation).and_then(|key| open.remove(&key)) else { continue };
-                match outcome(kind, &row, info) {
+            for (key, end) in read_results(&reply.body, kind, operation, info) {
+                let Some(index) = open.remove(&key) else { continue };
+                match end {
                     Err(refused) if refused.is_lock() => told.locked.push(index),
                     end => told.ends.push((index, end)),
                 }
@@ -390,6 +395,29 @@ fn unless_retryable(undone: Undone) -> Result<Result<String, Undone>, Failure> {
         Undone::Not(failure) if error::is_retryable(&failure) => Err(failure),
         Undone::Not(_) | Undone::Unknown(_) => Ok(Err(undone)),
     }
+}
+
+/// What a list of results of a job says of each row, by what joins it to that.
+fn read_results<'a>(
+    body: &'a [u8],
+    kind: &'a str,
+    operation: Operation,
+    info: &'a Info,
+) -> impl Iterator<Item = (String, Result<String, Refused>)> + 'a {
+    let rows = csv::Reader::new(body, Delimiter::Comma).map_while(Result::ok).flatten();
+    rows.filter_map(move |row| Some((key_of(&row, operation)?, outcome(kind, &row, info))))
+}
+
+/// The state of a job, and what one of its lists of results says: of each row its id, or the code that it was refused with.
+pub(in super::super::super::super) fn job_told(
+    state: &Json,
+    list: usize,
+    body: &[u8],
+) -> Vec<(String, Result<String, String>)> {
+    let Ok(info) = Info::read(state) else { return Vec::new() };
+    let kind = [SUCCESSFUL, FAILED, UNPROCESSED].get(list % 3).copied().unwrap_or(FAILED);
+    let operation = if list.is_multiple_of(2) { Operation::Insert } else { Operation::Update };
+    read_results(body, kind, operation, &info).map(|(key, end)| (key, end.map_err(|refused| refused.code))).collect()
 }
 
 fn cell<'a>(row: &'a Entry, name: &str) -> Option<&'a str> {
@@ -418,7 +446,8 @@ fn outcome(kind: &str, row: &Entry, info: &Info) -> Result<String, Refused> {
 
 /// `CODE:message:Field Field --`; the message may hold colons.
 fn refused(error: &str) -> Refused {
-    let (code, rest) = error.split_once(':').unwrap_or(("UNKNOWN_EXCEPTION", error));
+    let told = error.split_once(':').filter(|(code, _)| !code.is_empty());
+    let (code, rest) = told.unwrap_or(("UNKNOWN_EXCEPTION", error));
     let message = rest.rsplit_once(':').map_or(rest, |(message, _)| message);
     said(&error::failure(code, message))
 }
