@@ -56,14 +56,14 @@ impl Notify {
         Ok(Self(Some((socket, address))))
     }
 
-    /// The program can take work.
-    pub fn ready(&self) {
-        self.tell("READY=1");
+    /// The program can take work. Whether that was said: a supervisor that is busy has no room for it.
+    pub fn ready(&self) -> bool {
+        self.tell("READY=1")
     }
 
-    /// What it is doing, for `systemctl status`.
-    pub fn status(&self, sentence: &str) {
-        self.tell(&format!("STATUS={}", sentence.replace('\n', " ")));
+    /// What it is doing, for `systemctl status`. Whether that was said.
+    pub fn status(&self, sentence: &str) -> bool {
+        self.tell(&format!("STATUS={}", sentence.replace('\n', " ")))
     }
 
     /// All of its parts move.
@@ -76,11 +76,13 @@ impl Notify {
         self.tell("STOPPING=1\nSTATUS=Stopping");
     }
 
-    fn tell(&self, lines: &str) {
-        let Some((socket, address)) = &self.0 else { return };
-        if let Err(error) = socket.send_to_addr(lines.as_bytes(), address) {
+    fn tell(&self, lines: &str) -> bool {
+        let Some((socket, address)) = &self.0 else { return true };
+        let sent = socket.send_to_addr(lines.as_bytes(), address);
+        if let Err(error) = &sent {
             tracing::debug!(%error, "the supervisor could not be told");
         }
+        sent.is_ok()
     }
 }
 

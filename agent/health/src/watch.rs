@@ -83,7 +83,8 @@ pub struct Told {
 }
 
 /// Tells whoever supervises the program how it is, until `stop` fires: that it is ready once it is, what it does, and after
-/// each look that finds nothing stalled that it is alive.
+/// each look that finds nothing stalled that it is alive. What could not be said is said after the next look: a program of
+/// which systemd never hears that it is ready is stopped as one that did not start.
 pub async fn supervise<F: Future<Output = Told>>(
     notify: Arc<Notify>,
     mut stalled: Stalled,
@@ -94,11 +95,9 @@ pub async fn supervise<F: Future<Output = Told>>(
     loop {
         let Told { is_ready: ready, sentence } = look().await;
         if ready && !is_ready {
-            is_ready = true;
-            notify.ready();
+            is_ready = notify.ready();
         }
-        if sentence != told {
-            notify.status(&sentence);
+        if sentence != told && notify.status(&sentence) {
             told = sentence;
         }
         let looked = tokio::select! {
@@ -175,6 +174,35 @@ mod tests {
             () = watch.run(|_, _| ()) => (),
             () = supervise(notify, stalled, look, stop) => (),
             () = beats => (),
+            () = tests => (),
+        }
+    }
+
+    /// Take it for said, and systemd, which was busy then, waits for an hour and stops the program as one that did not start.
+    #[tokio::test(start_paused = true)]
+    async fn that_it_is_ready_is_said_again_to_a_supervisor_that_had_no_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let systemd = UnixDatagram::bind(&path).unwrap();
+        systemd.set_nonblocking(true).unwrap();
+        let supervisor = Supervisor { socket: Some(path.clone().into()), ..Supervisor::default() };
+        let others = UnixDatagram::unbound().unwrap();
+        others.set_nonblocking(true).unwrap();
+        while others.send_to(b"WATCHDOG=1", &path).is_ok() {}
+        let (watch, stalled) = Watch::new(Heart::default(), Pace::new(Duration::from_secs(12), None));
+        let look = || async { Told { is_ready: true, sentence: "At work".to_owned() } };
+        let tests = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            assert!(heard(&systemd).iter().all(|it| it == "WATCHDOG=1"), "it had no room");
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let told = heard(&systemd);
+            for line in ["READY=1", "STATUS=At work"] {
+                assert_eq!(told.iter().filter(|it| *it == line).count(), 1, "{told:?}");
+            }
+        };
+        tokio::select! {
+            () = watch.run(|_, _| ()) => (),
+            () = supervise(Arc::new(Notify::to(&supervisor).unwrap()), stalled, look, CancellationToken::new()) => (),
             () = tests => (),
         }
     }
