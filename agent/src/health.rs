@@ -21,6 +21,7 @@ use crate::dispatcher::{self, Dispatcher, System};
 use crate::executor::Executor;
 use crate::link::{CertificateStatus, LinkStatus, LinkVitals};
 use crate::store::Store;
+use crate::watchdog;
 
 /// How long the dispatcher may take to answer. It does between two inputs, also while it waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -124,5 +125,5 @@ pub async fn supervise(notify: Arc<Notify>, vitals: Vitals, stop: CancellationTo
         let seen = vitals.look().await;
         Told { is_ready: judge(&seen.facts).holds(Word::Ready), sentence: page::sentence(&vitals.0, &seen) }
     };
-    postern_health::supervise(notify, stalled, look, stop).await;
+    postern_health::supervise(notify, stalled, Some(watchdog::DISK), look, stop).await;
 }

@@ -1,5 +1,6 @@
 //! Looks after the parts that have to move: the owners, and the disk. Whoever judges whether this agent is live, whoever
-//! tells systemd so, and the end of a process whose disk takes nothing any more all go by these looks.
+//! tells systemd so, and the end of a process whose disk takes nothing any more all go by these looks. Of the disk alone systemd
+//! is not told: it has the time that the configuration gives it, however soon systemd would end the process.
 //!
 //! An agent whose disk takes nothing can begin and end nothing, and would renew its leases all the same: nobody else could
 //! do its work.
@@ -11,8 +12,8 @@ use postern_store::{CommitWatch, Progress};
 
 use crate::exit::{self, Exit};
 
-/// The part that writes.
-const DISK: &str = "the disk";
+/// The part that writes, and over which the process ends by itself.
+pub const DISK: &str = "the disk";
 
 /// What is looked after.
 pub struct Watchdog {

@@ -215,7 +215,7 @@ pub async fn supervise(notify: Arc<Notify>, vitals: Vitals, stop: CancellationTo
         let (facts, counts) = vitals.look().await;
         told(&facts, counts.as_ref())
     };
-    postern_health::supervise(notify, stalled, look, stop).await;
+    postern_health::supervise(notify, stalled, None, look, stop).await;
 }
 
 /// A controller without room has started: to start it again would make none.

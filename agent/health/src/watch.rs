@@ -85,9 +85,13 @@ pub struct Told {
 /// Tells whoever supervises the program how it is, until `stop` fires: that it is ready once it is, what it does, and after
 /// each look that finds nothing stalled that it is alive. What could not be said is said after the next look: a program of
 /// which systemd never hears that it is ready is stopped as one that did not start.
+///
+/// Signs of life go on over `given_up`, the part that the program itself ends over when that has had its time: whoever supervises
+/// may have less patience, and would end it before.
 pub async fn supervise<F: Future<Output = Told>>(
     notify: Arc<Notify>,
     mut stalled: Stalled,
+    given_up: Option<&'static str>,
     look: impl Fn() -> F,
     stop: CancellationToken,
 ) {
@@ -107,7 +111,7 @@ pub async fn supervise<F: Future<Output = Told>>(
         if looked.is_err() {
             return;
         }
-        if stalled.borrow_and_update().is_empty() {
+        if stalled.borrow_and_update().iter().all(|part| Some(*part) == given_up) {
             notify.alive();
         }
     }
@@ -172,9 +176,53 @@ mod tests {
         };
         tokio::select! {
             () = watch.run(|_, _| ()) => (),
-            () = supervise(notify, stalled, look, stop) => (),
+            () = supervise(notify, stalled, None, look, stop) => (),
             () = beats => (),
             () = tests => (),
+        }
+    }
+
+    /// Have the disk take the signs of life along, and of 600 seconds that it was given half are over when the last one comes:
+    /// systemd, which waits for 180, ends the program before it ends by itself and says why.
+    #[tokio::test(start_paused = true)]
+    async fn signs_of_life_go_on_over_a_disk_that_the_program_gives_up_by_itself_and_over_nothing_else() {
+        const PATIENCE: Duration = Duration::from_secs(180);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let systemd = UnixDatagram::bind(&path).unwrap();
+        systemd.set_nonblocking(true).unwrap();
+        let supervisor = Supervisor { socket: Some(path.into()), ..Supervisor::default() };
+        for (limit, part, is_supervised_to_the_end) in
+            [(600, "the disk", true), (3600, "the disk", true), (5, "the disk", true), (600, "the dispatcher", false)]
+        {
+            let limit = Duration::from_secs(limit);
+            let pulse = Pulse::default();
+            pulse.beat();
+            let heart = Heart::default().with(part, move || pulse.look());
+            let (watch, stalled) = Watch::new(heart, Pace::new(limit, Some(PATIENCE)));
+            let look = || async { Told { is_ready: true, sentence: String::new() } };
+            let notify = Arc::new(Notify::to(&supervisor).unwrap());
+            let patience = async {
+                loop {
+                    tokio::time::sleep(PATIENCE).await;
+                    if !heard(&systemd).iter().any(|it| it == "WATCHDOG=1") {
+                        return;
+                    }
+                }
+            };
+            let over = tokio::sync::Notify::new();
+            let is_over = |pace: Pace, still: &[Still]| {
+                if pace.is_over(still, part) {
+                    over.notify_one();
+                }
+            };
+            let ended_by_itself = tokio::select! {
+                () = watch.run(is_over) => unreachable!("it looks until the program ends"),
+                () = supervise(notify, stalled, Some("the disk"), look, CancellationToken::new()) => unreachable!("nobody stops it"),
+                () = over.notified() => true,
+                () = patience => false,
+            };
+            assert_eq!(ended_by_itself, is_supervised_to_the_end, "{limit:?} {part}");
         }
     }
 
@@ -202,7 +250,7 @@ mod tests {
         };
         tokio::select! {
             () = watch.run(|_, _| ()) => (),
-            () = supervise(Arc::new(Notify::to(&supervisor).unwrap()), stalled, look, CancellationToken::new()) => (),
+            () = supervise(Arc::new(Notify::to(&supervisor).unwrap()), stalled, None, look, CancellationToken::new()) => (),
             () = tests => (),
         }
     }
