@@ -144,8 +144,13 @@ impl Inspection {
         if found.uid() != self.user {
             self.add(format!("chown {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
         }
-        if mode & !most != 0 {
-            self.add(format!("chmod {most:o} {}   # mode {mode:04o}", quoted(path)));
+        // A directory below one that hands its group on has that bit from when it was made. Without bits for the group it gives
+        // nobody anything.
+        let harmless = if found.is_dir() { 0o2000 } else { 0 };
+        if mode & !(most | harmless) != 0 {
+            // Of a directory `chmod` takes these bits away only where they are written out.
+            let written_out = if mode & 0o7000 == 0 { "" } else { "00" };
+            self.add(format!("chmod {written_out}{most:o} {}   # mode {mode:04o}", quoted(path)));
         }
     }
 
@@ -270,6 +275,38 @@ mod tests {
             assert!(mended.success(), "{line}");
         }
         assert_eq!(self::told(&state), "");
+    }
+
+    /// Print `chmod 700`, and whoever runs it is told the same again: GNU's leaves these bits of a directory as they are.
+    #[test]
+    fn the_command_for_a_directory_mends_bits_beyond_the_permissions_as_well() {
+        let (_folder, state) = state();
+        for (path, mode) in [(&state, 0o4700), (&state.join("store"), 0o2770), (&state.join("store.key"), 0o2600)] {
+            set(path, mode);
+        }
+        let shown = state.display();
+        let lines = [
+            format!("  chmod 00600 '{shown}/store.key'   # mode 2600"),
+            format!("  chmod 00700 '{shown}'   # mode 4700"),
+            format!("  chmod 00700 '{shown}/store'   # mode 2770"),
+        ];
+        let told = told(&state);
+        assert_eq!(told.lines().skip(1).collect::<Vec<_>>(), lines);
+        for line in lines {
+            assert!(std::process::Command::new("sh").args(["-c", &line]).status().unwrap().success(), "{line}");
+        }
+        assert_eq!(self::told(&state), "");
+    }
+
+    /// Refuse it, and a state directory below a shared one is made, enrolled in, and refused ever after.
+    #[test]
+    fn what_is_made_below_a_directory_that_hands_its_group_on_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        set(folder.path(), 0o2775);
+        let state = folder.path().join("state");
+        directory(&state.join("store")).unwrap();
+        assert_eq!(fs::metadata(&state).unwrap().mode() & 0o7777, 0o2700, "the bit is handed on");
+        assert_eq!(told(&state), "");
     }
 
     #[test]
