@@ -37,16 +37,23 @@ const LATER: Duration = Duration::from_secs(60);
 const EVENTS: usize = 16;
 
 /// Makes the directories that files go to, and removes what killed processes left there: on a disk that is full of it, the
-/// store could not even be opened.
-pub fn prepare(config: &Config) -> Result<(), ConfigError> {
-    config.collections.iter().filter(|collection| collection.active).try_for_each(|collection| {
-        postern_store::private::directory(&collection.directory)
-            .map_err(|error| collection.invalid("directory", Chain(&error).to_string()))?;
-        if let Err(error) = file::remove_parts(&collection.directory, &collection.name) {
-            tracing::warn!(collection = collection.name.as_str(), %error, "what is left of a file stays");
+/// store could not even be opened. A directory that cannot be used now is no reason not to start: it may be of a host that is
+/// away, and whatever else there is to do does not wait for a file.
+pub fn prepare(config: &Config) {
+    for collection in config.collections.iter().filter(|collection| collection.active) {
+        let name = collection.name.as_str();
+        if let Err(error) = postern_store::private::directory(&collection.directory) {
+            let error = collection.invalid("directory", Chain(&error).to_string());
+            tracing::warn!(
+                collection = name,
+                %error,
+                "what is gathered waits until its directory can be used: if another file system is to be mounted there, look \
+                 whether it is before anything is mended"
+            );
+        } else if let Err(error) = file::remove_parts(&collection.directory, name) {
+            tracing::warn!(collection = name, %error, "what is left of a file stays");
         }
-        Ok(())
-    })
+    }
 }
 
 /// Looks whether the connector of every system that something is gathered of can do so: `kinds_of` tells what it can do.

@@ -115,6 +115,10 @@ async fn a_run_that_ended_before_a_kill_is_written_after_it() {
     let shown = agent.run(&["status"]).await.out;
     assert!(shown.contains(" waits: its file cannot be written"), "{shown}");
     agent.kill().await;
+    agent.start().await;
+    let status = wait_outcome(&agent, "waiting").await;
+    assert!(status["told"].as_str().unwrap().contains("its file cannot be written"), "a start waits as well: {status}");
+    agent.kill().await;
 
     std::fs::remove_file(&directory).unwrap();
     let tried = agent.run(&["exec", "test_connection", "--system", SYSTEM]).await;

@@ -40,7 +40,7 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     // Asked first, so that a machine without membership does not make a store.
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
     let mut signals = Signals::new().map_err(|error| Failed::because(Exit::Bug, &error))?;
-    collection::prepare(&config)?;
+    collection::prepare(&config);
     let mut app = start(&config).await?;
     // Only now: while another agent has the store, the file is its own.
     let ready_file = options.ready_file.map(ReadyFile::absent).transpose()?;

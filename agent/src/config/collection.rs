@@ -186,6 +186,10 @@ impl<'a> Reader<'a> {
         if it.logins > MAX_LOGINS {
             return Err(self.wrong("logins", format!("it is at most {MAX_LOGINS}")));
         }
+        if !it.directory.is_absolute() {
+            // From where the agent is called is no place: a unit calls it from `/`, and a person from anywhere.
+            return Err(self.wrong("directory", "it needs an absolute path, like `/var/lib/postern/collected`"));
+        }
         if !(1..=MAX_KEPT).contains(&it.keep) {
             return Err(self.wrong("keep", format!("it must be between 1 and {MAX_KEPT}")));
         }
@@ -320,6 +324,7 @@ mod tests {
             ("daily", "weekly", 7, "`weekly` needs `days"),
             ("nightly", "../x", 5, "`name`: files bear it"),
             ("acme", "other", 6, "there is no connected system `other`"),
+            ("directory = \"/", "directory = \"", 8, "`directory`: it needs an absolute path"),
         ] {
             let error = parse(&PLAIN.replace(from, to)).unwrap_err();
             assert!(error.starts_with(&format!("agent.toml:{line}: ")) && error.contains(words), "{error}");
