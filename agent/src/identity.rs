@@ -36,7 +36,8 @@ pub enum IdentityError {
     File(#[from] PrivateError),
     /// A file is not what it should be.
     #[error(
-        "`{path}` is damaged ({reason}); move its folder away, and enroll this agent as a new member with a fresh token"
+        "`{path}` is damaged ({reason}); if a newer version has run here, start that one again; else move its folder away, \
+         and enroll this agent as a new member with a fresh token"
     )]
     Damaged {
         /// The file.
@@ -49,9 +50,9 @@ pub enum IdentityError {
     Key(#[from] rcgen::Error),
 }
 
-/// What a member knows of its membership.
+/// What a member knows of its membership. What a newer version knows besides is not read: who goes back to this one is a member
+/// still.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Membership {
     /// The cluster.
     pub cluster: ClusterName,
@@ -333,6 +334,20 @@ mod tests {
         assert_eq!(identity.load().unwrap().unwrap().current.request(), next.request());
         identity.discard_next().unwrap();
         assert_eq!(certificates(&identity), (b"second".to_vec(), None));
+    }
+
+    /// Refuse it, and whoever goes back to this version is told to throw away the membership and the keys that open what waits.
+    #[test]
+    fn a_membership_of_which_a_newer_version_knows_more_is_read() {
+        let (_folder, identity) = enrolled();
+        let mut known = serde_json::to_value(membership()).unwrap();
+        known["since_a_newer_version"] = true.into();
+        private::replace(&identity.file("membership.json"), &serde_json::to_vec(&known).unwrap()).unwrap();
+        assert_eq!(identity.load().unwrap().unwrap().membership.member, membership().member);
+        private::replace(&identity.file(CURRENT), b"-----BEGIN NEWER").unwrap();
+        let told = identity.load().err().unwrap().to_string();
+        let (newer, away) = (told.find("start that one again"), told.find("move its folder away"));
+        assert!(newer.is_some() && newer < away, "{told}");
     }
 
     #[test]
