@@ -118,3 +118,19 @@ fn the_numbers_of_limits_are_those_of_the_code() {
     }
     nothing_breaks("The numbers of docs/limits.md are those of the code.", &places);
 }
+
+/// systemd gives 1,024 to a unit that asks for none: with more calls at once than that an agent could not open its own files.
+#[test]
+fn the_units_ask_for_the_descriptors_that_limits_speaks_of() {
+    let table = read(TABLE);
+    let mut places = Vec::new();
+    for (unit, said) in [
+        ("packaging/systemd/postern.service", "| descriptors of the agent | 8,192"),
+        ("packaging/systemd/postern-controller.service", "| descriptors | 4,864"),
+    ] {
+        if !read(unit).lines().any(|line| line == "LimitNOFILE=8192") || !table.contains(said) {
+            places.push(format!("{unit}: `LimitNOFILE=8192`, and {TABLE}: `{said}`"));
+        }
+    }
+    nothing_breaks("The units ask for the descriptors that docs/limits.md speaks of.", &places);
+}
