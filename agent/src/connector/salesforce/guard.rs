@@ -78,8 +78,8 @@ impl Guard {
 
     /// Whether the credentials may be sent.
     pub(super) fn check(&mut self, max_refused: u32, now: UnixMillis) -> Result<(), Failure> {
-        let forgiven = u64::try_from(FORGIVEN_AFTER.as_millis()).unwrap_or(u64::MAX);
-        self.unanswered.retain(|at| *at <= now.0 && now.0 - at < forgiven);
+        // The clock may have been set back a little since: those count as well. From far ahead they tell nothing of when they were.
+        self.unanswered.retain(|at| now.0.abs_diff(*at) < forgiven_after());
         if self.with_token == WithToken::Due {
             return Ok(());
         }
@@ -94,7 +94,7 @@ impl Guard {
         let allowed = usize::try_from(max_refused).unwrap_or(usize::MAX) + if self.proven { TOLERATED } else { 0 };
         let counted = usize::try_from(self.refused).unwrap_or(usize::MAX) + self.unanswered.len();
         let last = self.unanswered.get(counted.checked_sub(allowed)?)?;
-        Some(FORGIVEN_AFTER.saturating_sub(Duration::from_millis(now.0.saturating_sub(*last))))
+        Some(Duration::from_millis(last.saturating_add(forgiven_after()).saturating_sub(now.0)))
     }
 
     /// Whether the circuit is open: nothing is sent before an operator helps.
@@ -189,6 +189,10 @@ impl Guard {
     }
 }
 
+fn forgiven_after() -> u64 {
+    u64::try_from(FORGIVEN_AFTER.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn paused() -> Failure {
     Failure::new(
         FailureClass::RateLimited,
@@ -275,6 +279,22 @@ mod tests {
         assert_eq!(tried, 2);
         assert_eq!(code(guard.check(2, START)).as_deref(), Some("sign_in_paused"));
         assert_eq!(code(guard.check(2, later(16))), None);
+    }
+
+    /// Forget what is of a later moment, and each time that a clock is set back as many more may count toward a lock-out.
+    #[test]
+    fn a_clock_that_is_set_back_forgives_nothing() {
+        let mut guard = guard();
+        for _ in 0..2 {
+            guard.check(2, later(10)).unwrap();
+            guard.begin(later(10));
+        }
+        assert_eq!(code(crash(&guard).check(2, later(5))).as_deref(), Some("sign_in_paused"));
+        assert_eq!(guard.wait(2, later(5)), Some(Duration::from_secs(20 * 60)));
+        assert_eq!(code(crash(&guard).check(2, later(25))), None);
+        let mut of_next_year = crash(&guard);
+        of_next_year.unanswered = vec![later(600_000).0; 2];
+        assert_eq!(code(of_next_year.check(2, START)), None, "nobody waits for a clock that was far ahead");
     }
 
     /// Leave the token's sending out of the record, or do not take it from there before the call, and this fails.
