@@ -8,7 +8,7 @@ use postern_agent_core::{Ledger, Limits};
 use postern_health::Stalled;
 use postern_protocol::{MemberId, SystemName};
 use postern_store::StoreError;
-use postern_store::private::PrivateError;
+use postern_store::private::{PrivateError, is_of_the_disk};
 use postern_traces::exporter;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -84,9 +84,10 @@ impl AppError {
     /// The exit code that tells a script.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Identity(_) | Self::Tls(_) | Self::Telemetry(_) | Self::Socket { .. } => {
-                Exit::Config
-            }
+            Self::Identity(error) => error.exit(),
+            // Made anew at every start, and a disk that is full is another one when room was made.
+            Self::Socket { source, .. } if is_of_the_disk(source) => Exit::Store,
+            Self::Config(_) | Self::Tls(_) | Self::Telemetry(_) | Self::Socket { .. } => Exit::Config,
             Self::Store(error) => store_exit(error),
             Self::NotEnrolled => Exit::Refused,
         }
@@ -404,4 +405,25 @@ pub fn proxy_route(config: &Config) -> Result<Option<ProxyRoute>, ConfigError> {
 /// This host's name, for people.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    /// End with 78, and a service manager does not start the agent again when there is room.
+    #[test]
+    fn a_start_that_a_full_disk_ended_is_tried_again_and_one_that_may_not_write_is_not() {
+        for (kind, number, exit) in
+            [(ErrorKind::StorageFull, 28, Exit::Store), (ErrorKind::PermissionDenied, 13, Exit::Config)]
+        {
+            let source = || Error::from_raw_os_error(number);
+            assert_eq!(source().kind(), kind);
+            let socket = AppError::Socket { path: "agent.sock".into(), source: source() };
+            let file = PrivateError::Io { doing: "write", path: "current.pem".into(), source: source() };
+            assert_eq!((socket.exit(), AppError::Identity(file.into()).exit()), (exit, exit));
+        }
+    }
 }

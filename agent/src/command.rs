@@ -67,7 +67,7 @@ impl From<crate::app::AppError> for Failed {
 
 impl From<crate::identity::IdentityError> for Failed {
     fn from(error: crate::identity::IdentityError) -> Self {
-        Self::because(Exit::Config, &error)
+        Self::because(error.exit(), &error)
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::credential::{Credential, fingerprint, serial, validity};
 pub use self::sealing::KeptKey;
 pub use self::trust::{Trust, UnusableTrust};
+use crate::exit::Exit;
 
 /// Files of an identity are far smaller.
 const MAX_FILE: usize = 64 * 1024;
@@ -48,6 +49,16 @@ pub enum IdentityError {
     /// A key could not be made.
     #[error("cannot make a key: {0}")]
     Key(#[from] rcgen::Error),
+}
+
+impl IdentityError {
+    /// The exit code that tells a script.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::StateDir(error) | Self::File(error) if error.is_of_the_disk() => Exit::Store,
+            Self::StateDir(_) | Self::File(_) | Self::Damaged { .. } | Self::Key(_) => Exit::Config,
+        }
+    }
 }
 
 /// What a member knows of its membership. What a newer version knows besides is not read: who goes back to this one is a member

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{self, Presented};
 use crate::api::{self, Api};
 use crate::audit::Scribe;
-use crate::ca::Authority;
+use crate::ca::{Authority, CaError};
 use crate::client::collector::Way;
 use crate::clock::{self, Moment};
 use crate::config::Config;
@@ -81,8 +81,7 @@ struct Parts {
 
 fn open(config: &Config) -> Result<Parts, Failure> {
     let at = clock::moment();
-    let unusable = |error: &dyn std::error::Error| Failure::from_error(Exit::Configuration, error);
-    private::directory(&config.data_dir).map_err(|error| unusable(&error))?;
+    private::directory(&config.data_dir).map_err(|error| file_failure(&error))?;
     let Opened { store, recovered } =
         config.home.open(&Options::default(), at.wall.0 / 1000).map_err(|error| home_failure(&error))?;
     let ledger = Ledger::new(store);
@@ -93,7 +92,10 @@ fn open(config: &Config) -> Result<Parts, Failure> {
         Some(phase) => Authority::open_roots(&config.data_dir, phase.signing(), phase.other(), at.wall),
         None => Authority::open(&config.data_dir, at.wall),
     };
-    let authority = authority.map_err(|error| unusable(&error))?;
+    let authority = authority.map_err(|error| {
+        let exit = if let CaError::File(file) = &error { file_exit(file) } else { Exit::Configuration };
+        Failure::from_error(exit, &error)
+    })?;
     let settings = Settings {
         auto_approve: config.auto_approve,
         certificate_life: config.certificate_life,
@@ -106,7 +108,7 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let mut state =
         State::open(ledger.clone(), Arc::new(authority), settings, at).map_err(|error| ledger_failure(&error))?;
     state.audit_start(at);
-    bootstrap(&config.data_dir, &mut state, at).map_err(|error| unusable(&error))?;
+    bootstrap(&config.data_dir, &mut state, at).map_err(|error| file_failure(&error))?;
     let removed = spool
         .retain(|id| state.stream(postern_protocol::StreamId::from_bytes(id.0)).is_some())
         .map_err(|error| Failure::from_error(Exit::Store, &error))?;
@@ -148,6 +150,15 @@ pub fn home_failure(error: &HomeError) -> Failure {
         HomeError::Store(error) => store_failure(error),
         HomeError::Spool(error) => Failure::from_error(Exit::Store, error),
     }
+}
+
+/// A disk that is full or fails is another one the next time, when room was made: then it is tried again.
+fn file_exit(error: &PrivateError) -> Exit {
+    if error.is_of_the_disk() { Exit::Store } else { Exit::Configuration }
+}
+
+fn file_failure(error: &PrivateError) -> Failure {
+    Failure::from_error(file_exit(error), error)
 }
 
 fn store_failure(error: &StoreError) -> Failure {
@@ -361,7 +372,7 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(addresses).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
     let files = [Some(config.data_dir.join(ADDRESSES)), config.ready_file.clone()];
     for file in files.into_iter().flatten() {
-        private::replace(&file, &json).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+        private::replace(&file, &json).map_err(|error| file_failure(&error))?;
     }
     let (api, console) = (&addresses.api_url, format!("{}/console/", addresses.api_url));
     tracing::info!(agents = addresses.controller_url, api, console, "the controller listens");
@@ -406,6 +417,19 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
+
+    /// End with 78, and a service manager does not start the controller again when there is room.
+    #[test]
+    fn a_file_that_a_full_disk_does_not_take_is_tried_again_and_one_that_may_not_be_written_is_not() {
+        for (kind, number, exit) in
+            [(ErrorKind::StorageFull, 28, Exit::Store), (ErrorKind::PermissionDenied, 13, Exit::Configuration)]
+        {
+            let source = std::io::Error::from_raw_os_error(number);
+            assert_eq!(source.kind(), kind);
+            let error = PrivateError::Io { doing: "write", path: ADDRESSES.into(), source };
+            assert_eq!(file_failure(&error).exit, exit);
+        }
+    }
 
     /// Leave the size to the kernel, and it takes four MiB of each answer before anybody reads; what a slow reader takes is
     /// seen in steps of a third of that.

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 /// Why a private file or directory cannot be used.
@@ -50,10 +51,24 @@ impl PrivateError {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// Whether it is what the disk did, which another time may not do: no fault of who named the file.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_of_the_disk(source))
+    }
+
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
     }
+}
+
+/// Whether this is what a disk did: it is full, fails, or does not answer. Not that it may only be read, which is so wherever the
+/// service manager lets nothing be written.
+pub fn is_of_the_disk(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::STALE | Errno::TIMEDOUT | Errno::NFILE | Errno::MFILE)
+    )
 }
 
 /// Makes a directory of mode 0700, and what is missing above it, and makes what it made durable. One that is there must
@@ -432,6 +447,17 @@ mod tests {
         assert_eq!(full.unwrap_err().kind(), io::ErrorKind::StorageFull);
         drop(file);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_full_or_failing_disk_is_told_from_a_place_that_is_none() {
+        let error = |errno: Errno| PrivateError::io("write", Path::new("api.json"))(errno.into());
+        for errno in [Errno::NOSPC, Errno::DQUOT, Errno::IO, Errno::STALE] {
+            assert!(error(errno).is_of_the_disk(), "{errno}");
+        }
+        for errno in [Errno::ACCESS, Errno::PERM, Errno::NOENT, Errno::NOTDIR, Errno::ISDIR, Errno::ROFS] {
+            assert!(!error(errno).is_of_the_disk(), "{errno}");
+        }
     }
 
     #[test]
