@@ -7,10 +7,11 @@ use std::time::Duration;
 use postern_health::metrics::Page;
 use postern_health::{Heart, Life, Look, Notify, Pace, Pulse, Stalled, Told, Verdict, Watch, Word, resident_memory};
 use postern_protocol::message::v1::MembershipState;
+use postern_protocol::time::UnixMillis;
 use postern_store::audit;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::dispatcher::Handle;
 use crate::door::Door;
 use crate::metrics::{self as names, metrics};
@@ -68,10 +69,11 @@ struct Counts {
     doubts: u64,
     audit: audit::Status,
     audit_has_room: bool,
+    next_api_token_expiry: Option<UnixMillis>,
 }
 
 impl Counts {
-    fn of(state: &State) -> Self {
+    fn of(state: &State, at: Moment) -> Self {
         let (lapses, doubts) = state.lapses_and_doubts();
         Self {
             members: state.members_by_state(),
@@ -83,6 +85,7 @@ impl Counts {
             doubts,
             audit: state.audit_status(),
             audit_has_room: state.check_audit(Room::Usual).is_ok(),
+            next_api_token_expiry: state.next_api_token_expiry(at),
         }
     }
 }
@@ -129,7 +132,7 @@ impl Vitals {
 
     async fn look(&self) -> (Facts, Option<Counts>) {
         let it = &*self.0;
-        let asked = tokio::time::timeout(PATIENCE, it.handle.ask(|state, _| Counts::of(state))).await;
+        let asked = tokio::time::timeout(PATIENCE, it.handle.ask(|state, at| Counts::of(state, at))).await;
         let counts = asked.ok().and_then(Result::ok);
         let store = it.ledger.store();
         let life = Life {
@@ -193,6 +196,9 @@ fn put_state(page: &mut Page, counts: &Counts) {
     page.read(&names::KEPT, counts.finished);
     page.read(&names::LAPSES, counts.lapses);
     page.read(&names::DOUBTS, counts.doubts);
+    if let Some(next) = counts.next_api_token_expiry {
+        page.read(&names::TOKEN_EXPIRY, next.0 / 1000);
+    }
     page.read(&names::AUDIT_WAITING, counts.audit.waiting);
     page.read(&names::AUDIT_TROUBLE, counts.audit.trouble.is_some() || counts.audit.fault.is_some());
 }

@@ -19,6 +19,7 @@ postern_health::metric_table! {
     DOUBTS = Counter "postern_controller_doubts_total" [] "Tasks of which it was not known any more how far their member got.";
     REPORTS = Counter "postern_controller_reports_total" ["verdict"] "Reports: one that finished a task (finished), came late and is kept (observed), or counts for nothing (one_too_many, not_open, never_leased).";
     REQUESTS = Counter "postern_controller_api_requests_total" ["act", "status"] "Requests that the API answered; `none`: none of its routes, or no token that is good (401), or too many (429).";
+    TOKEN_EXPIRY = Gauge "postern_controller_api_token_next_expiry_timestamp_seconds" [] "When the next API token runs out, in seconds since 1970; not there if none does that is still good.";
     CONNECTIONS = Gauge "postern_controller_connections" ["door"] "Connections of agents, and of callers of the API.";
     TURNED_AWAY = Counter "postern_controller_turned_away_total" ["door"] "Connections that were turned away, or ended to make room for another.";
     WAITING = Gauge "postern_controller_requests_waiting" [] "Requests that wait for the owner of the state; at most 1,024.";

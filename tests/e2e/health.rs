@@ -381,6 +381,9 @@ async fn metrics_are_what_the_simulator_and_the_controller_saw_and_name_nobody()
     let count = one_of_every_kind(&lab).await;
     assert_eq!(count, postern_protocol::TaskKind::ALL.len(), "every kind");
     agent.owes(0).await;
+    let token = ["api-token", "create", "--name", "ci", "--role", "viewer", "--expires", "10d"];
+    let (code, _, err) = lab.controller.try_cli(&token).await;
+    assert_eq!(code, Some(0), "{err}");
     let scene = Scene { lab, agent };
     let texts = [get(scene.of_agent("/metrics")).await.1, get(scene.of_controller("/metrics")).await.1];
     let [agent, controller] = texts.each_ref().map(|text| Page::of(text));
@@ -405,6 +408,9 @@ async fn metrics_are_what_the_simulator_and_the_controller_saw_and_name_nobody()
     assert_eq!(controller.value("postern_controller_members", &[("state", "enabled")]), Some(1.0));
     assert!(controller.count("postern_controller_api_requests_total", &[("act", "task.submit")]) >= tasks);
     let status = scene.lab.controller.cli(&["status"]).await;
+    let expiry = controller.value("postern_controller_api_token_next_expiry_timestamp_seconds", &[]);
+    assert_eq!(expiry, status["next_api_token_expiry"].as_f64().map(|it| (it / 1000.0).floor()), "{status}");
+    assert!(expiry.is_some());
     assert!(controller.value("postern_controller_commits_total", &[]).unwrap() <= status["commits"].as_f64().unwrap());
 
     let seen = scene.lab.salesforce.counters();

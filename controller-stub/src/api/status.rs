@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use postern_protocol::time::UnixMillis;
 use postern_store::audit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,9 @@ pub struct StatusView {
     pub attention: Vec<AttentionView>,
     /// How many members show a certificate that is newer than the one on record, and wait for it to be accepted.
     pub newer_certificates: usize,
+    /// When the next API token runs out, of those that are still good and do.
+    #[serde(default)]
+    pub next_api_token_expiry: Option<UnixMillis>,
     /// How many finished tasks are kept.
     pub finished: usize,
     /// How many commits and how many barriers the store made since the start.
@@ -63,7 +67,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
     let controller_urls = api.controller_urls.to_vec();
     let view = api
         .desk
-        .look_through(move |state, _| {
+        .look_through(move |state, at| {
             let (commits, barriers) = state.commits_and_barriers();
             StatusView {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -74,6 +78,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 queues: state.queues(),
                 attention: state.attention(),
                 newer_certificates: state.waiting_to_be_accepted(),
+                next_api_token_expiry: state.next_api_token_expiry(at),
                 finished: state.finished(),
                 commits,
                 barriers,

@@ -10,8 +10,12 @@ use super::{client, output, watch};
 use crate::api::StatusView;
 use crate::cli::Reach;
 use crate::client::Client;
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::state::served::MAX_ATTENTION;
+
+/// What runs out sooner than this is told to whoever looks: time enough to hand out another token.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 pub(super) async fn run(reach: &Reach, again: Option<Duration>) -> Result<(), Failure> {
     let client = client(reach)?;
@@ -76,6 +80,13 @@ fn facts(status: &StatusView) -> Facts {
     ]);
     for it in &status.attention {
         facts.push((format!("look at {}", it.member), format!("{} ({}): {}", it.host, it.cluster, it.why)));
+    }
+    if let Some(soon) = status.next_api_token_expiry.filter(|it| *it < clock::after(clock::wall(), SOON)) {
+        let words = format!(
+            "the next one runs out {}: see `postern-controller api-token list`, and give whoever has it another",
+            output::moment(soon.0)
+        );
+        facts.push(("look at API tokens".to_owned(), words));
     }
     if status.attention.len() >= MAX_ATTENTION {
         facts.push(("look at".to_owned(), "there may be more: see `postern-controller member list`".to_owned()));

@@ -303,6 +303,11 @@ impl State {
         self.api_tokens.records.values().map(move |it| self.api_tokens.view(it, at.wall))
     }
 
+    /// When the next token runs out, of those that are still good.
+    pub fn next_api_token_expiry(&self, at: Moment) -> Option<UnixMillis> {
+        self.api_tokens.records.values().filter_map(|it| it.expires).filter(|it| at.wall < *it).min()
+    }
+
     /// Whether a new token for the first administrator is to be made: nobody is one any more, the file was emptied to ask
     /// for it, or it does not hold the token that is good. It was taken away then, or a crash came between the file and
     /// the ledger.
@@ -360,6 +365,22 @@ impl State {
 mod tests {
     use super::*;
     use crate::state::lab;
+
+    /// Take those along that have run out, and one that nobody needs any more hides the next one for ever.
+    #[test]
+    fn the_next_expiry_is_that_of_a_token_that_is_still_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        let after = |seconds| clock::after(at.wall, Duration::from_secs(seconds));
+        for (name, seconds) in [("never", None), ("later", Some(7_200)), ("soon", Some(60))] {
+            let life = seconds.map(Duration::from_secs);
+            state.create_api_token(name.parse().unwrap(), Role::Viewer, life, None, at).unwrap();
+        }
+        let next = |seconds| state.next_api_token_expiry(Moment { wall: after(seconds), ..at });
+        assert_eq!([next(0), next(60), next(7_200)], [Some(after(60)), Some(after(7_200)), None]);
+    }
 
     /// Leave it ended, and whoever has it is refused until the controller starts again, although nobody says that it ran out.
     #[test]

@@ -247,6 +247,11 @@ async fn the_commands_use_the_token_they_are_given() {
     let file = lab.private_file("looks.token", &out);
     let file = file.to_str().unwrap();
     assert_eq!(lab.command(&["status", "--api-token-file", file]).0, Some(0));
+    assert!(!lab.command(&["status"]).1.contains("look at API tokens"), "in 90 days");
+    let created = lab.command(&["api-token", "create", "--name", "ci", "--role", "operator", "--expires", "13d"]);
+    assert_eq!(created.0, Some(0), "{created:?}");
+    let (_, out, _) = lab.command(&["status"]);
+    assert!(out.contains("look at API tokens") && out.contains("the next one runs out"), "{out}");
     let (code, _, err) = lab.command(&["cluster", "create", "acme", "--api-token-file", file]);
     assert_eq!(code, Some(77));
     assert!(err.contains("the role administrator, and `looks` has viewer"), "{err}");
