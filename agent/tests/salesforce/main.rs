@@ -21,6 +21,7 @@ mod lab;
 mod login;
 mod login_state;
 mod network;
+mod notes;
 mod one_user;
 mod passwords;
 mod policy;
