@@ -99,13 +99,11 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
     match error {
         AgentStoreError::Store(error) if error.is_in_use() => Exit::StoreInUse,
         AgentStoreError::Store(error) if error.is_other_format() => Exit::Config,
-        AgentStoreError::Store(StoreError::Private(PrivateError::Exposed { .. })) | AgentStoreError::Key(_) => {
-            Exit::Config
-        }
-        AgentStoreError::Store(_)
-        | AgentStoreError::Spool(_)
-        | AgentStoreError::Record { .. }
-        | AgentStoreError::Encode(_) => Exit::Store,
+        // To start again changes nothing about a record of another version either.
+        AgentStoreError::Store(StoreError::Private(PrivateError::Exposed { .. }))
+        | AgentStoreError::Key(_)
+        | AgentStoreError::Record { .. } => Exit::Config,
+        AgentStoreError::Store(_) | AgentStoreError::Spool(_) | AgentStoreError::Encode(_) => Exit::Store,
     }
 }
 
@@ -425,5 +423,12 @@ mod tests {
             let file = PrivateError::Io { doing: "write", path: "current.pem".into(), source: source() };
             assert_eq!((socket.exit(), AppError::Identity(file.into()).exit()), (exit, exit));
         }
+    }
+
+    #[test]
+    fn a_record_of_another_version_is_not_tried_again() {
+        let source = crate::store::record::read_membership(b"").unwrap_err();
+        let error = AgentStoreError::Record { table: "membership", key: String::new(), source };
+        assert_eq!(store_exit(&error), Exit::Config);
     }
 }

@@ -71,7 +71,9 @@ pub enum AgentStoreError {
     #[error(transparent)]
     Key(#[from] postern_store::KeyError),
     /// A record is whole but makes no sense to this version.
-    #[error("record {key} of table {table} cannot be understood by this version")]
+    #[error(
+        "record {key} of table {table} is of another version, and this one cannot read it: start the other one again"
+    )]
     Record {
         /// The table.
         table: &'static str,

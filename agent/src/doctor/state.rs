@@ -254,10 +254,10 @@ fn next_of(error: &AgentStoreError) -> &'static str {
         AgentStoreError::Key(_) => {
             "bring the key back, or name in `store_key` where it is; the operator's guide has the commands"
         }
-        AgentStoreError::Store(_)
-        | AgentStoreError::Spool(_)
-        | AgentStoreError::Record { .. }
-        | AgentStoreError::Encode(_) => "look at the disk, and at the operator's guide: when the disk fails",
+        AgentStoreError::Record { .. } => "start the version again that ran here last",
+        AgentStoreError::Store(_) | AgentStoreError::Spool(_) | AgentStoreError::Encode(_) => {
+            "look at the disk, and at the operator's guide: when the disk fails"
+        }
     }
 }
 

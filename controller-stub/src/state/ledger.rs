@@ -46,7 +46,9 @@ pub enum LedgerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A record is whole but not what this version writes.
-    #[error("a record of table `{table}` is not one this version can read: start the newer version again")]
+    #[error(
+        "a record of table `{table}` is of another version, and this one cannot read it: start the other one again"
+    )]
     Unreadable {
         /// The table.
         table: &'static str,
