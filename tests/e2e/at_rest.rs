@@ -73,7 +73,7 @@ async fn files_0600_and_directories_0700_are_all_looked_at_before_an_agent_start
         (state.join("store/data/db"), 0o604, "chmod 600 "),
         (state.join("store.key"), 0o640, "chmod 600 "),
         (state.join("identity/current.pem"), 0o644, "chmod 600 "),
-        (state.join("identity/sealing.keys"), 0o4600, "chmod 600 "),
+        (state.join("identity/sealing.keys"), 0o4600, "chmod 00600 "),
         (folder.join("consumer-secret"), 0o660, "chmod 600 "),
     ];
     let exec = ["exec", "test-connection", "--system", SYSTEM];

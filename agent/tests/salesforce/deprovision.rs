@@ -1,14 +1,18 @@
 //! Taking users out of use and putting them back: plans of several steps that are resumed wherever they stopped.
 
+use std::time::Duration;
+
 use postern_agent::connector::{Conclusion, Mark};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::deprovision_user::{self, Stage};
+use postern_protocol::task::import_batch::Format;
 use postern_protocol::task::restore_user;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Effects, Mishap, OrgSeed, UserSeed};
 
 use crate::lab::{
-    DONE, Death, Lab, PROBABLY_DONE, Task, dead_anywhere, deprovision, deprovision_as, disable, restore, verdict,
+    DONE, Death, Lab, PROBABLY_DONE, Task, dead_anywhere, deprovision, deprovision_as, disable, import_as, restore,
+    verdict,
 };
 
 const USER: &str = "user0001@acme.example";
@@ -333,13 +337,23 @@ async fn only_an_address_that_was_sent_is_waited_for() {
 /// nobody ever gets it.
 #[tokio::test]
 async fn an_address_whose_sending_had_no_answer_is_sent_again() {
-    for (mishap, updates) in [(Mishap::DropReply, 2), (Mishap::Refuse, 1)] {
+    for (mishap, updates) in [(Mishap::DropReply, 3), (Mishap::Refuse, 2)] {
         let lab = Lab::start().await;
-        let connector = lab.connector();
+        let patient = lab.settings("oauth-jwt").replace("settle_ms = 10", "settle_ms = 1500");
+        let (connector, others) = (lab.connector_with(&patient), lab.connector());
         restore(USER, GONE, "", None).attempt(&connector).await.unwrap();
         let before = lab.effects(GONE).updates;
         lab.fault("PATCH", "/sobjects/User/", mishap, 1);
-        let conclusion = restore(GONE, GONE, DEAD_LETTERS, None).attempt(&connector).await.unwrap();
+        let mut restored = restore(GONE, GONE, DEAD_LETTERS, None);
+        let mut titled = import_as(Format::Jsonl, format!("{{\"Username\":\"{GONE}\",\"Title\":\"x\"}}"));
+        let somebody_else = async {
+            while lab.sim.faults() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            titled.attempt(&others).await.unwrap();
+        };
+        let (conclusion, ()) = tokio::join!(restored.attempt(&connector), somebody_else);
+        let conclusion = conclusion.unwrap();
         assert_eq!(conclusion.certainty, Certainty::Certain);
         assert_eq!(lab.sim.user(GONE).unwrap().pending_email.as_deref(), Some(DEAD_LETTERS));
         assert_eq!(lab.effects(GONE).updates - before, updates);

@@ -79,12 +79,13 @@ impl State {
                 ),
             ));
         }
-        if made <= self.newest_forgotten {
+        // Where submitters' clocks were ahead as well, an id from a time that is yet to come would refuse whatever is new.
+        if made <= self.newest_forgotten && self.newest_forgotten <= clock::after(at.wall, AHEAD) {
             return Err(Refusal::field(
                 "id",
                 format!(
-                    "tasks with ids as new as {id} are forgotten already, because this controller's clock was ahead for a \
-                     while: find out whether it was done, then submit it under a new id"
+                    "tasks with ids as new as {id} are forgotten already (the controller's clock was ahead for a while, or \
+                     tasks were kept for a shorter time): find out whether it was done, then submit it under a new id"
                 ),
             ));
         }
@@ -210,6 +211,24 @@ mod tests {
             let refusal = state.submit(lab::enabling(new, "sf", "u"), right).unwrap_err();
             assert_eq!(refusal.field, Some("system"), "the id is good: {}", refusal.message);
         }
+    }
+
+    /// Refuse by an id from next year, and nothing new is taken for a year.
+    #[tokio::test]
+    async fn ids_of_submitters_that_were_ahead_as_well_keep_nothing_new_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let next_year = clock::after(UnixMillis(NOW), days(300));
+        ledger.commit(vec![Write::Task(task(next_year, Some(next_year)))]).await.unwrap();
+        let settings = Settings { keep: Retention { days: 30, newest: 0 }, ..lab::SETTINGS };
+        let right = at(UnixMillis(NOW));
+        let mut state = lab::state(folder.path(), &ledger, settings, right);
+        state.tick(at(clock::after(next_year, days(40))));
+        ledger.commit(state.end_turn().writes).await.unwrap();
+        assert_eq!(ledger.tasks(None).count(), 0);
+        let new = TaskId::from_random(NOW, [1; 10]);
+        let refusal = state.submit(lab::enabling(new, "sf", "u"), right).unwrap_err();
+        assert_eq!(refusal.field, Some("system"), "the id is good: {}", refusal.message);
     }
 
     #[tokio::test]

@@ -31,18 +31,14 @@ impl Salesforce {
         let longest = SignedDuration::try_from(self.settings.http.timeout).ok()?;
         let from = until.checked_sub(longest + SECOND).ok()?;
         let (from, until) = (soql::moment(&from), soql::moment(&until));
+        // Of two within a second, the later has the greater Id.
         let query = format!(
-            "SELECT LoginTime, SourceIp, Status FROM LoginHistory WHERE UserId = {user} AND LoginTime >= {from} AND LoginTime <= {until} \
-             ORDER BY LoginTime DESC LIMIT {NEWEST}"
+            "SELECT SourceIp, Status FROM LoginHistory WHERE UserId = {user} AND LoginTime >= {from} AND LoginTime <= {until} \
+             ORDER BY LoginTime DESC, Id DESC LIMIT {NEWEST}"
         );
         let (rows, _) = self.query(&query).await.ok()?;
         // The status cannot be asked for in the query.
-        let mut rows = rows.iter().filter(|row| row.get("Status").and_then(Json::as_str) == Some("Success"));
-        let row = rows.next()?;
-        // Times are whole seconds, and nothing orders two within one: where they differ it is not known which is this agent's.
-        if rows.any(|it| it.get("LoginTime") == row.get("LoginTime") && it.get("SourceIp") != row.get("SourceIp")) {
-            return None;
-        }
+        let row = rows.iter().find(|row| row.get("Status").and_then(Json::as_str) == Some("Success"))?;
         let address = row.get("SourceIp")?.as_str()?.to_owned();
         self.sessions.handle_seen_from(&address);
         Some(SeenFrom { trusted: self.is_trusted(&address), address })

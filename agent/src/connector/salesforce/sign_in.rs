@@ -161,7 +161,9 @@ impl SignIn {
                     self.store(&guard).await?;
                     return Ok(Session { with, ..session });
                 }
-                Answer::Refused { at: Some(at), .. } if time.is_none() && self.is_off(at) => {
+                Answer::Refused { ref code, ref message, at: Some(at) }
+                    if time.is_none() && error::counts(code, message) == Counts::No && self.is_off(at) =>
+                {
                     guard.not_judged();
                     self.store(&guard).await?;
                     time = Some(UnixMillis(at.as_millisecond().unsigned_abs()));

@@ -106,7 +106,8 @@ pub(in super::super) enum Kind {
 }
 
 /// What Salesforce makes up for a new user that is not given it, although its description of the object does not say so.
-const FILLED: [&str; 3] = ["CommunityNickname", "DefaultGroupNotificationFrequency", "DigestFrequency"];
+pub(in super::super) const FILLED: [&str; 3] =
+    ["CommunityNickname", "DefaultGroupNotificationFrequency", "DigestFrequency"];
 
 /// Names become parts of statements and paths: letters, digits and `_`.
 fn is_word(name: &str) -> bool {

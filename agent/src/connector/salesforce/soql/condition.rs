@@ -167,7 +167,7 @@ fn typed(field: &Found<'_>, value: &Operand) -> Result<String, Failure> {
     };
     written.ok_or_else(|| {
         let wanted = match field.kind() {
-            Kind::Id => "an id of 15 or 18 letters and digits",
+            Kind::Id => "an id as Salesforce writes it, of 15 characters or of 18 with those that check them",
             Kind::Boolean => "`true` or `false`",
             Kind::Int => "a whole number",
             Kind::Double => "a number",

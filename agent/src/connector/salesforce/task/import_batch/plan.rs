@@ -3,7 +3,7 @@
 use postern_protocol::Secret;
 use serde_json::{Value as Json, json};
 
-use super::super::super::schema::describe::{Described, Field, canonical, values};
+use super::super::super::schema::describe::{Described, FILLED, Field, canonical, values};
 use super::super::super::user::{is_sound_id, short};
 use super::super::super::{soql, time};
 use super::choices::Choices;
@@ -190,6 +190,8 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
 /// Gives a new user the defaults of the org for what it must have; what it must have and has not is named.
 fn complete<'a>(fields: &mut Values<'a>, schema: &'a Described) -> Result<(), Refused> {
     let mut missing = Vec::new();
+    // What Salesforce makes up is made up where it is not named, and nowhere may be empty.
+    fields.retain(|name, value| !(value.is_null() && FILLED.contains(&name)));
     for field in schema.fields.iter().filter(|field| field.is_required()) {
         if fields.get(&field.name).is_some_and(|value| !value.is_null()) {
             continue;

@@ -13,7 +13,8 @@ use crate::connector::salesforce::error;
 /// What Salesforce takes in one call.
 pub(in super::super) const AT_ONCE: usize = 200;
 
-/// How often a call of them is halved: as often as it takes to find two rows among 200, in 33 calls at most.
+/// How often calls for many rows are halved: as often as it takes to find two rows among 200. Where every row is refused, that is
+/// 32 calls more.
 const MAX_HALVINGS: usize = 16;
 
 /// What a call is to say of one of a unit's entries.
@@ -37,8 +38,9 @@ impl Unit<'_> {
     /// the other rows do not end with it.
     pub(super) async fn send(&self, rows: &[usize], record: Record, operation: Operation) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
+        let mut halvings = 0;
         for some in rows.chunks(AT_ONCE) {
-            let (mut parts, mut halvings) = (vec![some.to_vec()], 0);
+            let mut parts = vec![some.to_vec()];
             while let Some(part) = parts.pop() {
                 let (Sent { rows, lost }, refused) = self.send_some(part, record, operation).await?;
                 sent.rows.extend(rows);
