@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
 use zeroize::Zeroizing;
@@ -97,25 +97,41 @@ impl Forms {
         if secret.len() < SHORTEST {
             return Self(Vec::new());
         }
-        let mut forms = vec![
-            BASE64.encode(secret).trim_end_matches('=').to_owned(),
-            HEXLOWER.encode(secret),
-            HEXUPPER.encode(secret),
-        ];
+        let mut forms = vec![HEXLOWER.encode(secret), HEXUPPER.encode(secret)];
+        forms.extend(in_base64(secret));
         if let Ok(text) = std::str::from_utf8(secret) {
             let url: String = url::form_urlencoded::byte_serialize(secret).collect();
             forms.push(url.replace('+', "%20"));
             forms.push(url);
             let json = serde_json::Value::from(text).to_string();
-            forms.extend(json.strip_prefix('"').and_then(|it| it.strip_suffix('"')).map(str::to_owned));
-            forms.push(quick_xml::escape::escape(text).into_owned());
-            forms.push(quick_xml::escape::partial_escape(text).into_owned());
+            let json = json.strip_prefix('"').and_then(|it| it.strip_suffix('"')).map(str::to_owned);
+            let xml = [quick_xml::escape::escape(text), quick_xml::escape::partial_escape(text)].map(Cow::into_owned);
+            // A body that is quoted in base64 has them as they stand in it.
+            for body in json.into_iter().chain(xml) {
+                forms.extend(in_base64(body.as_bytes()));
+                forms.push(body);
+            }
             forms.push(text.to_owned());
         }
         forms.sort_unstable();
         forms.dedup();
         Self(forms.into_iter().map(Zeroizing::new).collect())
     }
+}
+
+/// What stands in base64 for these bytes, alone or with any before them and behind them: it looks different for each place in a
+/// group of three, and a character that hangs on a neighbour is cut off.
+fn in_base64(bytes: &[u8]) -> Vec<String> {
+    let mut forms = Vec::new();
+    for encoding in [BASE64, BASE64URL] {
+        forms.push(encoding.encode(bytes).trim_end_matches('=').to_owned());
+        for before in 0..3 {
+            let all = Zeroizing::new([&[0; 3][..before], bytes].concat());
+            let text = Zeroizing::new(encoding.encode(&all));
+            forms.extend(text.get((before * 8).div_ceil(6)..all.len() * 8 / 6).map(str::to_owned));
+        }
+    }
+    forms
 }
 
 #[cfg(test)]
@@ -144,6 +160,28 @@ mod tests {
         }
         drop(in_use);
         assert_eq!(redacted(SECRET), SECRET, "it is not in use any more");
+    }
+
+    /// As a gateway quotes what it was sent. Planted was the form of the secret alone.
+    #[test]
+    fn a_secret_in_use_is_kept_out_of_base64_wherever_it_begins_there() {
+        let secret = r#"In<base>&"64"\wörd %+"#;
+        let _in_use = in_use(secret.as_bytes());
+        let known = [
+            secret.to_owned(),
+            serde_json::Value::from(secret).to_string().trim_matches('"').to_owned(),
+            quick_xml::escape::partial_escape(secret).into_owned(),
+        ];
+        for encoding in [BASE64, BASE64URL] {
+            for (written, before) in known.iter().flat_map(|it| ["", "x", "xy", "xyz"].map(|before| (it, before))) {
+                for behind in ["", "z", "\"}", "***"] {
+                    let text = encoding.encode(format!("{before}{written}{behind}").as_bytes());
+                    let told = redacted(&text).into_owned();
+                    // What is left of it hangs on what is around it.
+                    assert!(told.contains(MARK) && told.len() <= 3 + 12, "{text}: {told}");
+                }
+            }
+        }
     }
 
     /// Only the first and the last mark are JSON's own.
