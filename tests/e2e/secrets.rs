@@ -1,16 +1,20 @@
 //! Secrets are where they belong and nowhere else, whatever is done with them and whoever repeats them.
 
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use postern_fail_point::Point;
-use postern_store::{Options, Store, StoreKey, Table};
+use postern_store::{Batch, CHUNK, MAX_VALUE, Options, Spool, SpoolId, Store, StoreKey, Table, parts};
 use postern_tests::lab::{AgentOptions, ControllerOptions, JWT_KEY, LabOptions, SYSTEM, SignIn};
 use postern_tests::leak::{Search, Wanted};
-use postern_tests::proxy::{ConnectProxy, Manner, Passing, Tap};
+use postern_tests::proxy::{ConnectProxy, Manner, Passing, Recorder, Tap, Way};
 use postern_tests::{Agent, Lab, wait_for};
 use reqwest::Response;
 use rustls_pki_types::PrivateKeyDer;
@@ -49,8 +53,12 @@ struct Scene {
     /// Everything that went over the line, under its TLS.
     line: Arc<Mutex<Vec<u8>>>,
     _tap: Tap,
+    /// Between the command lines and the API.
+    api: Recorder,
     /// Everything that a command line printed.
     printed: String,
+    /// What the agent kept whenever it was killed: records, and payloads.
+    kept: [Vec<u8>; 2],
     /// Everything that a watcher of the controller was told.
     events: Arc<Mutex<Vec<u8>>>,
     _watcher: JoinSet<()>,
@@ -66,6 +74,8 @@ impl Scene {
         let controller =
             ControllerOptions { serve: vec!["--health-listen", "127.0.0.1:0"], ..ControllerOptions::default() };
         let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
+        let url = lab.controller.ready()["api_url"].as_str().unwrap().to_owned();
+        let api = Recorder::open(url.trim_start_matches("http://").parse().unwrap()).await;
         let events = Arc::default();
         let mut watcher = JoinSet::new();
         watcher.spawn(watch(asked_for_events(&lab).await, Arc::clone(&events)));
@@ -88,12 +98,40 @@ impl Scene {
             ..AgentOptions::default()
         };
         let agent = lab.member_with("agent", options).await;
-        Self { lab, agent, line, _tap: tap, printed: String::new(), events, _watcher: watcher }
+        Self {
+            lab,
+            agent,
+            line,
+            _tap: tap,
+            api,
+            printed: String::new(),
+            kept: Default::default(),
+            events,
+            _watcher: watcher,
+        }
     }
 
     /// Runs a command of the controller, and keeps what it said.
     async fn cli(&mut self, arguments: &[&str]) -> (Option<i32>, String) {
-        let (code, out, err) = self.lab.controller.try_cli(arguments).await;
+        let url = format!("http://{}", self.api.address());
+        let way = [("POSTERN_CONTROLLER_API_URL", url.as_str())];
+        let (code, out, err) = self.lab.controller.try_cli_in(&way, arguments).await;
+        write!(self.printed, "{out}{err}").unwrap();
+        (code, out)
+    }
+
+    /// The same, and the agent dies when it has made the next call that changes something: what it keeps then is kept.
+    async fn cli_over_a_kill(&mut self, arguments: &[&str]) -> (Option<i32>, String) {
+        let url = format!("http://{}", self.api.address());
+        let way = [("POSTERN_CONTROLLER_API_URL", url.as_str())];
+        self.agent.fail_points().arm(Point::CallMade);
+        let over_a_kill = async {
+            self.agent.dies().await;
+            let kept = kept(&self.agent.folder().join("state"));
+            self.kept.iter_mut().zip(kept).for_each(|(all, more)| all.extend(more));
+            self.agent.start().await;
+        };
+        let ((code, out, err), ()) = tokio::join!(self.lab.controller.try_cli_in(&way, arguments), over_a_kill);
         write!(self.printed, "{out}{err}").unwrap();
         (code, out)
     }
@@ -123,14 +161,101 @@ async fn watch(mut answer: Response, told: Arc<Mutex<Vec<u8>>>) {
     }
 }
 
-/// The records of an agent that does not run, as they are behind their seals.
-fn records(state: &Path) -> Vec<u8> {
-    let key = StoreKey::load_or_create(&state.join("store.key")).unwrap();
-    let store = Store::open(&state.join("store"), &key, &Options::default(), 0).unwrap().store;
+/// What a program that does not run keeps, as it is behind its seals: its records, and its payloads.
+fn kept(home: &Path) -> [Vec<u8>; 2] {
+    let key = StoreKey::load_or_create(&home.join("store.key")).unwrap();
+    let store = Store::open(&home.join("store"), &key, &Options::default(), 0).unwrap().store;
     let tables = (1..=u8::MAX).map(|tag| Table::new("any", tag));
-    let records: Vec<u8> = tables.flat_map(|table| store.scan(table)).flat_map(|record| record.unwrap().1).collect();
+    let (mut records, mut joined) = (Vec::new(), Vec::new());
+    for (key, value) in tables.flat_map(|table| store.scan(table)).map(Result::unwrap) {
+        records.extend(key);
+        // A long record is cut into parts, each behind two bytes that say how many there are.
+        joined.extend(value.get(2..).unwrap_or_default());
+        records.extend(value);
+    }
     assert!(!records.is_empty(), "there is nothing in the store");
-    records
+    let packed = joined.windows(3).enumerate().filter(|(_, it)| *it == [0x1f, 0x8b, 8]).map(|(place, _)| place);
+    for place in packed {
+        // Whatever is behind it is not packed, and read for nothing.
+        let _ = MultiGzDecoder::new(&joined[place..]).read_to_end(&mut records);
+    }
+    records.extend(joined);
+    [records, payloads(&home.join("store/spool"), &store.spool().unwrap())]
+}
+
+/// All payloads of a spool in this folder, whole or not.
+fn payloads(folder: &Path, spool: &Spool) -> Vec<u8> {
+    /// What sealing adds to each chunk.
+    const SEAL: u64 = 40;
+    let mut payloads = Vec::new();
+    for path in std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()) {
+        let is_part = path.extension().is_some();
+        let whole = path.with_extension("");
+        if is_part && std::fs::hard_link(&path, &whole).is_err() {
+            continue;
+        }
+        let id = HEXLOWER.decode(whole.file_name().unwrap().as_encoded_bytes()).unwrap();
+        let id = SpoolId(id.try_into().unwrap());
+        let sealed = path.metadata().unwrap().len();
+        let len = sealed - sealed.div_ceil(CHUNK as u64 + SEAL) * SEAL;
+        let reader = spool.read(id, len).unwrap();
+        let mut read = 0;
+        while let Ok(piece) = reader.read_at(read)
+            && !piece.is_empty()
+        {
+            read += piece.len() as u64;
+            payloads.extend(piece);
+        }
+        assert!(is_part || read == len, "{} was not read", path.display());
+        if is_part {
+            std::fs::remove_file(whole).unwrap();
+        }
+    }
+    payloads
+}
+
+/// What a secret may be kept in: a record, one that is cut into parts, one that is packed, a payload that is whole or not.
+#[test]
+fn what_a_program_keeps_is_looked_for_behind_its_seals() {
+    let home = tempfile::tempdir().unwrap();
+    let key = StoreKey::load_or_create(&home.path().join("store.key")).unwrap();
+    let store = Store::open(&home.path().join("store"), &key, &Options::default(), 0).unwrap().store;
+    let mut packed = GzEncoder::new(b"before".to_vec(), Compression::fast());
+    packed.write_all(&b"a packed one ".repeat(10)).unwrap();
+    let long = [&vec![7; MAX_VALUE - 10][..], b"a long one over two parts"].concat();
+    let mut batch = Batch::new();
+    let table = Table::new("any", 200);
+    batch.put(table, b"a key", b"a short one").unwrap();
+    batch.put(table, b"packed", &[&[0, 1][..], &packed.finish().unwrap()].concat()).unwrap();
+    for (key, value) in parts::cut(table, b"parts", &long).unwrap() {
+        batch.put(table, &key, &value).unwrap();
+    }
+    store.commit_blocking(batch).unwrap();
+    let spool = store.spool().unwrap();
+    for (id, is_whole) in [(1, true), (2, false)] {
+        // Of one that is not whole, whole chunks are there.
+        let name = format!("payload {id}");
+        let text = [name.as_bytes(), &vec![7; 2 * CHUNK], name.as_bytes()].concat();
+        let mut writer = spool.write(SpoolId([id; 16]), text.len() as u64).unwrap();
+        writer.append(&text).unwrap();
+        if is_whole {
+            writer.finish_here().unwrap();
+        } else {
+            writer.sync().unwrap();
+        }
+    }
+    drop((spool, store));
+    let all = kept(home.path()).concat();
+    for text in [
+        &b"a key"[..],
+        b"a short one",
+        b"a packed one a packed one",
+        b"a long one over two parts",
+        b"payload 1",
+        b"payload 2",
+    ] {
+        assert!(all.windows(text.len()).any(|it| it == text), "{}", text.escape_ascii());
+    }
 }
 
 /// The call is answered with these words of Salesforce's, once.
@@ -170,28 +295,22 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
     let key = PrivateKeyDer::from_pem_slice(&identity).unwrap();
     wanted.push(Wanted::new("the agent's TLS key", key.secret_der()));
 
-    // A given password, with a kill while its intent is in the journal, one that the answer repeats, and one made up.
+    // A given password, one that the answer repeats, and one made up, with kills while their intents are in the journal.
     let given = scene.file("given", GIVEN);
-    scene.agent.fail_points().arm(Point::CallMade);
-    let submit = reset_password(JOE, &["--password-file", given.to_str().unwrap(), "--async"]);
-    let (_, taken) = scene.cli(&submit).await;
-    scene.agent.dies().await;
-    scene.records_hold_keys_alone(&wanted);
-    scene.agent.start().await;
-    let taken: serde_json::Value = serde_json::from_str(&taken).unwrap();
-    let ended = scene.lab.controller.finished(taken["id"].as_str().unwrap().parse().unwrap()).await;
-    assert_eq!(ended["outcome"], json!("succeeded"), "{ended}");
+    let submit = reset_password(JOE, &["--password-file", given.to_str().unwrap()]);
+    assert_eq!(scene.cli_over_a_kill(&submit).await.0, Some(0), "{}", scene.printed);
     assert!(scene.lab.salesforce.password_is(JOE, GIVEN));
 
     let repeated = scene.file("repeated", REPEATED);
-    scene.lab.salesforce.inject(repeats("/password", format!("{REPEATED} is no good, {REPEATED}!")));
+    let body = BASE64.encode(format!("{{\"NewPassword\":\"{REPEATED}").as_bytes());
+    scene.lab.salesforce.inject(repeats("/password", format!("{REPEATED} is no good, {REPEATED}! {body}")));
     let submit = reset_password(JOE, &["--password-file", repeated.to_str().unwrap()]);
     let (_, refused) = scene.cli(&submit).await;
-    assert!(refused.contains("*** is no good, ***!"), "{refused}");
+    assert!(refused.contains("*** is no good, ***! eyJOZXdQYXNzd29yZCI6I"), "{refused}");
 
     let made_up = scene.lab.folder().join("submitter/made-up");
     let submit = reset_password(JOE, &["--generate", "--output-password", made_up.to_str().unwrap()]);
-    assert_eq!(scene.cli(&submit).await.0, Some(0), "{}", scene.printed);
+    assert_eq!(scene.cli_over_a_kill(&submit).await.0, Some(0), "{}", scene.printed);
     let service = scene.lab.folder().join("submitter/temporary");
     let submit = reset_password(JOE, &["--service", "--output-password", service.to_str().unwrap()]);
     assert_eq!(scene.cli(&submit).await.0, Some(0), "{}", scene.printed);
@@ -200,6 +319,7 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
         wanted.push(Wanted::new(file.display().to_string(), secret.trim_ascii_end()));
     }
     scene.import().await;
+    assert!(!scene.kept[1].is_empty(), "the dataset was there when the agent was killed");
     scene.memory_holds_keys_alone(&wanted).await;
     scene.sign_in_is_refused().await;
     scene.search(wanted).await;
@@ -224,9 +344,8 @@ impl Scene {
         let repeated = self.lab.salesforce.user("user0003@acme.example").unwrap().id;
         let words = format!("{IMPORTED_AND_REPEATED} is no good, {IMPORTED_AND_REPEATED}!");
         self.lab.salesforce.inject(repeats(&format!("{repeated}/password"), words));
-        let (_, batch) = self
-            .cli(&["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap()])
-            .await;
+        let submit = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap()];
+        let (_, batch) = self.cli_over_a_kill(&submit).await;
         assert!(batch.contains("partially_succeeded"), "{batch}");
         let batch: serde_json::Value = serde_json::from_str(&batch).unwrap();
         let results = self.lab.folder().join("submitter/results.jsonl");
@@ -266,14 +385,6 @@ impl Scene {
         memory_holds_alone(&of_controller, "the controller's memory", process, self.agent.member(), wanted).await;
     }
 
-    /// What lies in the store while a task is under way, behind the seals: the journal's notes, too.
-    fn records_hold_keys_alone(&self, wanted: &[Wanted]) {
-        let account = Wanted::new("the account", JOE.as_bytes());
-        let mut search = Search::new([wanted, &[account]].concat());
-        search.look("the records", &records(&self.agent.folder().join("state")));
-        assert!(search.found.len() == 1 && search.found[0].starts_with("the account"), "{:?}", search.found);
-    }
-
     /// Looks through everything that is there.
     async fn search(self, wanted: Vec<Wanted>) {
         self.memory_holds_keys_alone(&wanted).await;
@@ -286,6 +397,7 @@ impl Scene {
         for list in [&["task", "list"][..], &["member", "list"], &["system", "list"], &["status"]] {
             self.cli(list).await;
         }
+        self.ask_for_everything().await;
         // What is no secret has to be found, or nothing was looked at.
         let member = Wanted::new("the member", self.agent.member().as_bytes());
         let account = Wanted::new("the account", JOE.as_bytes());
@@ -297,21 +409,59 @@ impl Scene {
             search.look(&format!("{whose} metrics"), metrics.as_bytes());
         }
         assert_eq!(self.agent.terminate().await, Some(0));
-        search.look("the records", &records(&self.agent.folder().join("state")));
+        assert_eq!(self.lab.controller.terminate().await, Some(0));
+        let agent = kept(&self.agent.folder().join("state"));
+        let controller = kept(self.lab.controller.data());
+        for (whose, [records, payloads]) in
+            [("the agent's", agent), ("the killed agent's", self.kept), ("the controller's", controller)]
+        {
+            search.look(&format!("{whose} records"), &records);
+            search.look(&format!("{whose} payloads"), &payloads);
+        }
         search.look_below(self.agent.folder(), &HOMES);
         search.look_below(self.lab.controller.data(), &HOMES);
         search.look("the controller's log", self.lab.controller.log().as_bytes());
         search.look("what was printed", self.printed.as_bytes());
         search.look("what a watcher was told", &self.events.lock().unwrap_or_else(PoisonError::into_inner));
         search.look("the line", &self.line.lock().unwrap_or_else(PoisonError::into_inner));
+        search.look("what the API was asked", &without_tokens(self.api.passed(Way::Up)));
+        search.look("what the API answered", &self.api.passed(Way::Down));
         let (plain, leaks): (Vec<_>, Vec<_>) =
             search.found.into_iter().partition(|it| it.starts_with("the member") || it.starts_with("the account"));
         assert_eq!(leaks, Vec::<String>::new());
-        let places = ["agent.log", "state/audit/00000001.jsonl", "the controller's log"];
-        for place in places.into_iter().chain(["what was printed", "what a watcher was told", "the line"]) {
+        let places = ["agent.log", "state/audit/00000001.jsonl", "the controller's log", "the controller's records"];
+        let told = ["what was printed", "what a watcher was told", "the line"];
+        for place in places.into_iter().chain(told).chain(["what the API was asked", "what the API answered"]) {
             assert!(plain.iter().any(|it| it.ends_with(place)), "{place} was not searched: {plain:?}");
         }
     }
+
+    /// Has the API answer all that it tells of what was done.
+    async fn ask_for_everything(&self) {
+        let token = std::fs::read_to_string(self.lab.controller.data().join("api.token")).unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let ask = async |path: &str| {
+            let url = format!("http://{}{path}", self.api.address());
+            http.get(url).bearer_auth(token.trim()).send().await.unwrap().bytes().await.unwrap()
+        };
+        let tasks: serde_json::Value = serde_json::from_slice(&ask("/v1/tasks?limit=200").await).unwrap();
+        let tasks = tasks["items"].as_array().unwrap();
+        assert!(!tasks.is_empty());
+        for id in tasks.iter().map(|task| task["id"].as_str().unwrap()) {
+            ask(&format!("/v1/tasks/{id}")).await;
+            ask(&format!("/v1/tasks/{id}/records")).await;
+        }
+        let member = format!("/v1/members/{}", self.agent.member());
+        for path in ["/v1/audit?limit=200", "/v1/members", &member, "/v1/systems", "/v1/clusters", "/v1/ca"] {
+            ask(path).await;
+        }
+    }
+}
+
+/// What was asked, but for the tokens in the heads: they belong there.
+fn without_tokens(asked: Vec<u8>) -> Vec<u8> {
+    let is_token = |line: &&[u8]| line.to_ascii_lowercase().starts_with(b"authorization: bearer ");
+    asked.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_token(line)).flatten().copied().collect()
 }
 
 /// Whether this process has `CAP_SYS_PTRACE`, which root has outside of most containers.

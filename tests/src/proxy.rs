@@ -5,8 +5,10 @@ mod connect;
 mod door;
 mod intercept;
 mod line;
+mod recorder;
 mod tap;
 
 pub use connect::{ConnectProxy, Manner};
 pub use line::{Breakage, Line, Way};
+pub use recorder::Recorder;
 pub use tap::{Passing, Tap};

@@ -17,9 +17,9 @@ const PIECE: usize = 16 * 1024;
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// From the agent to the controller.
+    /// From whoever dialled, such as the agent, to whom it dialled, such as the controller.
     Up,
-    /// From the controller to the agent.
+    /// The other way.
     Down,
 }
 
