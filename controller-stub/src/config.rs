@@ -277,7 +277,7 @@ mod tests {
             keep_finished_tasks: 10_000,
             max_connections: 4096,
             max_handshakes: 1024,
-            max_handshakes_per_address: 128,
+            max_handshakes_per_address: 1024,
             otlp: None,
             ready_file: None,
         }

@@ -56,7 +56,7 @@ pub const WATCHERS: Share =
 pub const SCANS: usize = 2;
 
 /// Descriptors that are not connections: the store, the spool, the runtime, payloads on their way.
-const OTHER_FILES: u64 = 512;
+pub const OTHER_FILES: u64 = 512;
 /// The fewest connections that make sense.
 const FEWEST: usize = 16;
 

@@ -227,8 +227,11 @@ mod tests {
             let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             stranger.write_all(begun).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
+            let began = tokio::time::Instant::now();
             let ended = tokio::time::timeout(4 * HANDSHAKE, handshake(stream, &tls)).await;
             assert!(ended.expect("it is not waited for for ever").is_err(), "{begun:?}");
+            // The clock counts whole milliseconds.
+            assert_eq!(began.elapsed().as_secs(), HANDSHAKE.as_secs(), "{begun:?}");
         }
     }
 }

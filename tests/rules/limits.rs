@@ -1,10 +1,12 @@
 //! The numbers of `docs/limits.md` are those of the constants that bound what they speak of.
 
+use postern_controller_stub::limits;
+
 use crate::tree::{nothing_breaks, read};
 
 const TABLE: &str = "docs/limits.md";
 
-/// How a row begins, what stands in its second cell, and the constant that it says there, in that file.
+/// How a row begins, what stands in its second cell, and the constant, or the `let`, that it says there, in that file.
 const SAID: &str = "
 TCP to WebSocket | 15 s | controller-stub/src/limits.rs | HANDSHAKE: Duration = Duration::from_secs(15)
 WebSocket to `Hello` | 5 s each | protocol/src/session.rs | HANDSHAKE: Duration = Duration::from_secs(5)
@@ -73,6 +75,11 @@ damaged stores | 8 | agent/store/src/open.rs | MAX_ASIDE: usize = 8
 connected systems of a dataset | 100 | agent/src/dataset/split.rs | MAX_SYSTEMS: usize = 100
 proofs of applicants | 4 | controller-stub/src/link/enroll.rs | MAX_PROOFS: usize = 4
 an applicant's time | 10 s each | controller-stub/src/link/enroll.rs | PATIENCE: Duration = Duration::from_secs(10)
+wrong attempts with one enrollment token | 10, then one a minute | controller-stub/src/state/attempts.rs | let wrong = Rate::new(10, Duration::from_secs(60))
+certificates of one member | 10, then one in a fiftieth | controller-stub/src/state/attempts.rs | let certificates = Rate::new(10, certificate_life / 50)
+other sealing keys of one member | 30, then one in 10 s | controller-stub/src/state/attempts.rs | let sealing_keys = Rate::new(30, Duration::from_secs(10))
+sessions of one member | 30, then one in 2 s | controller-stub/src/state/attempts.rs | let sessions = Rate::new(30, Duration::from_secs(2))
+payloads of one member that are announced again | 16, then one in 30 s | controller-stub/src/state/attempts.rs | let payloads_again = Rate::new(16, Duration::from_secs(30))
 lines that wait for the controller's audit log | 10,000 | controller-stub/src/state/audit.rs | MAX_WAITING: usize = 10_000
 events that wait for the agent's audit log | 25,000 | agent/src/store/audit.rs | MOST_WAITING: u64 = 25_000
 events that wait for the agent's audit log | 8 MiB | agent/src/store/audit.rs | MOST_BYTES: usize = 8 * 1024 * 1024
@@ -101,6 +108,57 @@ a configuration, a schema | 16 KiB, | agent/src/config/secret.rs | MAX_BYTES: us
 a configuration, a schema | 64 KiB | agent/src/identity.rs | MAX_FILE: usize = 64 * 1024
 ";
 
+/// How a row begins, what stands in its second cell for a number, and the option of `serve` that has this number if nobody
+/// says another.
+const USUAL: [(&str, &str, &str); 8] = [
+    ("handshakes at once", "{}", "max_handshakes"),
+    ("of one address, or one /64", "{}", "max_handshakes_per_address"),
+    ("connections at once (`--max-connections`)", "{}", "max_connections"),
+    ("calls of one API token", "{} a second", "api_calls_per_sec"),
+    ("calls of one address without a token", "{} a minute", "api_failures_per_min"),
+    ("refused enrollments", "{} a minute", "enrollments_per_min"),
+    ("finished tasks", "those of {} days", "keep_finished_days"),
+    ("finished tasks", "the newest {} (", "keep_finished_tasks"),
+];
+
+/// Whether a row that begins so says that in its second cell.
+fn says(table: &str, what: &str, number: &str) -> bool {
+    let mut rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.strip_prefix(what));
+    rows.any(|row| row.split(" | ").nth(1).is_some_and(|cell| cell.contains(number)))
+}
+
+/// What `serve` takes for an option that is not given.
+fn usual(option: &str) -> u64 {
+    let program = postern_controller_stub::command_line();
+    let serve = program.find_subcommand("serve").unwrap();
+    let option = serve.get_arguments().find(|it| it.get_id() == option).unwrap();
+    option.get_default_values()[0].to_str().unwrap().parse().unwrap()
+}
+
+/// With a comma for thousands.
+fn grouped(number: u64) -> String {
+    if number < 1_000 { number.to_string() } else { format!("{},{:03}", grouped(number / 1_000), number % 1_000) }
+}
+
+#[test]
+fn the_numbers_of_limits_are_those_of_a_controller_that_is_told_no_others() {
+    let table = read(TABLE);
+    let mut places = Vec::new();
+    let mut compare = |what: &str, number: &str| {
+        if !says(&table, what, number) {
+            places.push(format!("{TABLE}: `{what}` does not say {number}"));
+        }
+    };
+    for (what, number, option) in USUAL {
+        compare(what, &number.replace("{}", &grouped(usual(option))));
+    }
+    // What follows from these: `Rate::per_second` lets through twice as many at once.
+    compare("calls of one API token", &format!("{} at once", grouped(2 * usual("api_calls_per_sec"))));
+    let callers = u64::try_from(limits::MAX_CALLERS).unwrap();
+    compare("descriptors", &grouped(usual("max_connections") + callers + limits::OTHER_FILES));
+    nothing_breaks("The numbers of docs/limits.md are those of `serve` without options.", &places);
+}
+
 #[test]
 fn the_numbers_of_limits_are_those_of_the_code() {
     let table = read(TABLE);
@@ -108,11 +166,11 @@ fn the_numbers_of_limits_are_those_of_the_code() {
     for said in SAID.trim().lines() {
         let cells: Vec<&str> = said.split(" | ").collect();
         let [what, number, file, constant] = cells[..] else { panic!("`{said}` has four cells") };
-        let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.strip_prefix(what));
-        if !rows.filter_map(|row| row.split(" | ").nth(1)).any(|cell| cell.contains(number)) {
+        if !says(&table, what, number) {
             places.push(format!("{TABLE}: `{what}` does not say {number}, as `{constant}` of {file}"));
         }
-        if !read(file).lines().any(|line| line.ends_with(&format!("const {constant};"))) {
+        let stands = if constant.starts_with("let ") { format!("{constant};") } else { format!("const {constant};") };
+        if !read(file).lines().any(|line| line.ends_with(&stands)) {
             places.push(format!("{file}: there is no `{constant}`, as {TABLE} says of `{what}`"));
         }
     }

@@ -510,7 +510,10 @@ mod tests {
     async fn f29_a_member_that_takes_nothing_loses_its_session_in_the_end() {
         let (frames, to_write) = mpsc::channel(1);
         let says = async { while frames.send(vec![0]).await.is_ok() {} };
+        let began = Instant::now();
         tokio::join!(write_frames(Stuck, to_write), says);
+        // The clock counts whole milliseconds.
+        assert_eq!(began.elapsed().as_secs(), WRITE_PATIENCE.as_secs());
     }
 
     /// Leave the cut out, and a member that was revoked keeps its connection for as long as the writer is patient.

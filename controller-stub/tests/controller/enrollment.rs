@@ -1,16 +1,19 @@
 //! How members come to be.
 
+use std::time::Instant;
+
 use data_encoding::HEXLOWER;
+use futures_util::StreamExt as _;
 use postern_controller_stub::api::StatusView;
-use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::enrollment::v1::EnrollRefusal;
+use postern_protocol::enrollment::{self, EnrollmentToken};
 use postern_protocol::id::TokenId;
 use postern_protocol::message::v1::MembershipState;
 use serde_json::json;
 
 use crate::audit::of;
-use crate::lab::{Lab, files};
-use crate::member::{Application, Session};
+use crate::lab::{Lab, PATIENCE, files};
+use crate::member::{Application, Session, connect};
 
 #[tokio::test]
 async fn an_applicant_becomes_a_pending_member_until_an_operator_approves_it() {
@@ -85,6 +88,17 @@ async fn a_token_that_was_never_made_is_refused() {
     let forged = EnrollmentToken { id: TokenId::from_bytes([9; 16]), ..real };
     let refused = Application::new().send(&lab, &forged).await.unwrap_err();
     assert_eq!(refused.reason, EnrollRefusal::InvalidToken.into());
+}
+
+/// Leave its time out, and whoever upgrades and says nothing keeps a place among the handshakes. The bounds are wide: what is
+/// measured is also the machine.
+#[tokio::test]
+async fn an_applicant_that_asks_nothing_is_left_after_ten_seconds() {
+    let lab = Lab::start().await;
+    let mut silent = connect(&lab, enrollment::PATH, Some(enrollment::SUBPROTOCOL), None).await.unwrap();
+    let began = Instant::now();
+    tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = silent.next().await {} }).await.unwrap();
+    assert!((8..25).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

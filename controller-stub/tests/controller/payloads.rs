@@ -7,15 +7,16 @@ use postern_protocol::StreamId;
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
-    Chunk, ChunkAck, HeldState, Reject, Rejection, Report, StreamClose, StreamFault, StreamOpen, StreamOpenAck,
-    StreamRef, StreamReset,
+    Chunk, ChunkAck, Credit, HeldState, HeldTask, Inventory, LeaseRef, Reject, Rejection, Report, StreamClose,
+    StreamFault, StreamOpen, StreamOpenAck, StreamRef, StreamReset,
 };
 use postern_protocol::seal::{SealContext, SegmentOpener};
+use postern_protocol::session::Ended;
 use postern_protocol::stream::{CHUNK, chunks};
-use postern_protocol::{Outcome, TaskKind};
+use postern_protocol::{Epoch, Outcome, TaskId, TaskKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::access::{Caller, token};
@@ -284,7 +285,7 @@ async fn a_payload_that_is_not_the_one_announced_is_refused() {
     let FromController::StreamReset(reset) = session.next().await else { panic!("no StreamReset") };
     assert_eq!(reset.fault, StreamFault::Corrupt.into());
 
-    let of_nobody = postern_protocol::TaskId::from_bytes([9; 16]);
+    let of_nobody = TaskId::from_bytes([9; 16]);
     let other = StreamRef { id: StreamId::from_bytes([6; 16]), ..stream };
     session.send(StreamOpen { task: of_nobody, stream: other }).await;
     let FromController::StreamReset(reset) = session.next().await else { panic!("no StreamReset") };
@@ -301,6 +302,116 @@ async fn an_upload_that_is_not_what_was_announced_is_refused_by_the_name_of_its_
     let problem: Value = response.json().await.unwrap();
     assert_eq!((&problem["status"], &problem["field"]), (&json!(422), &json!("sha256")), "{problem}");
     assert!(!files(&lab.data_dir()).iter().any(|it| is_payload(it)));
+}
+
+#[tokio::test]
+async fn an_upload_of_more_than_256_mib_is_refused_by_its_announced_length() {
+    let lab = Lab::start().await;
+    let api = lab.addresses().api_url.replace("http://", "");
+    let token = token(&lab, "ci", Role::Operator).await;
+    let most: u64 = 256 * 1024 * 1024;
+    for (length, refused) in [(most + 1, true), (most, false)] {
+        let mut stream = TcpStream::connect(&api).await.unwrap();
+        let head = format!(
+            "POST /v1/streams?sha256={} HTTP/1.1\r\nhost: {api}\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/octet-stream\r\ncontent-length: {length}\r\n\r\n",
+            "0".repeat(64)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if refused {
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 413");
+        } else {
+            let in_spool = || files(&lab.data_dir()).iter().filter(|it| is_payload(it)).count();
+            lab.wait_for("the payload to begin", async || (in_spool() == 1).then_some(())).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_result_of_more_than_4_gib_and_a_seventeenth_at_once_are_put_off() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    let (_, small) = payload(1000);
+    let mut number = 0;
+    let mut announced = |task, length| {
+        number += 1;
+        let stream = StreamRef { id: StreamId::from_bytes([number; 16]), length, ..small };
+        (stream.id, StreamOpen { task, stream })
+    };
+    let full = |stream| StreamReset { stream, fault: StreamFault::Full.into() }.into();
+    submit_import(&lab, b"<root/>");
+    let mut offer = session.offer().await;
+    let (id, open) = announced(offer.task, 4 * 1024 * 1024 * 1024 + 1);
+    session.send(open).await;
+    assert_eq!(session.next().await, full(id));
+    for begun in 0..16 {
+        // A task has eight at most.
+        if begun == 8 {
+            submit_import(&lab, b"<root/>");
+            offer = session.offer().await;
+        }
+        let (id, open) = announced(offer.task, small.length);
+        session.send(open).await;
+        assert_eq!(session.next().await, StreamOpenAck { stream: id, durable: 0 }.into(), "{begun}");
+    }
+    submit_import(&lab, b"<root/>");
+    let (id, open) = announced(session.offer().await.task, small.length);
+    session.send(open).await;
+    assert_eq!(session.next().await, full(id));
+}
+
+/// As many as it takes of a payload that never comes.
+#[tokio::test]
+async fn a_member_whose_reports_wait_for_a_257th_time_loses_its_session() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    submit_import(&lab, b"<root/>");
+    let offer = session.offer().await;
+    let (_, stream) = payload(1000);
+    let waits = |number| Report { streams: List::new(vec![stream]).unwrap(), ..succeeded(number, &offer) };
+    for number in 1..=256 {
+        session.send(waits(number)).await;
+    }
+    session.send(StreamOpen { task: offer.task, stream }).await;
+    assert_eq!(session.next().await, StreamOpenAck { stream: stream.id, durable: 0 }.into(), "it is there yet");
+    session.send(waits(257)).await;
+    let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
+    assert_eq!(reason, "overloaded");
+}
+
+#[tokio::test]
+async fn an_inventory_of_more_tasks_than_a_member_may_hold_ends_its_session() {
+    const MOST: usize = 131_072;
+    const PAGE: usize = 512;
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    lab.add_system().await;
+    let page = |nonce, number: usize, last| {
+        let task = |at: usize| {
+            let id = u128::try_from(number * PAGE + at).unwrap().to_be_bytes();
+            let lease = LeaseRef { task: TaskId::from_bytes(id), epoch: Epoch(1) };
+            HeldTask { lease, state: HeldState::Reported.into() }
+        };
+        Inventory { nonce, last, tasks: List::new((0..PAGE).map(task).collect()).unwrap() }
+    };
+    for pages in [MOST / PAGE, MOST / PAGE + 2] {
+        let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+        let FromController::InventoryAsk(ask) = session.next().await else { panic!("no InventoryAsk") };
+        for number in 0..pages {
+            session.send(page(ask.nonce, number, number + 1 == pages)).await;
+        }
+        if pages == MOST / PAGE {
+            session.send(Credit { offers: 1 }).await;
+            let task = lab.submit("validate_user", "a").await;
+            assert_eq!(session.offer().await.task, task, "it may hold so many");
+            identity.last_session = session.number();
+        } else {
+            let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
+            assert_eq!(reason, "overloaded");
+        }
+    }
 }
 
 /// Begin it again as often as it is announced, and each time all that came of it is read, which may be gigabytes.
