@@ -15,6 +15,7 @@ use super::{Member, State, sessions};
 use crate::ca::{CaError, Issued};
 use crate::clock::Moment;
 use crate::enrollment::{self, Admission};
+use crate::metrics::metrics;
 use crate::random;
 
 /// The most members of one controller.
@@ -58,6 +59,7 @@ impl State {
             }
             self.audit_own("member.enroll", &format!("with {token}"), Err(&reason.to_string()), at);
             if let Some(member) = spent {
+                metrics().used_tokens.one(&[]);
                 tracing::error!(%token, %member, "a used enrollment token was presented again");
             }
         }

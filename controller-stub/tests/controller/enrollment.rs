@@ -63,7 +63,7 @@ async fn operators_are_told_the_urls_that_agents_may_be_given() {
 /// F49, and F46 for enrollment: the answer may be lost, so the same request gets the same answer, across a restart too.
 #[tokio::test]
 async fn f49_a_used_token_gives_the_same_certificate_for_a_day_and_another_request_is_refused() {
-    let mut lab = Lab::start().await;
+    let mut lab = Lab::start_with(&["--auto-approve", "--health-listen", "127.0.0.1:0"]).await;
     let token = lab.token().await;
     let application = Application::new();
     let first = application.send(&lab, &token).await.unwrap();
@@ -79,6 +79,11 @@ async fn f49_a_used_token_gives_the_same_certificate_for_a_day_and_another_reque
     assert!(lab.log().contains("a used enrollment token was presented again"), "{}", lab.log());
     let told = &of(&lab, "member.enroll", 2).await[1];
     assert_eq!((&told["result"], &told["on"]), (&json!("refused"), &json!(format!("with {}", token.id))));
+    let log = lab.log();
+    let endpoint = log.lines().rfind(|line| line.contains("probes and Prometheus are answered")).unwrap();
+    let address = endpoint.rsplit_once("address=").unwrap().1.trim();
+    let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("\npostern_controller_used_tokens_total 1\n"), "{metrics}");
 }
 
 #[tokio::test]
