@@ -125,10 +125,10 @@ fn in_base64(bytes: &[u8]) -> Vec<String> {
     let mut forms = Vec::new();
     for encoding in [BASE64, BASE64URL] {
         forms.push(encoding.encode(bytes).trim_end_matches('=').to_owned());
-        for before in 0..3 {
-            let all = Zeroizing::new([&[0; 3][..before], bytes].concat());
+        for before in [&[][..], &[0], &[0, 0]] {
+            let all = Zeroizing::new([before, bytes].concat());
             let text = Zeroizing::new(encoding.encode(&all));
-            forms.extend(text.get((before * 8).div_ceil(6)..all.len() * 8 / 6).map(str::to_owned));
+            forms.extend(text.get((before.len() * 8).div_ceil(6)..all.len() * 8 / 6).map(str::to_owned));
         }
     }
     forms

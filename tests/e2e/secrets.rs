@@ -183,6 +183,10 @@ fn kept(home: &Path) -> [Vec<u8>; 2] {
     [records, payloads(&home.join("store/spool"), &store.spool().unwrap())]
 }
 
+fn length(length: usize) -> u64 {
+    u64::try_from(length).unwrap()
+}
+
 /// All payloads of a spool in this folder, whole or not.
 fn payloads(folder: &Path, spool: &Spool) -> Vec<u8> {
     /// What sealing adds to each chunk.
@@ -197,13 +201,13 @@ fn payloads(folder: &Path, spool: &Spool) -> Vec<u8> {
         let id = HEXLOWER.decode(whole.file_name().unwrap().as_encoded_bytes()).unwrap();
         let id = SpoolId(id.try_into().unwrap());
         let sealed = path.metadata().unwrap().len();
-        let len = sealed - sealed.div_ceil(CHUNK as u64 + SEAL) * SEAL;
+        let len = sealed - sealed.div_ceil(length(CHUNK) + SEAL) * SEAL;
         let reader = spool.read(id, len).unwrap();
         let mut read = 0;
         while let Ok(piece) = reader.read_at(read)
             && !piece.is_empty()
         {
-            read += piece.len() as u64;
+            read += length(piece.len());
             payloads.extend(piece);
         }
         assert!(is_part || read == len, "{} was not read", path.display());
@@ -236,7 +240,7 @@ fn what_a_program_keeps_is_looked_for_behind_its_seals() {
         // Of one that is not whole, whole chunks are there.
         let name = format!("payload {id}");
         let text = [name.as_bytes(), &vec![7; 2 * CHUNK], name.as_bytes()].concat();
-        let mut writer = spool.write(SpoolId([id; 16]), text.len() as u64).unwrap();
+        let mut writer = spool.write(SpoolId([id; 16]), length(text.len())).unwrap();
         writer.append(&text).unwrap();
         if is_whole {
             writer.finish_here().unwrap();
@@ -424,7 +428,7 @@ impl Scene {
         search.look("what was printed", self.printed.as_bytes());
         search.look("what a watcher was told", &self.events.lock().unwrap_or_else(PoisonError::into_inner));
         search.look("the line", &self.line.lock().unwrap_or_else(PoisonError::into_inner));
-        search.look("what the API was asked", &without_tokens(self.api.passed(Way::Up)));
+        search.look("what the API was asked", &without_tokens(&self.api.passed(Way::Up)));
         search.look("what the API answered", &self.api.passed(Way::Down));
         let (plain, leaks): (Vec<_>, Vec<_>) =
             search.found.into_iter().partition(|it| it.starts_with("the member") || it.starts_with("the account"));
@@ -459,7 +463,7 @@ impl Scene {
 }
 
 /// What was asked, but for the tokens in the heads: they belong there.
-fn without_tokens(asked: Vec<u8>) -> Vec<u8> {
+fn without_tokens(asked: &[u8]) -> Vec<u8> {
     let is_token = |line: &&[u8]| line.to_ascii_lowercase().starts_with(b"authorization: bearer ");
     asked.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_token(line)).flatten().copied().collect()
 }
