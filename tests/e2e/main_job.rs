@@ -1,11 +1,15 @@
 //! A task dispatched by the controller changes a Salesforce user, and its outcome comes back.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
 
 use postern_tests::lab::SYSTEM;
 use postern_tests::{Lab, wait_for};
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::{JOE, programs, reset_password};
 
@@ -99,6 +103,54 @@ async fn no_program_dumps_core() {
         // Of a process that is not dumpable, these files are root's, whoever runs it.
         let owner = std::fs::metadata(format!("/proc/{pid}/maps")).unwrap().uid();
         assert_eq!(owner, 0, "process {pid} can be dumped");
+    }
+}
+
+/// What `/proc` has of a process is its user's, or root's if it can not be dumped: so root, whose it is in either case, looks as
+/// somebody else. Leave the flag out, and a program shows its memory to every process of its user.
+#[tokio::test]
+async fn no_program_can_be_dumped_by_its_user() {
+    const NOBODY: u32 = 65_534;
+    let lab = Lab::start(programs()).await;
+    let user = std::fs::metadata(lab.folder()).unwrap().uid();
+    let other = if user == 0 { NOBODY } else { user };
+    let binary = lab.folder().join("program");
+    std::fs::copy(programs(), &binary).unwrap();
+    for (path, mode) in [(lab.folder(), 0o711), (&binary, 0o755)] {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    let agent = lab.agent("agent");
+    let data = lab.folder().join("another");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
+    let files = std::fs::read_dir(agent.folder()).unwrap().map(|it| it.unwrap().path());
+    for path in files.chain([agent.folder().to_owned(), data.clone()]) {
+        chown(path, Some(other), Some(other)).unwrap();
+    }
+    let (config, data) = (agent.config(), data.to_str().unwrap().to_owned());
+    for (program, arguments) in [
+        // Waits for its token.
+        ("postern", ["--config", config.to_str().unwrap(), "enroll", "--controller", "wss://127.0.0.1:1"].as_slice()),
+        (
+            "postern-controller",
+            &["serve", "--data-dir", &data, "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"],
+        ),
+    ] {
+        let mut command = Command::new(&binary);
+        command.as_std_mut().arg0(program).uid(other).gid(other);
+        let started = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn();
+        let process = started.unwrap();
+        let pid = process.id().unwrap();
+        wait_for(&format!("{program} to keep its memory private"), async || {
+            let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+            let has_none = limits.lines().any(|line| line.starts_with("Max core file size        0 "));
+            let owner = std::fs::metadata(format!("/proc/{pid}/maps")).map(|it| it.uid());
+            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            // Before it is the program it may not be dumped, either.
+            let is_it = command.starts_with(program);
+            if is_it && has_none && matches!(owner, Ok(0)) { Ok(()) } else { Err((command, limits, owner)) }
+        })
+        .await;
     }
 }
 
