@@ -112,6 +112,32 @@ fn every_test_that_the_threat_model_names_is_there() {
     nothing_breaks("Every test that docs/SECURITY.md calls a proof is there.", &absent("docs/SECURITY.md", 2));
 }
 
+/// That the tests are there is what the rule about the threat model looks at.
+#[test]
+fn every_claim_about_trust_names_a_test() {
+    const OF: [&str; 11] = [
+        "enrollment",
+        "channel",
+        "renewal",
+        "roots",
+        "revocation",
+        "sealing",
+        "signing",
+        "policy",
+        "rest",
+        "audit",
+        "API",
+    ];
+    let text = read("docs/SECURITY.md");
+    let (_, table) = text.split_once("| of | claim | proved by |\n|---|---|---|\n").expect("the table of claims");
+    let rows: Vec<Vec<&str>> =
+        table.lines().map_while(|line| Some(line.strip_prefix("| ")?.split(" | ").collect())).collect();
+    let is_proved = |row: &&Vec<&str>| row.len() == 3 && features::spans(row[2]).iter().any(|it| it.contains('_'));
+    let bare = rows.iter().filter(|row| !is_proved(row)).map(|row| row.join(" | "));
+    let silent = OF.iter().filter(|of| !rows.iter().any(|row| row[0] == **of)).map(|of| format!("nothing of {of}"));
+    nothing_breaks("Every claim about trust names a test that proves it.", &bare.chain(silent).collect::<Vec<_>>());
+}
+
 #[test]
 fn every_test_that_a_limit_names_is_there() {
     nothing_breaks("Every test that docs/limits.md names is there.", &absent("docs/limits.md", 4));
