@@ -1,7 +1,5 @@
 //! How members come to be.
 
-use std::time::Instant;
-
 use data_encoding::HEXLOWER;
 use futures_util::StreamExt as _;
 use postern_controller_stub::api::StatusView;
@@ -10,6 +8,7 @@ use postern_protocol::enrollment::{self, EnrollmentToken};
 use postern_protocol::id::TokenId;
 use postern_protocol::message::v1::MembershipState;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::audit::of;
 use crate::lab::{Lab, PATIENCE, files};

@@ -1,7 +1,7 @@
 //! Who gets a session, and what a session survives.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use postern_controller_stub::ca::Authority;
@@ -10,6 +10,7 @@ use postern_protocol::SessionNo;
 use postern_protocol::message::v1::{Hello, MembershipState, Ping};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::{self, Ended};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::lab::{Lab, PATIENCE};
@@ -204,13 +205,13 @@ async fn a_revoked_member_is_out_within_a_second_whether_it_reads_or_not() {
     let lab = Lab::start().await;
     let (reads, does_not) = (lab.enroll().await, lab.enroll().await);
     let mut reading = Session::open(&lab, &reads).await;
-    let revoked = Instant::now();
+    let since = Instant::now();
     lab.act(reads.member, "revoke").await.unwrap();
     let Ended::GoneAway { reason, .. } = reading.ended().await else { panic!("not a goodbye") };
     assert_eq!(reason, "revoked");
     let ended = async { while let Some(Ok(_)) = reading.socket.next().await {} };
     tokio::time::timeout(PATIENCE, ended).await.expect("its connection ends");
-    assert!(revoked.elapsed() < SOON, "{:?}", revoked.elapsed());
+    assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
 
     let mut stuffed = Session::open(&lab, &does_not).await;
     let ping = FromMember::from(Ping { nonce: 1 }).encode().unwrap();
@@ -228,13 +229,13 @@ async fn a_revoked_member_is_out_within_a_second_whether_it_reads_or_not() {
             (rested.1 >= 50).then_some(())
         })
         .await;
-        let revoked = Instant::now();
+        let since = Instant::now();
         lab.act(does_not.member, "revoke").await.unwrap();
-        revoked
+        since
     };
     let both = async { tokio::join!(floods, revokes).1 };
-    let revoked = tokio::time::timeout(2 * PATIENCE, both).await.expect("its connection ends");
-    assert!(revoked.elapsed() < SOON, "{:?}", revoked.elapsed());
+    let since = tokio::time::timeout(2 * PATIENCE, both).await.expect("its connection ends");
+    assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
     assert!(!lab.log().contains("does not read what it is sent"), "the writer was not waited for");
 }
 
