@@ -353,6 +353,16 @@ async fn an_encrypted_value_stands_in_no_message() {
     }
 }
 
+/// A call with this in its body is refused as a whole, for the value of one entry.
+fn unreadable(piece: &str) -> Mishap {
+    Mishap::RespondAt {
+        piece: piece.to_owned(),
+        status: 400,
+        code: "JSON_PARSER_ERROR".to_owned(),
+        message: "Cannot deserialize instance of date from VALUE_STRING value poison".to_owned(),
+    }
+}
+
 /// Refuse the rows of a call together, and everybody's entry ends with somebody else's value, which stands in their words.
 #[tokio::test]
 async fn a_value_for_which_a_whole_call_is_refused_ends_its_own_entry_alone_and_stands_in_no_message() {
@@ -362,13 +372,7 @@ async fn a_value_for_which_a_whole_call_is_refused_ends_its_own_entry_alone_and_
             let department = if number == 42 { "poison" } else { "Sales" };
             json!({"Username": format!("user{number:04}@acme.example"), "Department": department, "Title": "x"})
         };
-        let refusal = Mishap::RespondAt {
-            piece: "poison".to_owned(),
-            status: 400,
-            code: "JSON_PARSER_ERROR".to_owned(),
-            message: "Cannot deserialize instance of date from VALUE_STRING value poison".to_owned(),
-        };
-        lab.fault("PATCH", "/composite/sobjects", refusal, 100);
+        lab.fault("PATCH", "/composite/sobjects", unreadable("poison"), 100);
         let mut task = import_with(request(rules), lines(&(1..=60).map(entry).collect::<Vec<_>>()));
         task.attempt(&lab.connector()).await.unwrap();
         for (at, line) in task.lines().iter().enumerate() {
@@ -385,13 +389,7 @@ async fn of_many_values_for_which_whole_calls_are_refused_none_stands_in_another
     let lab = Lab::with_org(OrgSeed::acme(80)).await;
     let department = |number: usize| if number == 60 { "poison" } else { "Sales" };
     let entry = |number: usize| json!({"Username": format!("user{number:04}@acme.example"), "Department": department(number), "Title": "bad"});
-    let refusal = Mishap::RespondAt {
-        piece: "bad".to_owned(),
-        status: 400,
-        code: "JSON_PARSER_ERROR".to_owned(),
-        message: "Cannot deserialize instance of date from VALUE_STRING value poison".to_owned(),
-    };
-    lab.fault("PATCH", "/composite/sobjects", refusal, 100);
+    lab.fault("PATCH", "/composite/sobjects", unreadable("bad"), 100);
     let mut task = import_with(request(&["Department=encrypted"]), lines(&(1..=60).map(entry).collect::<Vec<_>>()));
     task.attempt(&lab.connector()).await.unwrap();
     assert!(task.lines().iter().all(|it| it["outcome"] == "failed"), "{:?}", task.lines());

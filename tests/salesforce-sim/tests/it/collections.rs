@@ -104,6 +104,30 @@ async fn composite_calls_see_the_results_of_earlier_ones() {
     assert!(!simulator.user("user0001@acme.example").unwrap().active);
 }
 
+/// Judge the rows one by one, or any number of queries, and what an org refuses as a whole passes here.
+#[tokio::test]
+async fn what_is_refused_as_a_whole_is_not_looked_at_in_part() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let id = caller.id_of("user0001@acme.example").await;
+    let record = |name: &str, value: &str| json!({"attributes": {"type": "User"}, "Id": id, name: value});
+    for (name, value, code) in [("IsActive", "perhaps", "JSON_PARSER_ERROR"), ("Nonsense", "x", "INVALID_FIELD")] {
+        let records = [record("Title", "New"), record(name, value)];
+        let answer = caller.patch("composite/sobjects", &json!({"allOrNone": false, "records": records})).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (400, code));
+    }
+    assert_eq!(simulator.user("user0001@acme.example").unwrap().text("Title"), "");
+
+    for (queries, status) in [(5, 200), (6, 400)] {
+        let url = "/services/data/v66.0/query?q=SELECT+Id+FROM+User";
+        let calls: Vec<_> =
+            (0..queries).map(|it| json!({"method": "GET", "referenceId": format!("q{it}"), "url": url})).collect();
+        let answer = caller.post("composite", &json!({"compositeRequest": calls})).await;
+        assert_eq!(answer.status, status, "{queries} queries");
+    }
+    assert_eq!(caller.get(&format!("query?q={}", "x".repeat(16_300))).await.status, 431, "with its headers");
+}
+
 #[tokio::test]
 async fn a_composite_that_must_work_whole_is_undone() {
     let simulator = simulator(1).await;
