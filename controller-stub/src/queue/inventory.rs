@@ -27,12 +27,11 @@ impl Queue {
         for (task, (epoch, _)) in held {
             self.doubt_ledger(member, LeaseRef { task: *task, epoch: *epoch });
         }
-        let may_begin = self.holders.get(&member).is_some_and(|it| it.enabled);
         for id in self.held_by(member) {
             let Some(entry) = self.tasks.get(&id) else { continue };
             let there = held.get(&id).copied();
             match there {
-                Some((epoch, state)) if epoch == entry.record.epoch => self.confirm(id, member, state, may_begin, at),
+                Some((epoch, state)) if epoch == entry.record.epoch => self.confirm(id, member, state, at),
                 Some((_, HeldState::Started | HeldState::Reported)) if entry.record.state.is_in_doubt() => {
                     self.shorten_doubt(id, member, at);
                 }
@@ -43,7 +42,9 @@ impl Queue {
         self.change(member, |holder| holder.settled = true);
     }
 
-    fn confirm(&mut self, id: TaskId, member: MemberId, state: HeldState, may_begin: bool, at: Moment) {
+    /// It has the task under its lease. One that must not begin work gives that back by its own word: until then it may be
+    /// enabled again, and begin.
+    fn confirm(&mut self, id: TaskId, member: MemberId, state: HeldState, at: Moment) {
         let believed_started =
             matches!(self.state(id), Some(TaskState::Started { .. } | TaskState::InDoubt { started: true, .. }));
         if believed_started && matches!(state, HeldState::Journaled) {
@@ -51,10 +52,6 @@ impl Queue {
             return self.queue_again(id, true, at);
         }
         let begun = !matches!(state, HeldState::Journaled);
-        if !begun && !may_begin {
-            // It will not begin it under this lease: its state is durable there and newer than the lease.
-            return self.queue_again(id, false, at);
-        }
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.until = at.now + self.config.lease_ttl;
         }

@@ -151,14 +151,9 @@ fn cancelling_depends_on_how_far_the_task_is() {
 #[test]
 fn what_was_cancelled_and_comes_back_unbegun_is_cancelled() {
     type ComesBack = fn(&mut World, LeaseRef);
-    let table: [(&str, ComesBack); 4] = [
+    let table: [(&str, ComesBack); 3] = [
         ("given back", |world, lease| world.queue.reject(ONE, lease, no(Rejection::Draining, 0), at(2))),
         ("not there", |world, _| world.queue.settle(ONE, &Held::new(), Memory::Same, at(2))),
-        ("unbegun", |world, lease| {
-            world.queue.set_enabled(ONE, false);
-            let held = Held::from([(lease.task, (lease.epoch, HeldState::Journaled))]);
-            world.queue.settle(ONE, &held, Memory::Same, at(2));
-        }),
         ("taken away unbegun", |world, _| {
             world.queue.take_away(ONE, at(2));
             world.queue.settle(ONE, &Held::new(), Memory::Same, at(3));

@@ -46,6 +46,22 @@ fn an_inventory_settles_every_task_the_member_is_believed_to_hold() {
     }
 }
 
+/// A renewal on its way may have told it that it keeps the lease: queue the task, and two work on it once the member is
+/// enabled again.
+#[test]
+fn what_a_draining_member_has_not_begun_is_its_until_it_gives_it_back() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
+    world.queue.connect(TWO, holder(10));
+    world.queue.settle(TWO, &Held::new(), Memory::Same, at(0));
+    world.queue.set_enabled(ONE, false);
+    assert_eq!(world.queue.renew(ONE, lease, at(1).now), LeaseVerdict::Kept);
+    world.queue.settle(ONE, &Held::from([(lease.task, (lease.epoch, HeldState::Journaled))]), Memory::Same, at(2));
+    assert_eq!(world.assign(2), None);
+    assert_eq!(world.state(1), "accepted");
+    world.queue.reject(ONE, lease, no(Rejection::Draining, 0), at(3));
+    assert!(world.assign(3).is_some(), "given back");
+}
+
 #[test]
 fn an_inventory_revives_a_doubt_that_nobody_acted_on() {
     let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
