@@ -27,11 +27,12 @@ use tokio::sync::mpsc;
 
 use crate::agenda::Millis;
 use crate::coverage::Situation;
-use crate::disk::ControllerDisk;
+use crate::disk::{ControllerDisk, ControllerRecords};
 use crate::net::{End, LinkId, Packet, Taken};
 use crate::workload::{CONTROLLERS, Fault, Turning, WALL};
 use crate::world::{CLUSTER, Happens, SYSTEM, World};
 
+mod put_back;
 mod session;
 mod submission;
 
@@ -67,6 +68,10 @@ pub struct Controllers {
     pub wall: i64,
     /// Where it is to die, and for how long.
     pub trap: Option<(Turning, Millis)>,
+    /// Copies of what was on their disk, and of when.
+    pub copies: Vec<(Millis, ControllerRecords)>,
+    /// Who is put out by the next that starts.
+    put_out_again: Vec<(MemberId, Action)>,
     authority: Arc<Authority>,
 }
 
@@ -158,7 +163,18 @@ impl Controllers {
         for write in &writes {
             disk.records().apply(write);
         }
-        Self { disk, process: None, life: 0, which: 0, paused: 0, wall: 0, trap: None, authority }
+        Self {
+            disk,
+            process: None,
+            life: 0,
+            which: 0,
+            paused: 0,
+            wall: 0,
+            trap: None,
+            copies: Vec::new(),
+            put_out_again: Vec::new(),
+            authority,
+        }
     }
 
     /// The present moment, as the controllers see it.
@@ -200,6 +216,7 @@ impl World {
             Ok(state) => {
                 let (sessions, requests) = (BTreeMap::new(), VecDeque::new());
                 self.controllers.process = Some(Process { state, sessions, requests, committing: None });
+                self.put_out_again();
                 self.tick();
             }
             Err(error) => self.oracle.broken(0, now, format!("the controller cannot go on: {error}")),
@@ -245,6 +262,7 @@ impl World {
         match *fault {
             Fault::KillController(down) => self.kill_controller(down),
             Fault::KillControllerAt(turning, down) => self.controllers.trap = Some((turning, down)),
+            Fault::PutBackController(ago, down) => self.put_controller_back(ago, down),
             Fault::PauseController(time) => self.controllers.paused = self.agenda.now() + time,
             Fault::JumpWall(by) => {
                 if self.tasks.values().any(|it| it.wish.deadline.is_some() && it.is_open) {

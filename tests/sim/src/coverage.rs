@@ -50,6 +50,7 @@ situations! {
     DiedWithLease = "F39 a controller died between lease and offer",
     DiedWithStoredReport = "F40 a controller died between report and acknowledgement",
     ControllerRestarted = "F41 a controller began with nothing in memory",
+    PutBack = "a controller was put back to before a task was done",
     FailedOver = "F42 another controller took over",
     Replaced = "F43 a new session came while the old one was open",
     LateCommit = "F65 a call took effect after it was given up",

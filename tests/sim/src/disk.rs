@@ -18,7 +18,8 @@ use postern_controller_stub::state::record::{
 use postern_controller_stub::state::records::{Listed, Records};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{MembershipState, Offer, Report};
-use postern_protocol::{Epoch, MemberId, ReportNo, SessionNo, StreamId, TaskId};
+use postern_protocol::outcome::Certainty;
+use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, SessionNo, StreamId, TaskId};
 
 /// What a member has on its disk.
 #[derive(Debug, Clone)]
@@ -152,6 +153,14 @@ impl MemberDisk {
         matches!(self.states.get(&task), Some(TaskState::Started { .. }))
     }
 
+    /// In how many attempts at a task the process died, or is under way in.
+    pub fn deaths(&self, task: TaskId) -> u32 {
+        match self.states.get(&task) {
+            Some(TaskState::Journaled { unended } | TaskState::Started { unended }) => *unended,
+            Some(TaskState::Concluded(_)) | None => 0,
+        }
+    }
+
     /// Whether anything here tells that a task may have been begun.
     pub fn may_have_begun(&self, task: TaskId) -> bool {
         self.is_begun(task)
@@ -175,6 +184,15 @@ impl MemberDisk {
         self.tombstones.contains_key(&task)
     }
 
+    /// Whether anything here tells that a task was done for certain.
+    pub fn has_done(&self, task: TaskId) -> bool {
+        let done = (Outcome::Succeeded, Certainty::Certain);
+        let ended = self.tombstones.get(&task).map(|it| (it.outcome, it.certainty));
+        let owed = self.reports.values().filter(|it| it.task == task);
+        ended == Some(done)
+            || owed.map(|it| (it.outcome.known(), it.certainty.known())).any(|it| it == (Some(done.0), Some(done.1)))
+    }
+
     /// The tasks held.
     pub fn tasks(&self) -> impl Iterator<Item = TaskId> {
         self.tasks.keys().copied()
@@ -191,7 +209,7 @@ fn stay_together(before: &Write, after: &Write) -> bool {
 }
 
 /// What the controllers have on their disk.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ControllerRecords {
     clusters: BTreeMap<String, ClusterRecord>,
     systems: BTreeMap<String, SystemRecord>,
@@ -220,7 +238,7 @@ impl ControllerRecords {
             }
             ledger::Write::System(it) => drop(self.systems.insert(it.name.to_string(), it)),
             ledger::Write::ForgetSystem(it) => drop(self.systems.remove(it.name.as_str())),
-            // It was never put back from a copy.
+            // Certificates are not renewed here.
             ledger::Write::Newer(..) => (),
             ledger::Write::Task(it) => drop(self.tasks.insert(it.id, it)),
             ledger::Write::ForgetTask(id) => {

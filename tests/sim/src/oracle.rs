@@ -9,6 +9,7 @@ use postern_protocol::message::v1::Report;
 use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, SessionNo, TaskId};
 
 use crate::agenda::Millis;
+use crate::disk::ControllerRecords;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,12 +46,24 @@ pub struct Oracle {
     epochs: BTreeMap<TaskId, Epoch>,
     issued: BTreeMap<MemberId, SessionNo>,
     leases: BTreeMap<(TaskId, Epoch), Millis>,
+    /// The newest report of each store that was ever stored.
+    stored: BTreeMap<Incarnation, ReportNo>,
+    was_put_back: bool,
 }
 
 impl Oracle {
     /// Something is wrong.
     pub fn broken(&mut self, invariant: u8, at: Millis, seen: String) {
         self.violation.get_or_insert(Violation { invariant, seen, at });
+    }
+
+    /// The controllers' disk was put back to this.
+    pub fn forgets(&mut self, copy: &ControllerRecords) {
+        self.was_put_back = true;
+        self.outcomes.retain(|task, _| copy.tasks.get(task).is_some_and(|it| it.finish.is_some()));
+        self.order.retain(|task| self.outcomes.contains_key(task));
+        self.epochs = copy.tasks.iter().map(|(id, task)| (*id, task.epoch)).collect();
+        self.issued = copy.numbers.iter().map(|(id, numbers)| (*id, numbers.issued)).collect();
     }
 
     /// How a task ended, as far as that is durable.
@@ -70,7 +83,9 @@ impl Oracle {
 
     /// A member heard that its reports up to this one are stored.
     pub fn member_heard(&mut self, store: Incarnation, upto: ReportNo, stored: Option<&MemberNumbers>, at: Millis) {
-        let is_stored = stored.is_some_and(|it| it.incarnation == store && it.acked >= upto);
+        let is_stored = stored.is_some_and(|it| it.incarnation == store && it.acked >= upto)
+            // It was on its way when the controllers were put back.
+            || self.was_put_back && self.stored.get(&store).is_some_and(|it| *it >= upto);
         if !is_stored && upto > ReportNo(0) {
             self.broken(3, at, format!("reports up to {upto} were acknowledged and are not committed: {stored:?}"));
         }
@@ -136,6 +151,8 @@ impl Oracle {
         } else {
             *newest = numbers.issued;
         }
+        let stored = self.stored.entry(numbers.incarnation).or_default();
+        *stored = numbers.acked.max(*stored);
     }
 
     /// The controller keeps a lease until then, by true time.

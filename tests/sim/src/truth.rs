@@ -59,8 +59,8 @@ struct Trail {
     put_back: bool,
     /// The records of a batch that are proved to have failed, and since when.
     failed: BTreeMap<u64, Millis>,
-    /// When the task was concluded there last.
-    concluded: Millis,
+    /// When the task was concluded there.
+    concluded: Vec<Millis>,
 }
 
 /// What is true of a task.
@@ -78,6 +78,10 @@ pub struct Truth {
     pub is_open: bool,
     /// The wall clock of the controllers was put forward meanwhile: one that restarts takes it for alone for longer.
     pub wall_went_on: bool,
+    /// It was ended by a report that came when its lease was over and nobody had another.
+    pub ended_unheld: bool,
+    /// It was leased, and the controllers were put back to before it ended: another member may work on it, too.
+    pub is_forgotten: bool,
     /// The changes that were asked for.
     pub calls: Vec<Call>,
     trails: BTreeMap<Memory, Trail>,
@@ -93,6 +97,8 @@ impl Truth {
             acknowledged: false,
             is_open: true,
             wall_went_on: false,
+            ended_unheld: false,
+            is_forgotten: false,
             calls: Vec::new(),
             trails: BTreeMap::new(),
         }
@@ -133,7 +139,7 @@ impl Truth {
 
     /// The task is concluded.
     pub fn concluded(&mut self, memory: Memory, at: Millis) {
-        self.trail(memory).concluded = at;
+        self.trail(memory).concluded.push(at);
     }
 
     /// Whether a record that was told as failed was made by another member after it had failed, before the one that it
@@ -142,7 +148,8 @@ impl Truth {
         self.trails.iter().any(|(memory, trail)| {
             let since = trail.failed.get(&record);
             since.is_some_and(|since| {
-                made.iter().all(|it| it.by != *memory && *since <= it.at && it.at <= trail.concluded)
+                let concluded = trail.concluded.last().copied().unwrap_or_default();
+                made.iter().all(|it| it.by != *memory && *since <= it.at && it.at <= concluded)
             })
         })
     }
@@ -152,10 +159,15 @@ impl Truth {
         self.trail(memory).put_back = true;
     }
 
+    /// Whether any member's store was put back to when it held this task.
+    pub fn was_ever_put_back(&self) -> bool {
+        self.trails.values().any(|it| it.put_back)
+    }
+
     /// Whether its calls for a password are no more than there may be (invariant 12).
     pub fn may_be_sent(&self) -> Result<(), Broken> {
         let task = self.id;
-        let mut sent: Vec<(Memory, u32)> = Vec::new();
+        let mut sent: Vec<((Memory, usize), u32)> = Vec::new();
         for call in self.calls.iter().filter(|it| it.fate != Fate::Refused) {
             match &call.change {
                 Change::SetPassword { value, .. } if !self.wish.made_up && *value != given(task) => {
@@ -164,14 +176,20 @@ impl Truth {
                 Change::SetPassword { .. } | Change::ResetPassword { .. } => (),
                 Change::SetActive { .. } | Change::Create { .. } => continue,
             }
-            match sent.iter_mut().find(|(by, _)| *by == call.by) {
+            // Who concluded it and is given it again, is as good as another.
+            let ends = self.trails.get(&call.by).map(|it| it.concluded.iter().filter(|at| **at <= call.at).count());
+            let sender = (call.by, ends.unwrap_or_default());
+            match sent.iter_mut().find(|(by, _)| *by == sender) {
                 Some((_, times)) => *times += 1,
-                None => sent.push((call.by, 1)),
+                None => sent.push((sender, 1)),
             }
         }
         let times: Vec<u32> = sent.iter().map(|(_, times)| *times).collect();
         let Some((first, others)) = times.split_first() else { return Ok(()) };
         let (most, each) = match self.wish.kind {
+            // Each that is offered it before somebody tells of it is the first.
+            TaskKind::ExpirePassword if self.is_forgotten => (1, 1),
+            _ if self.is_forgotten => (2, 2),
             TaskKind::ExpirePassword => (1, 0),
             // Of one that is made up, it is what took effect that is counted, at the end.
             _ if self.wish.made_up => return Ok(()),

@@ -145,6 +145,8 @@ pub enum Fault {
     KillControllerAt(Turning, Millis),
     /// It stands still for so long.
     PauseController(Millis),
+    /// The controllers' ledger is put back to what it was that long ago, and one starts with it after so long.
+    PutBackController(Millis, Millis),
     /// The wall clock of the controllers jumps.
     JumpWall(i64),
     /// A member's connection is cut; each side hears of it sooner or later.
@@ -257,6 +259,7 @@ impl Plan {
         if rng.u8(0..6) == 0 {
             let_in_again(&mut rng, &mut steps);
         }
+        put_back(&mut steps, &mut Rng::with_seed(seed ^ 0xbac));
         Self { seed, steps: steps.into_iter().enumerate().collect() }
     }
 
@@ -321,6 +324,15 @@ fn seal_again(steps: &mut Vec<Step>, rng: &mut Rng) {
         if rng.bool() {
             steps.push(Step { at: at + rng.u64(1..40_000), does: Does::SealAgain(of) });
         }
+    }
+}
+
+/// In one plan in eight the controllers are put back from a copy. Chance of its own, so that the rest of a seed is the same
+/// without, and one plan in eight only, as less can be asked of what the copy does not know.
+fn put_back(steps: &mut Vec<Step>, rng: &mut Rng) {
+    if rng.u8(0..8) == 0 {
+        let fault = Fault::PutBackController(rng.u64(1_000..120_000), rng.u64(500..30_000));
+        steps.push(Step { at: rng.u64(60_000..TROUBLE), does: Does::Fault(fault) });
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use postern_agent_core::{Backoff, Ledger};
+use postern_agent_core::{Backoff, Ledger, TaskState, Write};
+use postern_protocol::TaskId;
 use postern_protocol::id::Incarnation;
 
 use super::{Input, Member, Process, limits};
@@ -59,7 +60,9 @@ impl World {
             if kept > 0 && kept < writes.len() {
                 self.coverage.met(Situation::TornMemberCommit);
             }
-            self.member_durable(m, writes.get(..kept).unwrap_or_default(), kept == writes.len());
+            let kept = writes.get(..kept).unwrap_or_default();
+            self.die_before_attempts(m, kept, &process.under_way);
+            self.member_durable(m, kept, kept.len() == writes.len());
         }
         self.forget_what_was_not_said(m);
         let memory = self.members[m].memory();
@@ -73,6 +76,19 @@ impl World {
             self.end_link(link);
         }
         self.agenda.put_after(down.max(1), Happens::StartMember(m));
+    }
+
+    /// That an attempt begins is on disk before it does: who dies in between has died in it, as far as anybody can know.
+    fn die_before_attempts(&mut self, m: usize, kept: &[Write], under_way: &BTreeMap<TaskId, bool>) {
+        let memory = self.members[m].memory();
+        for write in kept {
+            if let Write::PutState(task, TaskState::Journaled { unended } | TaskState::Started { unended }) = write
+                && *unended > self.members[m].disk.deaths(*task)
+                && !under_way.contains_key(task)
+            {
+                self.truth(*task).died(memory);
+            }
+        }
     }
 
     /// What is announced on a member's disk and not settled there, nobody knows any more.

@@ -13,24 +13,30 @@ use crate::attempt::Told;
 use crate::coverage::Situation;
 use crate::oracle::Broken;
 use crate::salesforce::{CALL_TIMEOUT, Change, Question};
-use crate::truth::Call;
+use crate::truth::{Call, Truth};
+use crate::workload::key;
 use crate::world::World;
 
 impl World {
-    /// Invariants 5, 6 and 7 at the moment a change is asked for.
+    /// Invariants 5, 6, 7 and 26 at the moment a change is asked for.
     pub(super) fn check_call(&mut self, m: usize, task: TaskId, intent: &JournalEntry, change: &Change) {
         let now = self.agenda.now();
         let member = &self.members[m];
-        if self.tasks.get(&task).is_none_or(|it| !it.is_open) && self.oracle.outcome(task).is_some() {
+        // Who has it by the copy, since when, and under which lease says nothing about who else may work on it.
+        let is_forgotten = self.tasks.get(&task).is_some_and(|it| it.is_forgotten);
+        if !is_forgotten && self.tasks.get(&task).is_none_or(|it| !it.is_open) && self.oracle.outcome(task).is_some() {
             return self.oracle.broken(6, now, format!("member {m} changes {change:?} for {task}, which has ended"));
         }
         let member_id = member.id;
         let hard = member.disk.membership.is_some_and(|it| it.hard && it.state == MembershipState::Disabled);
-        let forfeited = member.disk.is_forfeited(task);
+        let forfeited = member.disk.is_forfeited(task) && !is_forgotten;
         let is_intended = member.disk.earlier(task).open_intents().any(|it| it == intent);
         let record = self.controllers.disk.records().tasks.get(&task).cloned();
         if !is_intended {
             return self.oracle.broken(5, now, format!("member {m} changes {change:?} for {task} without an intent"));
+        }
+        if member.disk.has_done(task) {
+            return self.oracle.broken(26, now, format!("member {m} changes {change:?} for {task}, which it has done"));
         }
         if hard {
             return self.oracle.broken(7, now, format!("member {m}, disabled hard, changes {change:?} for {task}"));
@@ -40,7 +46,7 @@ impl World {
                 format!("member {m} changes {change:?} for {task} under a lease from before it was disabled hard");
             return self.oracle.broken(7, now, seen);
         }
-        let Some(record) = record else { return };
+        let Some(record) = record.filter(|_| !is_forgotten) else { return };
         // A lease that was taken away runs on for a holder that does not know it yet.
         let newest = record.leases.last().map(|it| it.epoch).unwrap_or_default();
         let until = self.oracle.lease_until(task, newest);
@@ -80,7 +86,9 @@ impl World {
             met.push(Situation::LeasedBetween);
         }
         if let Some(finish) = &now.finish {
-            self.truth(now.id).is_open = false;
+            let truth = self.truth(now.id);
+            truth.is_open = false;
+            truth.ended_unheld |= before.is_some_and(|it| it.finish.is_none() && it.state.holder().is_none());
             if before.is_some_and(|it| matches!(it.state, TaskState::InDoubt { .. })) && finish.member.is_some() {
                 met.push(match finish.certainty {
                     Certainty::Certain => Situation::ClosedInDoubt,
@@ -102,7 +110,9 @@ impl World {
     /// What the controllers may decide by themselves (invariant 15): that nobody can know, and who has to look.
     fn check_task(&mut self, before: Option<&TaskRecord>, now: &TaskRecord) {
         let at = self.agenda.now();
-        let Some(before) = before else { return };
+        let Some(before) = before.filter(|_| !self.tasks.get(&now.id).is_some_and(|it| it.is_forgotten)) else {
+            return;
+        };
         let kind = now.kind;
         let in_doubt = matches!(before.state, TaskState::InDoubt { .. });
         let heard_of = now.observations.len() > before.observations.len();
@@ -111,7 +121,9 @@ impl World {
                 let holder = self.members.iter().find(|it| before.state.holder() == Some(it.id));
                 holder.is_some_and(|it| it.disk.may_have_begun(now.id))
             };
-            if !began {
+            // A store that was put back knows a lease that it has given back: who hears of it cannot know that.
+            let is_told_of = self.tasks.get(&now.id).is_some_and(Truth::was_ever_put_back);
+            if !began && !is_told_of {
                 let seen =
                     format!("{kind} {} is to be looked at, and nobody may have begun it: {:?}", now.id, before.state);
                 self.oracle.broken(15, at, seen);
@@ -167,11 +179,11 @@ impl World {
         if self.oracle.violation.is_some() {
             return;
         }
-        // What came into force so late may pass for another task's doing, or undo it.
+        // What came into force so late, or was done by whoever nobody knew of, may pass for another task's doing, or undo it.
         let late: BTreeSet<&str> = self
             .tasks
             .values()
-            .filter(|it| it.calls.iter().any(|call| call.late))
+            .filter(|it| it.is_forgotten || it.calls.iter().any(|call| call.late))
             .map(|it| it.wish.user.as_str())
             .collect();
         let mut states: BTreeMap<String, Option<bool>> = BTreeMap::new();
@@ -180,6 +192,9 @@ impl World {
         let mut broken = Vec::new();
         for (task, finish) in self.oracle.ended() {
             let Some(truth) = self.tasks.get(&task) else { continue };
+            if truth.is_forgotten {
+                continue;
+            }
             let committed: Vec<&Call> = truth.committed().collect();
             let certain = finish.certainty == Certainty::Certain;
             let kind = truth.wish.kind;
@@ -209,9 +224,10 @@ impl World {
                 TaskKind::EnableUser | TaskKind::DisableUser => {
                     let wanted = kind == TaskKind::EnableUser;
                     let state = states.entry(truth.wish.user.clone()).or_insert(Some(true));
-                    // A report under an older epoch tells of an effect from before; what was done for the user meanwhile,
-                    // by a task that ended earlier, may be the newer one.
-                    let is_older = records.tasks.get(&task).is_some_and(|it| finish.epoch < it.epoch);
+                    // A report under a lease that was over tells of an effect from before; what was done for the user
+                    // meanwhile, by a task that ended earlier, may be the newer one.
+                    let is_older =
+                        truth.ended_unheld || records.tasks.get(&task).is_some_and(|it| finish.epoch < it.epoch);
                     match (finish.outcome, finish.certainty, finish.changed) {
                         _ if is_older => *state = None,
                         (Outcome::Succeeded | Outcome::AlreadySatisfied, _, _) => *state = Some(wanted),
@@ -229,8 +245,14 @@ impl World {
                 broken.push((10, format!("{user} is active: {is}, and its last task wanted otherwise")));
             }
         }
+        let forgotten: BTreeSet<String> = self
+            .tasks
+            .values()
+            .filter(|it| it.is_forgotten)
+            .flat_map(|it| (0..it.wish.records).map(|record| key(it.id, record)))
+            .collect();
         for (key, made) in self.org.made() {
-            if made > 1 {
+            if made > 1 && !forgotten.contains(key) {
                 broken.push((11, format!("{made} users were made for {key}")));
             }
         }
@@ -246,9 +268,8 @@ impl World {
         let records = self.controllers.disk.records();
         let mut broken = Vec::new();
         for (task, finish) in self.oracle.ended() {
-            let Some(truth) = self.tasks.get(&task).filter(|it| it.wish.kind == TaskKind::ImportBatch) else {
-                continue;
-            };
+            let is_known_batch = |it: &&Truth| it.wish.kind == TaskKind::ImportBatch && !it.is_forgotten;
+            let Some(truth) = self.tasks.get(&task).filter(is_known_batch) else { continue };
             let report = records.reports.get(&(task, finish.epoch)).filter(|_| finish.member.is_some());
             let streams = report.into_iter().flat_map(|it| it.streams.iter());
             let told: BTreeMap<u64, Told> =

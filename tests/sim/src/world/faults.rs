@@ -2,7 +2,7 @@
 
 use crate::coverage::Situation;
 use crate::net::{End, Packet};
-use crate::workload::{Fault, MEMBERS, TROUBLE, Ways};
+use crate::workload::{Does, Fault, MEMBERS, TROUBLE, Ways};
 use crate::world::{Happens, World};
 
 impl World {
@@ -49,9 +49,11 @@ impl World {
             | Fault::LoseStore(_)
             | Fault::LoseStoreAt(..)
             | Fault::RollBack(..) => self.member_suffers(fault),
-            Fault::KillController(_) | Fault::KillControllerAt(..) | Fault::PauseController(_) | Fault::JumpWall(_) => {
-                self.controller_suffers(fault);
-            }
+            Fault::KillController(_)
+            | Fault::KillControllerAt(..)
+            | Fault::PauseController(_)
+            | Fault::PutBackController(..)
+            | Fault::JumpWall(_) => self.controller_suffers(fault),
         }
     }
 
@@ -59,6 +61,9 @@ impl World {
         let now = self.agenda.now();
         for member in &mut self.members {
             member.backups.push((now, member.disk.clone()));
+        }
+        if self.plan.steps.iter().any(|(_, step)| matches!(step.does, Does::Fault(Fault::PutBackController(..)))) {
+            self.copy_ledger();
         }
         if now < TROUBLE {
             self.agenda.put_after(5_000, Happens::Backup);
