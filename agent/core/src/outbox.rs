@@ -95,6 +95,11 @@ impl Outbox {
         Some(entry.report.clone())
     }
 
+    /// The newest report that was sent in this session.
+    pub(crate) fn sent(&self) -> ReportNo {
+        self.sent
+    }
+
     /// A new session: everything owed is sent again.
     pub(crate) fn rewind(&mut self) {
         self.sent = ReportNo(0);

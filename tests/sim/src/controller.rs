@@ -374,7 +374,7 @@ impl World {
                 let session = process.sessions.get(&link)?;
                 let (member, number) = (session.member, session.number?);
                 let taken = match state.open_output(member, number, &StreamOpen { task, stream }, at)? {
-                    Ok(record) if state.complete_output(member, record.id, at) => Taken::Stored,
+                    Ok(record) if state.complete_output(member, number, record.id, at) => Taken::Stored,
                     Err(StreamFault::Unknown) => Taken::Unwanted,
                     Ok(_) | Err(_) => Taken::NotNow,
                 };

@@ -1,6 +1,6 @@
 //! What must hold at every step. The numbers are those of the invariants in `docs/delivery.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use postern_controller_stub::state::record::{Finish, MemberNumbers, TaskRecord};
@@ -39,6 +39,10 @@ pub type Broken = (u8, String);
 pub struct Oracle {
     /// The first violation.
     pub violation: Option<Violation>,
+    /// Tasks that were ended by a report that came when its lease was over and nobody had another.
+    pub ended_unheld: BTreeSet<TaskId>,
+    /// Tasks that were leased, and the controllers were put back to before they ended: another member may work on them, too.
+    pub forgotten: BTreeSet<TaskId>,
     outcomes: BTreeMap<TaskId, Finish>,
     order: Vec<TaskId>,
     reported: BTreeMap<(TaskId, Epoch), Vec<Report>>,

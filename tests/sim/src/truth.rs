@@ -78,10 +78,6 @@ pub struct Truth {
     pub is_open: bool,
     /// The wall clock of the controllers was put forward meanwhile: one that restarts takes it for alone for longer.
     pub wall_went_on: bool,
-    /// It was ended by a report that came when its lease was over and nobody had another.
-    pub ended_unheld: bool,
-    /// It was leased, and the controllers were put back to before it ended: another member may work on it, too.
-    pub is_forgotten: bool,
     /// The changes that were asked for.
     pub calls: Vec<Call>,
     trails: BTreeMap<Memory, Trail>,
@@ -97,8 +93,6 @@ impl Truth {
             acknowledged: false,
             is_open: true,
             wall_went_on: false,
-            ended_unheld: false,
-            is_forgotten: false,
             calls: Vec::new(),
             trails: BTreeMap::new(),
         }
@@ -165,7 +159,7 @@ impl Truth {
     }
 
     /// Whether its calls for a password are no more than there may be (invariant 12).
-    pub fn may_be_sent(&self) -> Result<(), Broken> {
+    pub fn may_be_sent(&self, is_forgotten: bool) -> Result<(), Broken> {
         let task = self.id;
         let mut sent: Vec<((Memory, usize), u32)> = Vec::new();
         for call in self.calls.iter().filter(|it| it.fate != Fate::Refused) {
@@ -188,8 +182,8 @@ impl Truth {
         let Some((first, others)) = times.split_first() else { return Ok(()) };
         let (most, each) = match self.wish.kind {
             // Each that is offered it before somebody tells of it is the first.
-            TaskKind::ExpirePassword if self.is_forgotten => (1, 1),
-            _ if self.is_forgotten => (2, 2),
+            TaskKind::ExpirePassword if is_forgotten => (1, 1),
+            _ if is_forgotten => (2, 2),
             TaskKind::ExpirePassword => (1, 0),
             // Of one that is made up, it is what took effect that is counted, at the end.
             _ if self.wish.made_up => return Ok(()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::{self, Started};
 use postern_protocol::outcome::Certainty;
-use postern_protocol::{Failure, FailureClass, Outcome, TaskId, Timestamp};
+use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::Parked;
@@ -141,6 +141,9 @@ impl Ledger {
     pub fn handle_concluded(&mut self, task: TaskId, mut ending: Ending, now: Timestamp) {
         let was_seen = ending.outcome == Outcome::Succeeded && ending.certainty == Certainty::Probable;
         if self.tasks.get(&task).is_some_and(|held| held.overtaken && (was_seen || held.is_given_up)) {
+            // The attempt that follows makes its own.
+            let results: Vec<StreamId> = ending.streams.iter().map(|it| it.id).collect();
+            self.events.extend((!results.is_empty()).then_some(Event::Forget(results)));
             return self.handle_failed(task, failure::leased_anew(), now);
         }
         self.writes.extend(ending.audit.drain(..).map(Write::PutAudit));

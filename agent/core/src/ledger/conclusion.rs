@@ -133,8 +133,13 @@ impl Ledger {
         self.drop_task(task);
     }
 
-    /// The controller has stored every report up to `upto`.
+    /// The controller says that it has stored every report up to `upto`. It can mean none that was not sent.
     pub fn handle_report_ack(&mut self, upto: ReportNo, now: Timestamp) {
+        self.take_ack(upto.min(self.outbox.sent()), now);
+    }
+
+    /// The controller has stored every report up to `upto`, in this session or an earlier one.
+    pub(super) fn take_ack(&mut self, upto: ReportNo, now: Timestamp) {
         for report in self.outbox.handle_ack(upto) {
             // Remembered before it is forgotten: a crash in between must not let the task run again.
             let mut writes = self.bury(&report);

@@ -7,11 +7,13 @@ use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Renew, Renewed};
 use postern_protocol::{TaskId, Timestamp};
 
 use super::held::Parked;
+use super::session::SHORTEST_LEASE;
 use super::{Event, Ledger, failure};
 use crate::lease::Lease;
 use crate::write::{Origin, TaskState};
 
-/// Renewals that may be unanswered at once; older ones are taken for lost.
+/// Renewals that may be unanswered at once. Only one that is due by time takes the oldest for lost: what came since waits for
+/// the next answer, or answers that take long would never be heard.
 const OPEN_RENEWALS: usize = 16;
 /// Leases in one `Renew`: the bound of the frame.
 pub(super) const RENEW_PAGE: usize = 256;
@@ -19,8 +21,10 @@ pub(super) const RENEW_PAGE: usize = 256;
 impl Ledger {
     /// The answer to a renewal.
     pub fn handle_renewed(&mut self, renewed: &Renewed, now: Timestamp) {
-        let Some(asked) = self.session.as_mut().and_then(|session| session.open.remove(&renewed.nonce)) else { return };
+        let Some(session) = &mut self.session else { return };
+        let Some(asked) = session.open.remove(&renewed.nonce) else { return };
         let ttl = Duration::from_millis(renewed.ttl_ms.into());
+        session.ttl = ttl.max(SHORTEST_LEASE);
         for lease in &renewed.leases {
             let LeaseRef { task, epoch } = lease.lease;
             let Some(held) = self.tasks.get_mut(&task).filter(|held| held.lease.epoch == epoch) else { continue };
@@ -119,7 +123,9 @@ impl Ledger {
 
     pub(super) fn poll_renew(&mut self, now: Timestamp) -> Option<Renew> {
         let session = self.session.as_ref()?;
-        if !session.due && session.next_renewal().is_some_and(|next| now < next) {
+        let is_due_by_time = session.next_renewal().is_none_or(|next| next <= now);
+        let is_asked_for = session.due && session.open.len() < OPEN_RENEWALS;
+        if !is_due_by_time && !is_asked_for {
             return None;
         }
         let leases: Vec<LeaseRef> = self.leases().take(RENEW_PAGE).collect();

@@ -9,10 +9,13 @@ use super::{Event, Gated, Ledger};
 use crate::membership::Membership;
 use crate::write::Write;
 
+/// The shortest time of leases that renewals keep up with: with a shorter one nothing else would be said.
+pub(super) const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
 /// What lasts as long as one session.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// How long the controller keeps a lease that is renewed.
+    /// How long the controller keeps a lease that is renewed, as it said last.
     pub(super) ttl: Duration,
     /// Offers received.
     pub(super) offers_seen: u64,
@@ -33,7 +36,7 @@ pub(super) struct Session {
 impl Session {
     fn new(ttl: Duration) -> Self {
         Self {
-            ttl,
+            ttl: ttl.max(SHORTEST_LEASE),
             offers_seen: 0,
             granted: 0,
             nonce: 0,
@@ -70,7 +73,7 @@ impl Ledger {
         self.session = Some(Session::new(ttl));
         self.welcomed = true;
         self.outbox.rewind();
-        self.handle_report_ack(acked, now);
+        self.take_ack(acked, now);
         self.announce_results();
         self.give_back();
     }

@@ -30,9 +30,10 @@ impl World {
             self.tasks.keys().filter(|id| copy.tasks.get(id).is_none_or(|it| it.finish.is_none())).copied().collect();
         for id in unknown {
             let is_known = copy.tasks.contains_key(&id);
-            let was_leased = lost.tasks.get(&id).is_some_and(|it| !it.leases.is_empty());
+            if lost.tasks.get(&id).is_some_and(|it| !it.leases.is_empty()) {
+                self.oracle.forgotten.insert(id);
+            }
             let truth = self.truth(id);
-            truth.is_forgotten |= was_leased;
             truth.is_open = true;
             truth.acknowledged &= is_known;
             let (step, was_done) = (truth.step, truth.committed().next().is_some());

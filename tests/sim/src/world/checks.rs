@@ -23,7 +23,7 @@ impl World {
         let now = self.agenda.now();
         let member = &self.members[m];
         // Who has it by the copy, since when, and under which lease says nothing about who else may work on it.
-        let is_forgotten = self.tasks.get(&task).is_some_and(|it| it.is_forgotten);
+        let is_forgotten = self.oracle.forgotten.contains(&task);
         if !is_forgotten && self.tasks.get(&task).is_none_or(|it| !it.is_open) && self.oracle.outcome(task).is_some() {
             return self.oracle.broken(6, now, format!("member {m} changes {change:?} for {task}, which has ended"));
         }
@@ -61,7 +61,8 @@ impl World {
 
     /// Invariant 12 after a password may have been sent.
     pub(super) fn check_password(&mut self, task: TaskId) {
-        if let Err((invariant, seen)) = self.truth(task).may_be_sent() {
+        let is_forgotten = self.oracle.forgotten.contains(&task);
+        if let Err((invariant, seen)) = self.truth(task).may_be_sent(is_forgotten) {
             self.oracle.broken(invariant, self.agenda.now(), seen);
         }
     }
@@ -86,9 +87,10 @@ impl World {
             met.push(Situation::LeasedBetween);
         }
         if let Some(finish) = &now.finish {
-            let truth = self.truth(now.id);
-            truth.is_open = false;
-            truth.ended_unheld |= before.is_some_and(|it| it.finish.is_none() && it.state.holder().is_none());
+            self.truth(now.id).is_open = false;
+            if before.is_some_and(|it| it.finish.is_none() && it.state.holder().is_none()) {
+                self.oracle.ended_unheld.insert(now.id);
+            }
             if before.is_some_and(|it| matches!(it.state, TaskState::InDoubt { .. })) && finish.member.is_some() {
                 met.push(match finish.certainty {
                     Certainty::Certain => Situation::ClosedInDoubt,
@@ -110,7 +112,7 @@ impl World {
     /// What the controllers may decide by themselves (invariant 15): that nobody can know, and who has to look.
     fn check_task(&mut self, before: Option<&TaskRecord>, now: &TaskRecord) {
         let at = self.agenda.now();
-        let Some(before) = before.filter(|_| !self.tasks.get(&now.id).is_some_and(|it| it.is_forgotten)) else {
+        let Some(before) = before.filter(|_| !self.oracle.forgotten.contains(&now.id)) else {
             return;
         };
         let kind = now.kind;
@@ -183,7 +185,7 @@ impl World {
         let late: BTreeSet<&str> = self
             .tasks
             .values()
-            .filter(|it| it.is_forgotten || it.calls.iter().any(|call| call.late))
+            .filter(|it| self.oracle.forgotten.contains(&it.id) || it.calls.iter().any(|call| call.late))
             .map(|it| it.wish.user.as_str())
             .collect();
         let mut states: BTreeMap<String, Option<bool>> = BTreeMap::new();
@@ -192,7 +194,7 @@ impl World {
         let mut broken = Vec::new();
         for (task, finish) in self.oracle.ended() {
             let Some(truth) = self.tasks.get(&task) else { continue };
-            if truth.is_forgotten {
+            if self.oracle.forgotten.contains(&task) {
                 continue;
             }
             let committed: Vec<&Call> = truth.committed().collect();
@@ -226,8 +228,8 @@ impl World {
                     let state = states.entry(truth.wish.user.clone()).or_insert(Some(true));
                     // A report under a lease that was over tells of an effect from before; what was done for the user
                     // meanwhile, by a task that ended earlier, may be the newer one.
-                    let is_older =
-                        truth.ended_unheld || records.tasks.get(&task).is_some_and(|it| finish.epoch < it.epoch);
+                    let is_older = self.oracle.ended_unheld.contains(&task)
+                        || records.tasks.get(&task).is_some_and(|it| finish.epoch < it.epoch);
                     match (finish.outcome, finish.certainty, finish.changed) {
                         _ if is_older => *state = None,
                         (Outcome::Succeeded | Outcome::AlreadySatisfied, _, _) => *state = Some(wanted),
@@ -248,7 +250,7 @@ impl World {
         let forgotten: BTreeSet<String> = self
             .tasks
             .values()
-            .filter(|it| it.is_forgotten)
+            .filter(|it| self.oracle.forgotten.contains(&it.id))
             .flat_map(|it| (0..it.wish.records).map(|record| key(it.id, record)))
             .collect();
         for (key, made) in self.org.made() {
@@ -268,7 +270,8 @@ impl World {
         let records = self.controllers.disk.records();
         let mut broken = Vec::new();
         for (task, finish) in self.oracle.ended() {
-            let is_known_batch = |it: &&Truth| it.wish.kind == TaskKind::ImportBatch && !it.is_forgotten;
+            let is_known_batch =
+                |it: &&Truth| it.wish.kind == TaskKind::ImportBatch && !self.oracle.forgotten.contains(&it.id);
             let Some(truth) = self.tasks.get(&task).filter(is_known_batch) else { continue };
             let report = records.reports.get(&(task, finish.epoch)).filter(|_| finish.member.is_some());
             let streams = report.into_iter().flat_map(|it| it.streams.iter());

@@ -66,6 +66,7 @@ fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
     desk.connect();
     assert_eq!(desk.events(), [Event::Upload(id(1), results)], "a controller that was put back has lost them");
     desk.ledger.handle_uploaded(id(1));
+    desk.sent();
     desk.ledger.handle_report_ack(ReportNo(1), desk.now);
     desk.sync();
     assert!(desk.ledger.is_forgetting(results.id));

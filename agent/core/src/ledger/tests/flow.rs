@@ -139,6 +139,20 @@ fn f22_the_outbox_is_bounded_in_bytes_however_long_reports_are() {
     assert_eq!((desk.ledger.outbox.len(), desk.ledger.outbox.bytes()), (0, 0));
 }
 
+/// Take the number as it comes, and a controller that means "all that you have sent" makes the rest be forgotten.
+#[test]
+fn an_acknowledgement_covers_no_report_that_was_not_sent() {
+    let mut desk = unheard(100);
+    for n in 1..=3 {
+        assert!(done(&mut desk, n, TaskKind::ValidateUser, success()));
+    }
+    let is_report = |frame: &FromMember| matches!(frame, FromMember::Report(_));
+    while !desk.ledger.poll_transmit(desk.now).is_some_and(|frame| is_report(&frame)) {}
+    desk.ledger.handle_report_ack(ReportNo(u64::MAX), desk.now);
+    assert_eq!(desk.ledger.outbox.len(), 2);
+    assert_eq!(desk.sent().iter().filter(|frame| is_report(frame)).count(), 2);
+}
+
 #[test]
 fn what_is_owed_has_an_age_from_when_it_was_durable_until_it_is_acknowledged() {
     let mut desk = unheard(100);

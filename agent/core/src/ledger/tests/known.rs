@@ -246,6 +246,20 @@ fn f33_what_a_running_attempt_only_saw_after_a_newer_lease_is_looked_at_anew() {
     );
 }
 
+/// Leave them, and what no report names stays in the spool until the next start.
+#[test]
+fn the_results_of_an_end_that_is_not_taken_are_forgotten() {
+    let mut desk = knowing(Known::Started);
+    told(&mut desk, 6);
+    desk.events();
+    desk.ledger.renew_now();
+    desk.renew(LeaseVerdict::Kept);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    let ending = Ending { certainty: Certainty::Probable, streams: vec![results], ..success() };
+    desk.ledger.handle_concluded(id(1), ending, desk.now);
+    assert_eq!(desk.events(), [Event::Forget(vec![results.id])]);
+}
+
 /// It is not run again, and what the other member did is not denied.
 #[test]
 fn f33_what_killed_the_process_is_dead_lettered_again_and_denies_nothing() {

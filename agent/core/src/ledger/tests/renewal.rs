@@ -35,6 +35,65 @@ fn a_late_answer_to_a_renewal_gives_no_more_than_was_asked_for() {
     assert!(desk.events().is_empty(), "a lease until 160 does not cover a call until 165");
 }
 
+/// Let the oldest question go for each that comes, and an answer that takes as long as seventeen tasks is never heard.
+#[test]
+fn slow_answers_to_renewals_are_heard_however_many_tasks_come_meanwhile() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::DisableUser, 1));
+    desk.sync();
+    let (mut asked, mut started) = (Vec::new(), Vec::new());
+    for n in 2..100 {
+        desk.offer(offer(n, TaskKind::ValidateUser, 1));
+        desk.sync();
+        for frame in desk.sent() {
+            if let FromMember::Renew(renew) = frame {
+                asked.push((n, renew));
+            }
+        }
+        desk.ledger.handle_concluded(id(n), success(), desk.now);
+        desk.sync();
+        for (_, renew) in asked.extract_if(.., |(since, _)| *since + 20 < n) {
+            desk.ledger.handle_renewed(&answer(&renew, LeaseVerdict::Kept), desk.now);
+        }
+        started.extend(starts(&desk.events()));
+    }
+    assert!(started.contains(&id(1)), "its lease was kept");
+}
+
+/// Renew as often as such leases ask for, and nothing else is ever said.
+#[test]
+fn leases_of_no_time_leave_room_for_other_words() {
+    let mut desk = Desk::new();
+    desk.ledger.handle_welcome(SessionNo(1), enabled(1), desk.now);
+    desk.sync();
+    desk.ledger.handle_established(ReportNo(0), Duration::ZERO, desk.now);
+    desk.sync();
+    desk.offer(offer(1, TaskKind::ValidateUser, 1));
+    desk.sync();
+    let names: Vec<&str> =
+        std::iter::from_fn(|| desk.ledger.poll_transmit(desk.now)).take(10).map(|it| it.name()).collect();
+    assert_eq!(names.iter().filter(|it| **it == "Renew").count(), 1, "{names:?}");
+    assert!(names.contains(&"Accept"), "{names:?}");
+}
+
+/// Ask by the time of the welcome, and leases that became shorter since are over before they are renewed.
+#[test]
+fn leases_are_renewed_by_the_time_that_they_were_kept_for_last() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::DisableUser, 1));
+    desk.sync();
+    let asked = desk.sent().into_iter().find_map(|frame| match frame {
+        FromMember::Renew(renew) => Some(renew),
+        _ => None,
+    });
+    let shorter = Renewed { ttl_ms: 15_000, ..answer(&asked.unwrap(), LeaseVerdict::Kept) };
+    desk.ledger.handle_renewed(&shorter, desk.now);
+    desk.now = at(104);
+    assert!(!desk.names().contains(&"Renew"));
+    desk.now = at(105);
+    assert!(desk.names().contains(&"Renew"));
+}
+
 /// Invariant 6: believe an answer that was asked for before the pause, and the call is made under a lease of long ago.
 #[test]
 fn after_a_pause_of_the_host_nothing_is_begun_before_its_lease_was_asked_for_again() {
