@@ -192,6 +192,11 @@ impl Pump {
                     self.say_goodbye(SessionRefusal::Stopping, "the controller is stopping", 500);
                     Err(End::AfterLastWords)
                 }
+                // Before what is read: whoever never stops talking would outlive it.
+                () = clock::sleep_until(expires) => {
+                    self.say_goodbye(SessionRefusal::WrongCertificate, "the member's certificate ran out: enroll again", 60_000);
+                    Err(End::AfterLastWords)
+                }
                 permit = frames.reserve(), if has_frames => match permit {
                     Ok(permit) => {
                         if let Some(bytes) = self.next_frame() {
@@ -203,10 +208,6 @@ impl Pump {
                 },
                 Some(said) = heard.recv(), if has_room => self.told(said),
                 message = stream.next(), if has_room => self.received(message).await,
-                () = clock::sleep_until(expires) => {
-                    self.say_goodbye(SessionRefusal::WrongCertificate, "the member's certificate ran out: enroll again", 60_000);
-                    Err(End::AfterLastWords)
-                }
                 () = clock::sleep_until(self.poll_timeout()) => {
                     let again = self.outgoing.handle_timeout(clock::now());
                     self.control.extend(again);
@@ -460,8 +461,9 @@ impl Pump {
             Step::Nothing => (),
             Step::Say(frame) => self.control.push_back(*frame),
             Step::Complete(stream) => {
-                let (member, id) = (self.peer.member, stream.id);
-                let is_kept = self.link.handle.ask(move |state, at| state.complete_output(member, id, at)).await?;
+                let (member, session, id) = (self.peer.member, self.session.ok_or(End::Silent)?, stream.id);
+                let is_kept =
+                    self.link.handle.ask(move |state, at| state.complete_output(member, session, id, at)).await?;
                 if is_kept {
                     self.control.extend(completed(&stream, answered));
                 } else {

@@ -3,11 +3,12 @@
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    Connection, Credit, Extension, Held, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck, MembershipState, Report,
-    ServedSystem, StreamFault, StreamOpen, StreamRef,
+    Accept, Connection, Credit, Extension, Held, HeldTask, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck,
+    MembershipState, Report, ServedSystem, StreamFault, StreamOpen, StreamRef,
 };
 use postern_protocol::message::{FromController, FromMember};
-use postern_protocol::{Epoch, ReportNo, TaskKind};
+use postern_protocol::signature::{SignatureView, TaskSignature};
+use postern_protocol::{Epoch, ReportNo, TaskKind, codec};
 
 use super::ledger::Ledger;
 use super::record::Association;
@@ -55,6 +56,13 @@ impl AtWork {
 
     /// Another session, of a member that holds nothing.
     async fn connect(&mut self) {
+        let asked = self.reconnect().await;
+        self.holds_nothing(asked);
+        self.hear(Credit { offers: 1_000 });
+    }
+
+    /// Another session, in which the member is asked what it holds; returns the question's number.
+    async fn reconnect(&mut self) -> u64 {
         let (words, told) = mpsc::channel(64);
         let (cut, over) = (CancellationToken::new(), CancellationToken::new());
         let introduction = Introduction {
@@ -69,9 +77,12 @@ impl AtWork {
         let Greeting::Welcome(welcomed) = greeting else { panic!("{greeting:?}") };
         (self.session, self.told) = (welcomed.session, told);
         self.state.establish(self.id, self.session, self.at);
-        let asked = self.asked().await;
-        self.holds_nothing(asked);
-        self.hear(Credit { offers: 1_000 });
+        self.asked().await
+    }
+
+    /// Whether a payload is taken as complete in the present session.
+    fn completes(&mut self, number: u8) -> bool {
+        self.state.complete_output(self.id, self.session, payload(number), self.at)
     }
 
     fn hear(&mut self, frame: impl Into<FromMember>) {
@@ -234,15 +245,15 @@ async fn of_the_payloads_of_a_task_the_oldest_that_is_not_whole_makes_room() {
     let task = at_work.submit("joe");
     at_work.offered().await;
     (1..=8).for_each(|number| at_work.announces(task, number).unwrap());
-    assert!(at_work.state.complete_output(at_work.id, payload(1), at_work.at));
+    assert!(at_work.completes(1));
     at_work.announces(task, 9).unwrap();
     assert_eq!(at_work.payloads(), [1, 3, 4, 5, 6, 7, 8, 9].map(payload));
     assert_eq!(at_work.announces(task, 2), Err(StreamFault::Full), "its file is yet to go");
-    assert!(!at_work.state.complete_output(at_work.id, payload(2), at_work.at), "it has to come again");
+    assert!(!at_work.completes(2), "it has to come again");
     at_work.turn().await;
     at_work.announces(task, 2).unwrap();
     for number in [2, 4, 5, 6, 7, 8, 9] {
-        assert!(at_work.state.complete_output(at_work.id, payload(number), at_work.at));
+        assert!(at_work.completes(number));
     }
     at_work.announces(task, 10).unwrap();
     assert_eq!(at_work.payloads(), [2, 4, 5, 6, 7, 8, 9, 10].map(payload), "whoever has the task can always deliver");
@@ -255,6 +266,53 @@ async fn of_the_payloads_of_a_task_the_oldest_that_is_not_whole_makes_room() {
     assert_eq!(at_work.announces(task, 11), Err(StreamFault::Full), "and nobody else takes its place");
 }
 
+/// Take its word, and what the next session does to the same file meanwhile is recorded as complete.
+#[tokio::test]
+async fn a_payload_is_complete_only_by_the_session_that_is_there() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    at_work.offered().await;
+    at_work.announces(task, 1).unwrap();
+    let before = at_work.session;
+    at_work.connect().await;
+    assert!(!at_work.state.complete_output(at_work.id, before, payload(1), at_work.at));
+    assert!(!at_work.state.stream(payload(1)).unwrap().complete);
+    assert!(at_work.completes(1));
+}
+
+/// Leave it out, and the task is given to another as one that nobody has begun.
+#[tokio::test]
+async fn what_a_later_version_calls_otherwise_is_held_as_begun() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    let lease = at_work.offered().await;
+    at_work.hear(Accept { task, epoch: lease.epoch });
+    at_work.turn().await;
+    let asked = at_work.reconnect().await;
+    let state = codec::decode(&codec::encode(&99_u16).unwrap()).unwrap();
+    let held = HeldTask { lease, state };
+    at_work.hear(Inventory { nonce: asked, last: true, tasks: List::clipped(vec![held]) });
+    at_work.turn().await;
+    assert_eq!(at_work.state.task(task).unwrap().state, "started");
+}
+
+/// Offer what is left by the clock alone, and every member refuses the task as one that was signed for less.
+#[tokio::test]
+async fn what_was_signed_is_not_offered_for_longer_after_the_clock_was_set_back() {
+    const SIGNED: Duration = Duration::from_secs(600);
+    let mut at_work = AtWork::new().await;
+    let id = TaskId::from_random(at_work.at.wall.0, crate::random::bytes());
+    let view = SignatureView { key: "0".repeat(16), bytes: "0".repeat(128) };
+    let signature = Some(TaskSignature::of_view(&view, 600_000).unwrap());
+    let submission = Submission { deadline: Some(SIGNED), signature, ..lab::enabling(id, "sf", "joe") };
+    at_work.state.submit(submission, at_work.at).unwrap();
+    at_work.at.wall.0 -= 120_000;
+    at_work.state.tick(at_work.at);
+    let told = at_work.turn().await;
+    let deadline = |it: &FromController| if let FromController::Offer(it) = it { Some(it.deadline_ms) } else { None };
+    assert_eq!(told.iter().find_map(deadline), Some(600_000));
+}
+
 /// Keep it, and what a member sent of its results before it died takes the disk for as long as its task is kept.
 #[tokio::test]
 async fn of_a_finished_task_no_payload_is_kept_that_is_not_whole() {
@@ -262,7 +320,7 @@ async fn of_a_finished_task_no_payload_is_kept_that_is_not_whole() {
     at_work.submit("joe");
     let lease = at_work.offered().await;
     (1..=3).for_each(|number| at_work.announces(lease.task, number).unwrap());
-    at_work.state.complete_output(at_work.id, payload(2), at_work.at);
+    at_work.completes(2);
     at_work.state.tick(at_work.at);
     assert_eq!(at_work.payloads().len(), 3);
     at_work.hear(failed(1, lease));

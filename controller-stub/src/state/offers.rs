@@ -45,6 +45,9 @@ impl State {
             return Err(LedgerError::Unreadable { table: "offers" });
         };
         let Some(record) = self.queue.task(task) else { return Ok(()) };
+        // What was signed is not made longer by a clock that was set back meanwhile: members would refuse it.
+        let signed = content.signature.as_ref().map_or(0, |it| it.deadline_ms);
+        let deadline_ms = if signed == 0 { deadline_ms } else { deadline_ms.min(signed) };
         let observations = record.observations.iter().map(|it| Observation {
             member: it.member,
             epoch: it.epoch,

@@ -8,8 +8,8 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
-    GoAway, Hello, InventoryAsk, MemberState, MembershipState, Refused, Report, SessionRefusal, StreamRef, Welcome,
-    unknown_critical,
+    GoAway, HeldState, Hello, InventoryAsk, MemberState, MembershipState, Refused, Report, SessionRefusal, StreamRef,
+    Welcome, unknown_critical,
 };
 use postern_protocol::{ClusterName, MemberId, ReportNo, SessionNo, SystemName, TaskId};
 
@@ -448,9 +448,9 @@ impl State {
             return None;
         }
         for task in &page.tasks {
-            if let Some(state) = task.state.known() {
-                held.insert(task.lease.task, (task.lease.epoch, state));
-            }
+            // Of what a later version calls otherwise, begun is the reading that is never wrong.
+            let state = task.state.known().unwrap_or(HeldState::Started);
+            held.insert(task.lease.task, (task.lease.epoch, state));
         }
         if !page.last {
             return None;

@@ -152,8 +152,12 @@ impl State {
     }
 
     /// A member's payload is complete and verified in the spool. Once this is durable the member may forget it. `false` if
-    /// it had to make room meanwhile: then it has to come again.
-    pub fn complete_output(&mut self, member: MemberId, id: StreamId, at: Moment) -> bool {
+    /// it had to make room meanwhile, or its session is over and the next one may have the file open by now: then it has to
+    /// come again.
+    pub fn complete_output(&mut self, member: MemberId, session: SessionNo, id: StreamId, at: Moment) -> bool {
+        if !self.is_live(member, session) {
+            return false;
+        }
         let Some(record) = self.streams.get_mut(&id) else { return false };
         if !record.complete {
             record.complete = true;

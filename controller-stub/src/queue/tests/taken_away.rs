@@ -2,16 +2,6 @@
 
 use super::*;
 
-#[test]
-fn what_a_disabled_member_has_not_begun_goes_to_others() {
-    for (state, expected) in [(HeldState::Journaled, "queued"), (HeldState::Started, "started")] {
-        let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
-        world.queue.set_enabled(ONE, false);
-        world.queue.settle(ONE, &Held::from([(lease.task, (lease.epoch, state))]), Memory::Same, at(1));
-        assert_eq!(world.state(1), expected);
-    }
-}
-
 /// Invariant 7. Leave the epoch as it is in `take_away`, and the lease is kept: the member would go on under it when it
 /// is enabled again.
 #[test]
