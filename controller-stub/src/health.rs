@@ -1,7 +1,7 @@
 //! How the controller is: facts, gathered where they are; what they speak against; and the metrics that are read.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use postern_health::metrics::Page;
@@ -20,7 +20,8 @@ use crate::state::audit::Room;
 use crate::state::ledger::Ledger;
 use crate::state::record::StateName;
 
-/// How long the owner of the state may take to answer.
+/// How long the owner of the state may take to answer, before what it said last is told again: it does not answer while it
+/// waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Twice the time after which a part that does not move has stalled: no disk that is only busy takes so long.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -55,6 +56,7 @@ struct Sources {
     doors: Doors,
     stopping: CancellationToken,
     started: u64,
+    last: Mutex<Option<Arc<Counts>>>,
 }
 
 /// What the state says of itself.
@@ -96,7 +98,8 @@ struct Facts {
     life: Life,
     has_room: bool,
     audit_has_room: bool,
-    at_work: usize,
+    /// Unknown as long as the owner of the state has never answered.
+    at_work: Option<usize>,
 }
 
 /// What speaks against each word. Decides, without clock or I/O.
@@ -111,7 +114,7 @@ fn judge(facts: &Facts) -> Verdict {
             "too many events wait for the audit log: `postern-controller status` says why it cannot be written";
         verdict.against(Word::Ready, "audit_log_full", message);
     }
-    if facts.at_work == 0 {
+    if facts.at_work == Some(0) {
         let message = "no member that is enabled has a session: see `postern-controller member list`";
         verdict.against(Word::Useful, "no_member", message);
     }
@@ -122,7 +125,8 @@ impl Vitals {
     /// Gathered from these.
     pub fn new(handle: Handle, ledger: Ledger, stalled: Stalled, doors: Doors) -> Self {
         let started = clock::wall().0 / 1000;
-        Self(Arc::new(Sources { handle, ledger, stalled, doors, stopping: CancellationToken::new(), started }))
+        let (stopping, last) = (CancellationToken::new(), Mutex::default());
+        Self(Arc::new(Sources { handle, ledger, stalled, doors, stopping, started, last }))
     }
 
     /// Says from here on that the controller is stopping.
@@ -130,10 +134,14 @@ impl Vitals {
         self.0.stopping.cancel();
     }
 
-    async fn look(&self) -> (Facts, Option<Counts>) {
+    async fn look(&self) -> (Facts, Option<Arc<Counts>>) {
         let it = &*self.0;
         let asked = tokio::time::timeout(PATIENCE, it.handle.ask(|state, at| Counts::of(state, at))).await;
-        let counts = asked.ok().and_then(Result::ok);
+        let fresh = asked.ok().and_then(Result::ok).map(Arc::new);
+        let mut last = it.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = fresh.or_else(|| last.clone());
+        last.clone_from(&counts);
+        drop(last);
         let store = it.ledger.store();
         let life = Life {
             stalled: it.stalled.borrow().clone(),
@@ -145,7 +153,7 @@ impl Vitals {
             life,
             has_room: store.has_room_for(0).unwrap_or(false),
             audit_has_room: counts.as_ref().is_none_or(|it| it.audit_has_room),
-            at_work: counts.as_ref().map_or(0, |it| it.at_work),
+            at_work: counts.as_ref().map(|it| it.at_work),
         };
         (facts, counts)
     }
@@ -210,7 +218,7 @@ impl postern_health::Vitals for Vitals {
 
     async fn metrics(&self) -> String {
         let (facts, counts) = self.look().await;
-        self.page(&facts, counts.as_ref()).text()
+        self.page(&facts, counts.as_deref()).text()
     }
 }
 
@@ -219,7 +227,7 @@ pub async fn supervise(notify: Arc<Notify>, vitals: Vitals, stop: CancellationTo
     let stalled = vitals.0.stalled.clone();
     let look = || async {
         let (facts, counts) = vitals.look().await;
-        told(&facts, counts.as_ref())
+        told(&facts, counts.as_deref())
     };
     postern_health::supervise(notify, stalled, None, look, stop).await;
 }
@@ -243,7 +251,7 @@ mod tests {
     use super::*;
 
     fn fine() -> Facts {
-        Facts { life: Life::default(), has_room: true, audit_has_room: true, at_work: 1 }
+        Facts { life: Life::default(), has_room: true, audit_has_room: true, at_work: Some(1) }
     }
 
     #[test]
@@ -252,16 +260,19 @@ mod tests {
         let stopping = Life { is_stopping: true, is_silent: true, ..Life::default() };
         for (facts, holds) in [
             (fine(), [true, true, true]),
-            (Facts { at_work: 0, ..fine() }, [true, true, false]),
+            (Facts { at_work: Some(0), ..fine() }, [true, true, false]),
             (Facts { has_room: false, ..fine() }, [true, false, false]),
             (Facts { audit_has_room: false, ..fine() }, [true, false, false]),
-            (Facts { at_work: 0, ..alive(stopping) }, [true, false, false]),
-            (alive(Life { is_silent: true, ..Life::default() }), [false; 3]),
+            (Facts { at_work: Some(0), ..alive(stopping) }, [true, false, false]),
+            (Facts { at_work: None, ..alive(Life { is_silent: true, ..Life::default() }) }, [false; 3]),
             (alive(Life { is_broken: true, ..Life::default() }), [false; 3]),
             (alive(Life { stalled: vec!["the disk"], ..Life::default() }), [false; 3]),
         ] {
             assert_eq!(Word::ALL.map(|word| judge(&facts).holds(word)), holds, "{facts:?}");
         }
+        let unheard = Facts { at_work: None, ..alive(Life { is_silent: true, ..Life::default() }) };
+        let codes: Vec<_> = judge(&unheard).reasons(Word::Useful).map(|it| it.code.clone()).collect();
+        assert_eq!(codes, ["silent"], "who is there is not known");
     }
 
     /// Have systemd wait for room, and it ends and starts the controller every 90 seconds.

@@ -65,11 +65,22 @@ pub struct Addresses {
 /// Runs the controller until a signal or a fault ends it.
 pub fn serve(config: &Config) -> Result<(), Failure> {
     let parts = open(config)?;
+    let ledger = parts.ledger.clone();
+    let done = on_runtime(run(config, parts));
+    // Whoever lets go of it last waits for its disk.
+    std::mem::forget(ledger);
+    done
+}
+
+/// Runs this to its end, which is the program's: nothing waits for parts that are stuck in a disk.
+fn on_runtime(controller: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::from_error(Exit::Failed, &error))?;
-    runtime.block_on(run(config, parts))
+    let done = runtime.block_on(controller);
+    std::mem::forget(runtime);
+    done
 }
 
 /// What is opened before anything listens.
@@ -413,10 +424,26 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::mpsc;
 
     use tokio::net::TcpStream;
 
     use super::*;
+
+    /// Drop the runtime, and a controller whose disk holds a part of it does not end, whatever it is told.
+    #[test]
+    fn a_part_that_is_stuck_does_not_hold_the_end_up() {
+        let (_held, wait) = mpsc::sync_channel::<()>(1);
+        let (ended, end) = mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let controller = async move {
+                tokio::task::spawn_blocking(move || wait.recv());
+                Err(Failure::new(Exit::Store, "the disk"))
+            };
+            let _ = ended.send(on_runtime(controller).map_err(|failure| failure.exit));
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(30)).ok(), Some(Err(Exit::Store)));
+    }
 
     /// End with 78, and a service manager does not start the controller again when there is room.
     #[test]

@@ -4,12 +4,15 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use postern_tests::disk::{Call, Faults, Library};
-use postern_tests::lab::{AgentOptions, SYSTEM};
+use postern_tests::lab::{AgentOptions, ControllerOptions, LabOptions, SYSTEM};
 use postern_tests::{Agent, Lab, wait_for};
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use crate::health::{get, told_address};
 use crate::{JOE, programs};
 
 const EIO: i32 = 5;
@@ -97,6 +100,38 @@ async fn f21_an_agent_over_a_slow_disk_answers_and_goes_on() {
     scene.faults.end(Call::Sync);
     assert_eq!(scene.lab.controller.finished(task).await["outcome"], json!("succeeded"));
     assert!(scene.agent.is_running());
+}
+
+/// Ask its owner alone, and probes have it killed by a disk that is only slow. Wait for the disk at the end, and only
+/// `kill -9` ends it.
+#[tokio::test]
+async fn a_controller_whose_disk_hangs_says_what_it_knew_and_ends_when_it_is_asked_to() {
+    let controller =
+        ControllerOptions { serve: vec!["--health-listen", "127.0.0.1:0"], ..ControllerOptions::default() };
+    let mut lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
+    let library = Library::build(lab.folder()).unwrap_or_else(|why| panic!("{why}"));
+    let faults = Faults::none(&lab.folder().join("faults"));
+    let below = lab.controller.data().canonicalize().unwrap().join("store");
+    assert_eq!(lab.controller.terminate().await, Some(0));
+    lab.controller.restart_in(library.fail(&below, &faults)).await;
+    let probes = format!("http://{}", told_address(&lab.controller.log()));
+    assert_eq!(get(format!("{probes}/live")).await.0, StatusCode::OK);
+
+    faults.hold(Call::Sync);
+    let (api, cluster) = (lab.controller.api(), json!({ "name": "other" }));
+    let asked = tokio::spawn(async move { api.ask(Method::POST, "/v1/clusters", Some(&cluster)).await });
+    wait_for("its owner to wait for the disk", async || {
+        let api = lab.controller.api();
+        let answer = tokio::time::timeout(Duration::from_secs(1), api.ask(Method::GET, "/v1/clusters", None)).await;
+        answer.map_or(Ok(()), Err)
+    })
+    .await;
+    let (status, answer) = get(format!("{probes}/live")).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (_, page) = get(format!("{probes}/metrics")).await;
+    assert!(page.contains("postern_controller_members{"), "{page}");
+    assert_eq!(lab.controller.terminate().await, Some(0), "{}", lab.controller.log());
+    asked.abort();
 }
 
 /// F20. A store that was sound is sound when the disk can be written again.

@@ -1,5 +1,6 @@
 //! The controller of the lab, through its own command line and API.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct ControllerOptions {
     pub heartbeat: Duration,
     /// More options for `serve`.
     pub serve: Vec<&'static str>,
+    /// More variables in its environment.
+    pub environment: Vec<(&'static str, OsString)>,
 }
 
 impl Default for ControllerOptions {
@@ -31,6 +34,7 @@ impl Default for ControllerOptions {
             settle: Duration::from_secs(30),
             heartbeat: Duration::from_secs(10),
             serve: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -140,6 +144,12 @@ impl Controller {
     /// Starts it again with more options for `serve` than that.
     pub async fn restart_with(&mut self, serve: &[&'static str]) {
         self.options.serve = serve.to_vec();
+        self.restart().await;
+    }
+
+    /// Starts it again with more in its environment.
+    pub async fn restart_in(&mut self, environment: Vec<(&'static str, OsString)>) {
+        self.options.environment = environment;
         self.restart().await;
     }
 
@@ -264,5 +274,6 @@ fn spawn(programs: &Path, data: &Path, options: &ControllerOptions, listen: &str
         &text(&ready_file(data)),
     ];
     let arguments = [&arguments[..], &options.serve].concat();
-    Process::start(&programs.join("postern-controller"), &arguments, &data.with_extension("log"))
+    let program = programs.join("postern-controller");
+    Process::start_in(&program, &arguments, &data.with_extension("log"), &options.environment)
 }
