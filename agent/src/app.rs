@@ -303,6 +303,7 @@ impl App {
             status,
             sessions,
             vitals: self.link_vitals.clone(),
+            disk_timeout: config.disk_timeout,
         };
         self.links.spawn_part(|stop| link.run(stop));
         Ok(Connected { member, link: watched, sessions: had, certificate, sealing_keys })

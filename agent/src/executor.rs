@@ -312,7 +312,12 @@ impl Executor {
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
             Err(failure) => {
-                made.discard(self.store.spool());
+                let store = self.store.clone();
+                let discard = move || {
+                    made.discard(store.spool());
+                    Ok(())
+                };
+                blocking(discard).await?;
                 return Err(redaction::failure(failure));
             }
         };

@@ -142,6 +142,8 @@ pub struct Link {
     pub status: watch::Sender<LinkStatus>,
     /// The same for health.
     pub vitals: LinkVitals,
+    /// For how long the disk may take. That it moves is seen elsewhere: whoever waits for it is not what stands still.
+    pub disk_timeout: Duration,
     /// Where to say what sessions there were.
     pub sessions: watch::Sender<Sessions>,
 }
@@ -211,7 +213,7 @@ impl Link {
 
     /// A connection, and the certificate that it shows; or why there is none.
     async fn dial(&mut self, url: &str) -> Result<(Socket, Shown), String> {
-        self.certificates.settle().await;
+        self.vitals.pulse.during(self.disk_timeout, self.certificates.settle()).await;
         if self.certificates.must_recover() {
             self.certificates.recover(&self.dialer, url).await.map_err(|error| chain::Chain(&error).to_string())?;
         }
@@ -371,10 +373,11 @@ impl Link {
         pump: &Pump,
     ) -> bool {
         let membership = Membership { state, epoch: welcome.member_epoch, hard: welcome.hard };
-        if !self.dispatcher.welcomed(welcome.session, membership).await {
+        let (pulse, longest) = (&self.vitals.pulse, self.disk_timeout);
+        if !pulse.during(longest, self.dispatcher.welcomed(welcome.session, membership)).await {
             return false;
         }
-        self.certificates.handle_welcomed(shown).await;
+        pulse.during(longest, self.certificates.handle_welcomed(shown)).await;
         self.keys.handle_welcomed();
         session.handle_durable();
         while let Some(frame) = session.poll_transmit() {

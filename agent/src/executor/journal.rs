@@ -142,8 +142,7 @@ impl Journal for TaskJournal {
     fn payload(&self, key_name: &str) -> Result<Box<dyn Payload>, Failure> {
         let key: StreamKey = random::secret();
         let sealed_key = self.seal(key_name, key.as_slice())?;
-        let payload = SealedPayload::begin(self.store.clone(), &key, sealed_key, Arc::clone(&self.made))?;
-        Ok(Box::new(payload))
+        Ok(Box::new(SealedPayload::new(self.store.clone(), &key, sealed_key, Arc::clone(&self.made))))
     }
 }
 

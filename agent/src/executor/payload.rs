@@ -8,6 +8,7 @@ use postern_protocol::seal::{SEGMENT, SealedOutput, SegmentSealer, StreamKey};
 use postern_protocol::stream::MAX_RESULT;
 use postern_protocol::{Failure, StreamId};
 use postern_store::{Spool, SpoolError, SpoolWriter};
+use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use crate::chain::Chain;
@@ -32,7 +33,8 @@ impl Made {
     }
 }
 
-/// Writes one segment at a time.
+/// Writes one segment at a time. Its file is made with the first: whoever begins one is on a thread that must not wait for
+/// the disk, and only whoever writes is not.
 pub(super) struct SealedPayload {
     store: Store,
     id: StreamId,
@@ -45,36 +47,34 @@ pub(super) struct SealedPayload {
 }
 
 impl SealedPayload {
-    pub(super) fn begin(
-        store: Store,
-        key: &StreamKey,
-        sealed_key: SealedOutput,
-        made: Arc<Made>,
-    ) -> Result<Self, Failure> {
-        let id = random::stream_id();
-        let writer = store.spool().begin(spool_id(id)).map_err(|error| failure(&error))?;
-        Ok(Self {
+    pub(super) fn new(store: Store, key: &StreamKey, sealed_key: SealedOutput, made: Arc<Made>) -> Self {
+        Self {
             store,
-            id,
-            writer: Some(writer),
+            id: random::stream_id(),
+            writer: None,
             sealer: SegmentSealer::new(key),
             segment: Zeroizing::new(Vec::with_capacity(SEGMENT)),
             sealed_key,
             made,
-        })
+        }
     }
 
     fn seal(&mut self, last: bool) -> io::Result<()> {
-        let Some(writer) = &mut self.writer else { return Err(io::Error::other("the payload is finished")) };
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(self.store.spool().begin(spool_id(self.id)).map_err(into_io)?),
+        };
         if writer.offset() >= MAX_RESULT {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let sealed = self.sealer.seal(&self.segment, last).map_err(io::Error::other)?;
         self.segment.clear();
-        writer.append(&sealed).map_err(|error| {
-            if error.is_disk_full() { io::ErrorKind::StorageFull.into() } else { io::Error::other(error) }
-        })
+        writer.append(&sealed).map_err(into_io)
     }
+}
+
+fn into_io(error: SpoolError) -> io::Error {
+    if error.is_disk_full() { io::ErrorKind::StorageFull.into() } else { io::Error::other(error) }
 }
 
 impl Write for SealedPayload {
@@ -107,8 +107,15 @@ impl Payload for SealedPayload {
 
 impl Drop for SealedPayload {
     fn drop(&mut self) {
-        if self.writer.take().is_some() {
-            delete(self.store.spool(), self.id);
+        if self.writer.take().is_none() {
+            return;
+        }
+        let (store, id) = (self.store.clone(), self.id);
+        let delete = move || delete(store.spool(), id);
+        // An attempt that fails, or is cut off, lets go of it on a thread that must not wait for the disk.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(delete)),
+            Err(_) => delete(),
         }
     }
 }
