@@ -134,13 +134,17 @@ pub fn stream(data: &[u8]) {
     while let (Some(index), Some(number)) = (next(), next()) {
         let before = receiving.received();
         if receiving.handle_chunk(index, usize::try_from(number).unwrap_or(usize::MAX)) == Ok(true) {
-            assert_eq!(receiving.received(), before + 1, "one chunk at a time");
+            assert_eq!((index, receiving.received()), (before, before + 1), "one chunk at a time, the next");
         }
         let Some(sending) = &mut sending else { continue };
         let _ = sending.handle_ack(number);
         let sent: Vec<_> = std::iter::from_fn(|| sending.poll_chunk()).collect();
         assert!(u64::try_from(sent.len()).is_ok_and(|sent| sent <= WINDOW), "more than the window");
         assert!(sent.iter().all(|(_, range)| range.start < range.end && range.end <= sending.stream().length));
+        for pair in sent.windows(2) {
+            let [(one, before), (next, after)] = pair else { continue };
+            assert_eq!((*next, after.start), (one + 1, before.end), "one behind the other");
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Frames, requests and outputs of tasks, enrollment, what is sealed, traces.
 
+use data_encoding::BASE64URL_NOPAD;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::code::CodeSet as _;
 use postern_protocol::codec;
-use postern_protocol::enrollment::{EnrollmentToken, FromApplicant, FromAuthority};
+use postern_protocol::enrollment::{EnrollmentToken, FromApplicant, FromAuthority, TokenText};
 use postern_protocol::message::v1::Extension;
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::{SealContext, SealedField, SealedOutput, SealingKey, SegmentOpener};
+use postern_protocol::stream::CHUNK;
 use postern_protocol::trace::{EXTENSION, TraceContext};
 use postern_protocol::{SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
 use zeroize::Zeroizing;
@@ -48,9 +50,16 @@ pub fn enrollment(data: &[u8]) {
     }
 }
 
-/// What an administrator was handed and pastes.
+/// What an administrator was handed and pastes: a token has one text.
 pub fn enrollment_token(data: &[u8]) {
-    let _ = String::from_utf8_lossy(data).parse::<EnrollmentToken>();
+    let text = String::from_utf8_lossy(data);
+    let Ok(EnrollmentToken { cluster, id, ca_sha256, .. }) = text.parse() else { return };
+    let body = text.trim().strip_prefix("postern-token-").and_then(|it| BASE64URL_NOPAD.decode(it.as_bytes()).ok());
+    let body = body.expect("it was read");
+    // The secret, of which a token keeps only what is derived from it, stands before the hash of the root's key.
+    let secret = body.rchunks_exact(32).nth(1).and_then(|it| it.try_into().ok()).map(Zeroizing::new);
+    let written = TokenText::new(cluster, id, &secret.expect("it has a secret"), ca_sha256);
+    assert_eq!(written.expose(), text.trim(), "another text of the same token");
 }
 
 /// The parameters of an offer, by the number of their kind.
@@ -103,30 +112,70 @@ pub fn trace_context(data: &[u8]) {
     }
 }
 
-/// Secrets of a field, of an output and of a stream, opened with keys that the fuzzer knows.
+/// What was sealed elsewhere, by the first byte: a field, an output, the segments of a stream, as they come; the same three,
+/// sound and then changed. What is whole opens, and nothing else does.
 pub fn sealed(data: &[u8]) {
     let (what, bytes) = choice(data);
-    let key = SealingKey::from_random(&Zeroizing::new([7; 32]));
-    let system: SystemName = "acme".parse().expect("it is a name");
-    let task = TaskId::from_bytes([1; 16]);
-    let context = SealContext { task, kind: TaskKind::ResetPassword, system: &system, target: "joe@acme.example" };
-    match what % 3 {
-        0 => {
-            if let Ok(field) = codec::decode::<SealedField>(bytes) {
-                let _ = field.open(context, &[key]);
-            }
-        }
-        1 => {
-            if let Ok(output) = codec::decode::<SealedOutput>(bytes) {
-                let _ = output.open(context, &key);
-            }
-        }
-        _ => {
-            let mut opener = SegmentOpener::new(&Zeroizing::new([7; 32]));
-            let mut pieces = bytes.chunks(64).peekable();
-            while let Some(piece) = pieces.next() {
-                let _ = opener.open(piece, pieces.peek().is_none());
+    match what % 6 {
+        0 => drop(open_field(bytes)),
+        1 => drop(open_output(bytes)),
+        2 => drop(open_segments(bytes)),
+        3 => changed(include_bytes!("../corpus/sealed/field"), bytes, open_field),
+        4 => changed(include_bytes!("../corpus/sealed/output"), bytes, open_output),
+        _ => changed(include_bytes!("../corpus/sealed/dataset"), bytes, open_segments),
+    }
+}
+
+/// A seed without the byte that chooses, with the bits flipped that `changes` names.
+fn changed(seed: &[u8], changes: &[u8], open: fn(&[u8]) -> Option<Vec<u8>>) {
+    let (_, sound) = choice(seed);
+    let mut bytes = sound.to_vec();
+    for change in changes.chunks_exact(3) {
+        if let [low, high, bits] = change {
+            let at = usize::from(u16::from_le_bytes([*low, *high])) % bytes.len().max(1);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= bits;
             }
         }
     }
+    assert_eq!(open(&bytes).is_some(), bytes == sound, "what is whole opens, and nothing else");
+}
+
+/// Whose task the golden files of `protocol/golden` are sealed for.
+fn with_context<T>(open: impl FnOnce(SealContext<'_>) -> T) -> T {
+    let system: SystemName = "acme-prod".parse().expect("it is a name");
+    let task = TaskId::from_bytes([0x10; 16]);
+    open(SealContext { task, kind: TaskKind::ResetPassword, system: &system, target: "zoë@acme.example" })
+}
+
+fn key(byte: u8) -> SealingKey {
+    SealingKey::from_private(Zeroizing::new([byte; 32])).expect("it is a key")
+}
+
+/// For both that it is sealed to.
+fn open_field(bytes: &[u8]) -> Option<Vec<u8>> {
+    let field: SealedField = codec::decode(bytes).ok()?;
+    let secrets: Vec<Vec<u8>> = [1, 2]
+        .iter()
+        .filter_map(|byte| with_context(|context| field.open(context, &[key(*byte)])).ok())
+        .map(|secret| secret.to_vec())
+        .collect();
+    let [one, other] = secrets.as_slice() else { return None };
+    assert_eq!(one, other, "two secrets in one field");
+    Some(one.clone())
+}
+
+fn open_output(bytes: &[u8]) -> Option<Vec<u8>> {
+    let output: SealedOutput = codec::decode(bytes).ok()?;
+    with_context(|context| output.open(context, &key(4))).ok().map(|secret| secret.to_vec())
+}
+
+fn open_segments(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut opener = SegmentOpener::new(&Zeroizing::new([0x5a; 32]));
+    let mut pieces = bytes.chunks(CHUNK).peekable();
+    let mut opened = Vec::new();
+    while let Some(piece) = pieces.next() {
+        opened.extend_from_slice(&opener.open(piece, pieces.peek().is_none()).ok()?);
+    }
+    Some(opened)
 }
