@@ -104,6 +104,12 @@ impl Failure {
     }
 }
 
+/// Ends the process as it stands, where waiting for its parts would be waiting without end.
+#[allow(clippy::exit, reason = "the one place for it")]
+pub fn at_once(exit: Exit) -> ! {
+    std::process::exit(exit.code().into())
+}
+
 /// An error with everything beneath it, told once.
 pub struct Chain<'a>(pub &'a dyn Error);
 

@@ -239,7 +239,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let dispatcher = dispatcher.telling(spans.clone());
 
     let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
-    spawner.spawn(|stop| scribe.run(stop));
+    spawner.spawn_part(|stop| scribe.run(stop));
     let hush = Arc::<Hush>::default();
     let doors = health::Doors {
         agents: Door::new(config.connections.with_descriptors().bounds(), Arc::clone(&hush)),
@@ -254,17 +254,17 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
         applicants: Applicants::new(config.enrollments),
     };
     let (door, sessions) = (doors.agents.clone(), spawner.clone());
-    spawner.spawn(|stop| link.listen(agents, tls, door, sessions, stop));
+    spawner.spawn_part(|stop| link.listen(agents, tls, door, sessions, stop));
     let (door, callers) = (doors.api.clone(), spawner.clone());
     let (watch, stalled) = health::watch(&ledger, dispatcher.pulse(), config.supervisor.patience());
     // Nobody stops it: a disk may also hang while the controller stops.
-    Spawner::default().spawn(|_| watch.run(|_, _| ()));
+    Spawner::default().spawn_part(|_| watch.run(|_, _| ()));
     let vitals = Vitals::new(handle.clone(), ledger, stalled, doors);
     if let Some(endpoint) = endpoint {
         let vitals = vitals.clone();
-        spawner.spawn(|stop| endpoint.serve(vitals, stop));
+        spawner.spawn_part(|stop| endpoint.serve(vitals, stop));
     }
-    spawner.spawn(|stop| {
+    spawner.spawn_part(|stop| {
         let api_parts = api::Parts {
             handle,
             spool: parts.spool,
@@ -283,7 +283,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     });
     announce(config, &addresses)?;
     let (supervised, looked) = (Arc::clone(&notify), vitals.clone());
-    spawner.spawn(|stop| health::supervise(supervised, looked, stop));
+    spawner.spawn_part(|stop| health::supervise(supervised, looked, stop));
 
     let stop = CancellationToken::new();
     let mut owner = std::pin::pin!(dispatcher.run(stop.clone()));

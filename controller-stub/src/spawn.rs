@@ -1,9 +1,13 @@
 //! The one door to concurrency: nothing is spawned that cannot be stopped and waited for.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::exit::{self, Exit};
 
 /// Does work that may wait for the disk where it holds nobody up: a worker of the runtime has others to serve meanwhile.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -26,10 +30,49 @@ impl Spawner {
         self.tracker.spawn(task(self.stop.child_token()));
     }
 
+    /// Runs a part without which the controller does nothing: a panic in it ends the program, so that it is started again.
+    pub fn spawn_part<F>(&self, part: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let part = AssertUnwindSafe(part(self.stop.child_token())).catch_unwind();
+        self.tracker.spawn(async move { part.await.unwrap_or_else(|_| end()) });
+    }
+
     /// Asks every task to stop and waits for `grace`. Returns whether all did.
     pub async fn stop(&self, grace: Duration) -> bool {
         self.stop.cancel();
         self.tracker.close();
         tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
+    }
+}
+
+/// What panicked has said where.
+fn end() -> ! {
+    tracing::error!(
+        "a part of the controller stopped working: the program ends, and goes on from its ledger when it is started again"
+    );
+    exit::at_once(Exit::Bug)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const PART: &str = "POSTERN_TEST_PART";
+
+    /// Leave one to its panic, and the controller looks alive and lets nobody in.
+    #[tokio::test]
+    async fn a_part_that_panics_ends_the_program() {
+        if std::env::var_os(PART).is_none() {
+            let mut again = Command::new(std::env::current_exe().unwrap());
+            again.args(["--exact", "spawn::tests::a_part_that_panics_ends_the_program"]).env(PART, "one");
+            assert_eq!(again.output().unwrap().status.code(), Some(Exit::Bug.code().into()));
+            return;
+        }
+        Spawner::default().spawn_part(|_| async { panic!("a defect") });
+        tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }
