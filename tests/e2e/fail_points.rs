@@ -1,4 +1,5 @@
-//! A program dies at one precise point of one task, and the task is done once all the same.
+//! A program dies at one precise point of one task, and the task is done once all the same; or of its enrollment, and becomes one
+//! member.
 
 use postern_fail_point::Point;
 use postern_protocol::TaskId;
@@ -148,4 +149,22 @@ async fn f40_a_report_whose_acknowledgement_never_left_is_stored_once() {
     let mut scene = Scene::set().await;
     let task = scene.controller_dies_at(Point::ReportStored).await;
     scene.done_once(task).await;
+}
+
+/// Make a key, or the store with its name, only when the answer is there, and the token is used up by somebody else.
+#[tokio::test]
+async fn an_enrollment_that_is_killed_is_gone_on_with_as_the_same_applicant() {
+    let lab = Lab::start(programs()).await;
+    for (number, point) in Point::ENROLLMENT.into_iter().enumerate() {
+        let agent = lab.agent(&format!("agent-{number}"));
+        let token = lab.controller.token().await;
+        agent.fail_points().arm(point);
+        let died = agent.try_enroll(lab.controller.url(), &token).await;
+        assert_eq!((died.code, agent.fail_points().was_hit(point)), (None, true), "{}", died.err);
+        let again = agent.try_enroll(lab.controller.url(), &token).await;
+        assert_eq!(again.code, Some(0), "{point:?}: {}", again.err);
+        let members = lab.controller.cli(&["member", "list"]).await;
+        let newest = members.as_array().unwrap().iter().filter(|it| it["id"] == again.json()["member"]).count();
+        assert_eq!((newest, members.as_array().unwrap().len()), (1, number + 1), "{members}");
+    }
 }

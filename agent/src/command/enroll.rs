@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
+use postern_fail_point::Point;
 use postern_protocol::MemberId;
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::enrollment::v1::Enrolled;
@@ -51,9 +52,11 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
         csr: credential.request(),
     };
     let dialer = Dialer { proxy: proxy_route(&config)?, timeout: config.controller.connect_timeout };
+    Point::ApplicationDurable.reach();
     let enrolled = enroll(&token, &options.controller, &dialer, &applicant)
         .await
         .map_err(|error| Failed::because(exit_of(&error), &error))?;
+    Point::ApplicationAnswered.reach();
     let membership = Membership {
         cluster: enrolled.cluster.clone(),
         member: enrolled.member,

@@ -28,6 +28,10 @@ pub enum Point {
     LeaseDurable,
     /// F40. The controller made a report durable, and its `ReportAck` has not left.
     ReportStored,
+    /// What an applicant is known by is durable, and nobody was asked.
+    ApplicationDurable,
+    /// The controller answered an applicant, and the answer is on no disk.
+    ApplicationAnswered,
     /// F46. A new key and the request for its certificate are durable, and nobody was asked.
     RequestDurable,
     /// F46. The controller made a certificate durable, and its `CertIssued` has not left.
@@ -71,6 +75,8 @@ impl Point {
     ];
     /// Those of the controller that tasks come by.
     pub const CONTROLLER: [Self; 2] = [Self::LeaseDurable, Self::ReportStored];
+    /// Those of the agent that an enrollment comes by, in this order.
+    pub const ENROLLMENT: [Self; 2] = [Self::ApplicationDurable, Self::ApplicationAnswered];
     /// Those of the agent that the renewal of a certificate comes by, in this order.
     pub const RENEWAL: [Self; 4] = [Self::RequestDurable, Self::NextDurable, Self::NextWelcomed, Self::NextCurrent];
 
@@ -89,6 +95,8 @@ impl Point {
             Self::ReportAcknowledged => "report-acknowledged",
             Self::LeaseDurable => "lease-durable",
             Self::ReportStored => "report-stored",
+            Self::ApplicationDurable => "application-durable",
+            Self::ApplicationAnswered => "application-answered",
             Self::RequestDurable => "request-durable",
             Self::CertificateDurable => "certificate-durable",
             Self::NextDurable => "next-durable",

@@ -189,6 +189,7 @@ impl Agent {
             .arg("--config")
             .arg(self.config())
             .args(arguments)
+            .env(postern_fail_point::FOLDER, self.fail_points().folder())
             .envs(self.credentials.iter().map(|folder| ("CREDENTIALS_DIRECTORY", folder)))
             .kill_on_drop(true)
             .output()
