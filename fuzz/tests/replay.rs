@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use postern_fuzz::TARGETS;
+use postern_protocol::TaskKind;
+use postern_protocol::code::CodeSet as _;
 
 /// The folders with an input in each file: where the fuzzer begins, and what once made a target fail.
 const KEPT: [&str; 2] = ["corpus", "regressions"];
@@ -74,6 +76,38 @@ fn every_target_has_seeds_and_every_folder_is_a_targets() {
     assert_eq!(seeded, names, "seeds of each target, and of no other");
     let found: BTreeSet<String> = folders("regressions");
     assert!(found.is_subset(&names), "{found:?}");
+}
+
+/// A target that reads several things by its first byte has a seed of each: without one the fuzzer has to come upon the thing by
+/// chance, and the replay never sees it.
+#[test]
+fn every_choice_of_a_target_has_a_seed() {
+    let choices = [
+        ("api_answer", 15),
+        ("audit_log", 3),
+        ("identity_file", 6),
+        ("ledger_records", 15),
+        ("records", 10),
+        ("request_head", 8),
+        ("sealed", 6),
+        ("store_files", 3),
+    ];
+    for (name, of) in choices {
+        let seeds = files(&folder("corpus").join(name));
+        let made: BTreeSet<usize> =
+            seeds.iter().filter_map(|seed| fs::read(seed).unwrap().first().map(|it| usize::from(*it) % of)).collect();
+        assert_eq!(made, (0..of).collect(), "{name}");
+    }
+    let kinds = |name: &str| -> BTreeSet<u16> {
+        files(&folder("corpus").join(name))
+            .iter()
+            .filter_map(|it| fs::read(it).unwrap().first().map(|it| (*it).into()))
+            .collect()
+    };
+    let all = TaskKind::ALL.iter().map(|kind| kind.code()).collect();
+    for name in ["task_json", "task_output", "task_request"] {
+        assert!(kinds(name).is_superset(&all), "{name}: {:?} of {all:?}", kinds(name));
+    }
 }
 
 /// `fuzz/run` takes the targets from the ledger.
