@@ -173,9 +173,9 @@ fn open_output(bytes: &[u8]) -> Option<Vec<u8>> {
 fn open_segments(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut opener = SegmentOpener::new(&Zeroizing::new([0x5a; 32]));
     let mut pieces = bytes.chunks(CHUNK).peekable();
-    let mut opened = Vec::new();
+    let mut plain = Vec::new();
     while let Some(piece) = pieces.next() {
-        opened.extend_from_slice(&opener.open(piece, pieces.peek().is_none()).ok()?);
+        plain.extend_from_slice(&opener.open(piece, pieces.peek().is_none()).ok()?);
     }
-    Some(opened)
+    Some(plain)
 }
