@@ -250,7 +250,9 @@ impl Executor {
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
                 let mut ending = ending.map_err(|failure| executor.unfinished(&system, failure));
                 metrics().attempt_duration.took(watch.elapsed(), &[&kind]);
-                log(&ending);
+                if let Err(unfinished) = &ending {
+                    log(unfinished);
+                }
                 count(&system, &kind, &ending);
                 if let Some(told) = &told {
                     told.end(&ending);
@@ -334,17 +336,13 @@ impl Executor {
     pub fn give_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp, halt: Halt) {
         let executor = self.clone();
         self.tasks.spawn(|_| async move {
-            let (task, system, kind) = (offer.task, offer.system.clone(), offer.kind.to_string());
+            let task = offer.task;
             let ending = match executor.given_up(offer, origin, failure.clone(), why, &halt).await {
                 // It is gone on with at the next start.
                 Err(_) if halt.stopping.is_cancelled() => return executor.dispatcher.put_off(task).await,
                 // If even the journal cannot be read, nothing is known.
                 ending => Ok(ending.unwrap_or_else(|_| Ending::unknown(failure))),
             };
-            log(&ending);
-            if let Ok(ending) = &ending {
-                metrics().tasks.one(&[system.as_str(), &kind, &ending.outcome.to_string()]);
-            }
             executor.dispatcher.ended(task, ending.map(Box::new)).await;
         });
     }
@@ -422,35 +420,21 @@ fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending
 
 fn count(system: &SystemName, kind: &str, ending: &Result<Ending, Unfinished>) {
     let result = match ending {
-        Ok(ending) => {
-            metrics().tasks.one(&[system.as_str(), kind, &ending.outcome.to_string()]);
-            "concluded"
-        }
+        Ok(_) => "concluded",
         Err(unfinished) if unfinished.failure.class.known() == Some(FailureClass::Interrupted) => "interrupted",
         Err(_) => "failed",
     };
     metrics().attempts.one(&[system.as_str(), kind, result]);
 }
 
-fn log(ending: &Result<Ending, Unfinished>) {
-    match ending {
-        Ok(ending) => match &ending.failure {
-            None => tracing::info!(outcome = %ending.outcome, changed = %ending.changed, "task ended"),
-            Some(failure) => {
-                tracing::warn!(outcome = %ending.outcome, code = %failure.code, summary = %failure.summary, "task ended");
-            }
-        },
+fn log(Unfinished { failure, patience }: &Unfinished) {
+    if failure.class.known() == Some(FailureClass::Interrupted) {
         // Given back, or gone on with later.
-        Err(Unfinished { failure, .. }) if failure.class.known() == Some(FailureClass::Interrupted) => {
-            tracing::debug!(code = %failure.code, summary = %failure.summary, "attempt interrupted");
-        }
-        Err(Unfinished { failure, patience }) => {
-            let wait_secs = patience.as_secs();
-            tracing::warn!(
-                class = %failure.class, code = %failure.code, summary = %failure.summary, wait_secs, "attempt failed"
-            );
-        }
+        tracing::debug!(code = %failure.code, summary = %failure.summary, "attempt interrupted");
+        return;
     }
+    let wait_secs = patience.as_secs();
+    tracing::warn!(class = %failure.class, code = %failure.code, summary = %failure.summary, wait_secs, "attempt failed");
 }
 
 fn internal(code: &str, summary: &str) -> Failure {

@@ -381,6 +381,11 @@ impl State {
             if let Some(place) = finished::place(&record) {
                 if let Some(finish) = &record.finish {
                     metrics().finished.one(&[&record.kind.to_string(), &finish.outcome.to_string()]);
+                    if finish.member.is_none() {
+                        tracing::info!(
+                            task = %record.id, outcome = %finish.outcome, why = finish.note, "the controller ended a task by itself"
+                        );
+                    }
                 }
                 self.finished.insert(place);
                 self.new_finished.insert(record.id, record.clone());

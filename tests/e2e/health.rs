@@ -124,6 +124,21 @@ async fn an_agent_that_can_sign_in_nowhere_is_ready_and_not_useful() {
     let page = Page::of(&get(scene.of_agent("/metrics")).await.1);
     assert_eq!(page.value("postern_salesforce_sign_in_blocked", &[("system", SYSTEM)]), Some(1.0));
     assert_eq!(page.count("postern_salesforce_sign_ins_total", &[("answer", "refused")]), 2);
+    assert_eq!(page.count("postern_tasks_total", &[("outcome", "failed")]), 2, "whoever decided that they ended");
+}
+
+/// No member tells of it, so that nobody else does.
+#[tokio::test]
+async fn a_task_that_the_controller_ends_by_itself_is_in_its_log() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.member_with("agent", AgentOptions::default()).await;
+    lab.controller.cli(&["member", "drain", agent.member()]).await;
+    let task = lab.controller.submit("disable_user", JOE).await;
+    lab.controller.cli(&["task", "cancel", &task.to_string()]).await;
+    assert_eq!(lab.controller.finished(task).await["outcome"], json!("cancelled"));
+    let log = lab.controller.log();
+    let line = log.lines().find(|line| line.contains("the controller ended a task by itself"));
+    assert!(line.is_some_and(|it| it.contains(&task.to_string()) && it.contains("outcome=cancelled")), "{log}");
 }
 
 /// Who supervises a program.

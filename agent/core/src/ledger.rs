@@ -32,7 +32,7 @@ pub use self::calls::CallsLeft;
 pub use self::conclusion::lose_results;
 use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
-pub use self::event::{Event, GivenUp, Offered, Refusal, Unfinished};
+pub use self::event::{Ended, Event, GivenUp, Offered, Refusal, Unfinished};
 pub use self::failure::LEASES_TOO_SHORT;
 use self::held::Held;
 pub use self::restore::{Restored, RestoredTask};

@@ -20,7 +20,7 @@ pub mod write;
 pub use backoff::Backoff;
 pub use journal::{Earlier, JournalEntry, Mark};
 pub use ledger::{
-    CallsLeft, Event, GivenUp, LEASES_TOO_SHORT, Ledger, Offered, Refusal, Restored, RestoredTask, Unfinished,
+    CallsLeft, Ended, Event, GivenUp, LEASES_TOO_SHORT, Ledger, Offered, Refusal, Restored, RestoredTask, Unfinished,
 };
 pub use limits::Limits;
 pub use membership::Membership;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postern_agent_core::{Caller, Event, Ledger, Membership, Offered, Origin, Refusal, Write};
+use postern_agent_core::{Caller, Ended, Event, Ledger, Membership, Offered, Origin, Refusal, Write};
 use postern_fail_point::Point;
 use postern_health::{Pulse, TICK};
 use postern_protocol::bounded::Text;
@@ -490,6 +490,7 @@ impl Loop {
             Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
             Event::Refused(ticket, failure) => self.answer(ticket, Err(failure)),
             Event::Upload(task, stream) => self.streams.send(Command::Upload(task, stream)).await,
+            Event::Ended(ended) => tell_ended(&ended),
             Event::LocalReport(report) => self.local_report(report).await,
             Event::Forget(streams) => self.streams.send(Command::Forget(streams)).await,
         }
@@ -526,6 +527,19 @@ impl Loop {
             running: self.running.iter().map(|(task, attempt)| (*task, attempt.since)).collect(),
             commits_and_barriers: self.store.commits_and_barriers(),
             last_commit: self.last_commit,
+        }
+    }
+}
+
+/// Counts a task that ended, and logs it as one of its connected system.
+fn tell_ended(ended: &Ended) {
+    let Ended { task, kind, system, outcome, changed, failure } = ended;
+    metrics().tasks.one(&[system.as_str(), &kind.to_string(), &outcome.to_string()]);
+    let _span = tracing::info_span!("task", %task, %kind, %system).entered();
+    match failure {
+        None => tracing::info!(%outcome, %changed, "task ended"),
+        Some(failure) => {
+            tracing::warn!(%outcome, code = %failure.code, summary = %failure.summary, "task ended");
         }
     }
 }

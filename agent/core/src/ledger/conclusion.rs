@@ -8,7 +8,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, ReportNo, StreamId, TaskI
 
 use super::ending::Ending;
 use super::held::Held;
-use super::{Event, Gated, GivenUp, Ledger, failure};
+use super::{Ended, Event, Gated, GivenUp, Ledger, failure};
 use crate::write::{Origin, TaskState, Tombstone, Write};
 
 impl Ledger {
@@ -54,6 +54,14 @@ impl Ledger {
 
     pub(super) fn conclude(&mut self, task: TaskId, ending: Ending) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
+        let ended = Ended {
+            task,
+            kind: held.offer.kind,
+            system: held.offer.system.clone(),
+            outcome: ending.outcome,
+            changed: ending.changed,
+            failure: ending.failure.clone(),
+        };
         let report = ending.into_report(&held.offer, held.lease.epoch);
         held.state = TaskState::Concluded(Box::new(report.clone()));
         self.progress.remove(&task);
@@ -65,6 +73,7 @@ impl Ledger {
         } else {
             self.owe(report);
         }
+        self.after_writes(Gated::Event(Event::Ended(Box::new(ended))));
     }
 
     /// The conclusion is decided and being written; what follows depends on where the task came from.

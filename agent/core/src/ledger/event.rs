@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use postern_protocol::code::Code;
 use postern_protocol::message::v1::{Offer, Rejection, Report, StreamRef};
+use postern_protocol::outcome::Changed;
 use postern_protocol::time::Ago;
-use postern_protocol::{Epoch, Failure, StreamId, TaskId, Timestamp};
+use postern_protocol::{Epoch, Failure, Outcome, StreamId, SystemName, TaskId, TaskKind, Timestamp};
 
 #[cfg(doc)]
 use super::Ledger;
@@ -67,6 +69,23 @@ pub enum GivenUp {
     ProcessDied,
 }
 
+/// A task that ended here, whoever decided how: an attempt, its journal, or the ledger by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The task.
+    pub task: TaskId,
+    /// Its kind.
+    pub kind: Code<TaskKind>,
+    /// Its connected system.
+    pub system: SystemName,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether anything was changed.
+    pub changed: Changed,
+    /// Why it did not succeed.
+    pub failure: Option<Failure>,
+}
+
 /// What the shell has to act on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
@@ -108,6 +127,8 @@ pub enum Event {
     /// Send a task's results to the controller, then call [`Ledger::handle_uploaded`]; if it does not want them,
     /// [`Ledger::handle_unwanted`]; and if the disk lost them, [`Ledger::handle_results_lost`].
     Upload(TaskId, StreamRef),
+    /// A task ended, which is on disk. Told once of each.
+    Ended(Box<Ended>),
     /// A task of this machine ended. Call [`Ledger::handle_local_taken`] when its report was shown.
     LocalReport(Box<Report>),
     /// These payloads are needed no more.

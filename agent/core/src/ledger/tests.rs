@@ -116,6 +116,8 @@ fn starts(events: &[Event]) -> Vec<TaskId> {
 struct Desk {
     ledger: Ledger,
     disk: Vec<Write>,
+    /// How tasks were told to have ended.
+    ended: Vec<(TaskId, Outcome)>,
     now: Timestamp,
 }
 
@@ -126,7 +128,7 @@ impl Desk {
 
     fn restored(restored: Restored) -> Self {
         let ledger = Ledger::restore(Limits::for_systems([("acme".parse().unwrap(), 2)].into()), restored);
-        Self { ledger, disk: Vec::new(), now: at(100) }
+        Self { ledger, disk: Vec::new(), ended: Vec::new(), now: at(100) }
     }
 
     fn connected() -> Self {
@@ -162,8 +164,16 @@ impl Desk {
         self.sent().iter().map(FromMember::name).collect()
     }
 
+    /// What is to be acted on. Tasks that ended are counted apart.
     fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.ledger.poll_event(self.now)).collect()
+        let mut events = Vec::new();
+        while let Some(event) = self.ledger.poll_event(self.now) {
+            match event {
+                Event::Ended(ended) => self.ended.push((ended.task, ended.outcome)),
+                event => events.push(event),
+            }
+        }
+        events
     }
 
     /// Answers every renewal that is asked for with `verdict`.

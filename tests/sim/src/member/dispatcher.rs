@@ -160,8 +160,8 @@ impl World {
                         self.members[m].disk.payloads.remove(&stream);
                     }
                 }
-                // Nobody runs tasks of this machine here.
-                Event::LocalReport(_) => (),
+                // Nobody counts here, nor runs tasks of this machine.
+                Event::Ended(_) | Event::LocalReport(_) => (),
             }
         }
     }

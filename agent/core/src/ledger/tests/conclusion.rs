@@ -40,6 +40,55 @@ fn an_acknowledged_report_waits_for_company_on_its_way_off_the_disk() {
     assert!(matches!(writes.as_slice(), [Write::PutTombstone(_), Write::DeleteReport(ReportNo(1))]), "{writes:?}");
 }
 
+/// Count attempts instead, and whatever is ended without one is missed: most failures, and what only a person can settle.
+/// Count reports, and a task that is reported under a newer lease, too, ended twice.
+#[test]
+fn every_end_is_told_once_whoever_decided_it() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
+    desk.events();
+    assert_eq!(desk.ended, [], "it is not on disk");
+    desk.running(2, TaskKind::DisableUser);
+    desk.ledger.handle_failed(id(2), Failure::new(FailureClass::Rejected, "no", "it is not to be"), desk.now);
+    desk.offer(offer(1, TaskKind::DisableUser, 2));
+    desk.offer(offer(3, TaskKind::DisableUser, 1));
+    desk.ledger.handle_cancel(id(3));
+    desk.sync();
+    desk.events();
+    let told = [(id(1), Outcome::Succeeded), (id(2), Outcome::Failed), (id(3), Outcome::Cancelled)];
+    assert_eq!(desk.ended, told);
+
+    let mut desk = Desk::restored(restored(Origin::Controller, TaskState::Journaled { unended: 2 }, 0));
+    desk.sync();
+    desk.events();
+    assert_eq!(desk.ended, [(id(1), Outcome::DeadLettered)]);
+}
+
+/// Nor is it told again when its results are taken, or by the next process.
+#[test]
+fn an_end_that_waits_for_its_results_to_be_taken_is_told_once() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
+    desk.sync();
+    desk.events();
+    desk.ledger.handle_uploaded(id(1));
+    desk.sync();
+    desk.events();
+    assert_eq!(desk.ended, [(id(1), Outcome::Succeeded)]);
+
+    let concluded = desk.disk.iter().find_map(|write| match write {
+        Write::PutState(_, state @ TaskState::Concluded(_)) => Some(state.clone()),
+        _ => None,
+    });
+    let mut desk = Desk::restored(restored(Origin::Controller, concluded.unwrap(), 1));
+    desk.sync();
+    desk.events();
+    assert_eq!(desk.ended, []);
+}
+
 #[test]
 fn the_task_and_its_report_change_places_in_one_write() {
     let mut desk = Desk::connected();

@@ -60,7 +60,7 @@ fn all_batches_get_done_one_after_the_other_beside_urgent_work() {
 #[test]
 fn the_only_slot_of_a_system_is_for_batches_too() {
     let ledger = Ledger::restore(Limits::for_systems([("acme".parse().unwrap(), 1)].into()), Restored::default());
-    let mut desk = Desk { ledger, disk: Vec::new(), now: at(100) };
+    let mut desk = Desk { ledger, ..Desk::new() };
     desk.connect();
     desk.offer(offer(1, TaskKind::Export, 1));
     desk.sync();
