@@ -39,8 +39,8 @@ postern_health::metric_table! {
     CALLS = Counter "postern_salesforce_calls_total" ["system", "family", "answer"] "Calls to Salesforce: what was asked, and what came of it (ok, refused, failed, lost, unsent).";
     SIGN_INS = Counter "postern_salesforce_sign_ins_total" ["system", "answer"] "Sendings of the credentials: accepted, refused, lost or unsent.";
     SIGN_IN_BLOCKED = Gauge "postern_salesforce_sign_in_blocked" ["system"] "1 while the guard against lock-out lets nobody sign in.";
-    CALLS_USED = Gauge "postern_salesforce_api_calls_used" ["system"] "API calls that the org made in 24 hours, as its last answer said.";
-    CALLS_ALLOWED = Gauge "postern_salesforce_api_calls_allowed" ["system"] "API calls that the org may make in 24 hours.";
+    CALLS_USED = Gauge "postern_salesforce_api_calls_used" ["system"] "API calls that the org made in 24 hours, as its last answer said; nothing if that is older than an hour.";
+    CALLS_ALLOWED = Gauge "postern_salesforce_api_calls_allowed" ["system"] "API calls that the org may make in 24 hours; likewise.";
     CALLS_RUNNING = Gauge "postern_salesforce_calls_running" ["system"] "Calls that run now.";
 }
 

@@ -37,14 +37,48 @@ fn metrics_are_named_as_prometheus_wants_them() {
     nothing_breaks("A metric has its program's prefix, its kind's suffix, bounded labels and a sentence.", &places);
 }
 
+/// The rows of the table of alerts.
+fn alerts() -> Vec<String> {
+    let text = read("docs/operations/day-two.md");
+    let (_, alerts) = text.split_once("| alert | expression | for |\n").expect("the table of alerts");
+    alerts.lines().take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
+}
+
+/// A program that is killed tonight counts from nothing: one before and one after are no increase.
+#[test]
+fn an_alert_on_a_single_one_sees_it_after_a_restart_too() {
+    let rows = alerts();
+    let on_one: Vec<_> = rows.iter().filter(|row| row.contains(" offset 1h")).collect();
+    assert!(on_one.len() > 2, "{rows:?}");
+    let is_blind = |row: &&&String| {
+        let of_controller = row.contains("increase(postern_controller_");
+        let start = if of_controller { "postern_controller_start_time_seconds" } else { "postern_start_time_seconds" };
+        !row.contains(&format!(" and on (instance) time() - {start} < 3600"))
+    };
+    let places: Vec<_> = on_one.iter().filter(is_blind).map(|row| (*row).clone()).collect();
+    nothing_breaks("An alert that one is enough for looks at what a young process has counted.", &places);
+}
+
+/// Calls and sendings of the credentials are counted apart, and whoever cannot sign in calls nothing.
+#[test]
+fn an_alert_sees_wherever_salesforce_may_not_answer() {
+    let rows = alerts();
+    let answered = tables().into_iter().flatten().filter(|it| it.labels.contains(&"answer")).map(|it| it.name);
+    let unseen = |name: &&str| {
+        let lost = |row: &String| row.contains(&format!("{name}{{")) && row.contains(r#"answer!="lost""#);
+        !rows.iter().any(lost)
+    };
+    let places: Vec<_> = answered.filter(unseen).map(str::to_owned).collect();
+    nothing_breaks("An alert tells of whatever is sent to Salesforce and not answered.", &places);
+}
+
 #[test]
 fn alerts_are_on_metrics_and_labels_that_there_are() {
     let known: BTreeMap<_, _> = tables().into_iter().flatten().map(|it| (it.name, it)).collect();
-    let text = read("docs/operations/day-two.md");
-    let (_, alerts) = text.split_once("| alert | expression | for |\n").expect("the table of alerts");
     let mut places = Vec::new();
     let mut count = 0;
-    for expression in alerts.lines().take_while(|line| line.starts_with('|')).flat_map(spans) {
+    let rows = alerts();
+    for expression in rows.iter().flat_map(|row| spans(row)) {
         for (at, _) in expression.match_indices("postern_") {
             let rest = &expression[at..];
             let end = rest.find(|it: char| !it.is_ascii_lowercase() && it != '_').unwrap_or(rest.len());

@@ -278,7 +278,7 @@ impl Connector for Salesforce {
     }
 
     fn calls(&self) -> Calls {
-        let used_of = self.governor.usage().map(|usage| (usage.used, usage.of));
+        let used_of = self.governor.told().map(|usage| (usage.used, usage.of));
         Calls { used_of, running: self.governor.running() }
     }
 

@@ -21,6 +21,8 @@ use crate::connector::CallsLeft;
 const WARN_PERCENT: u8 = 80;
 /// How long what an answer said of the calls used is good for. Others use them up, too, and old ones fall out.
 const FRESH: Duration = Duration::from_secs(5 * 60);
+/// How long it is told to whoever watches: until then an org that is seldom asked has a figure, and none from yesterday.
+const TOLD: Duration = Duration::from_secs(60 * 60);
 /// When to look again after the calls were used up. They are counted over 24 hours: in a quarter of one, about a
 /// hundredth of them comes back.
 const USED_UP: Duration = Duration::from_secs(15 * 60);
@@ -149,6 +151,11 @@ impl Governor {
         self.at_once.saturating_sub(self.places.available_permits())
     }
 
+    /// What the newest reply said of the calls used, while it may still be so.
+    pub(super) fn told(&self) -> Option<Usage> {
+        self.budget().told(clock::now())
+    }
+
     /// What the newest reply said of the calls used.
     pub(super) fn usage(&self) -> Option<Usage> {
         self.budget().usage.map(|(usage, _)| usage)
@@ -263,6 +270,10 @@ impl Budget {
         let (Usage { used, of }, at) = self.usage?;
         // Beyond the number it is left to Salesforce, which lets some orgs go on.
         (used < of && now.since(at) < FRESH).then(|| CallsLeft { calls: of - used, until: at + FRESH })
+    }
+
+    fn told(&self, now: Timestamp) -> Option<Usage> {
+        self.usage.filter(|(_, at)| now.since(*at) < TOLD).map(|(usage, _)| usage)
     }
 
     fn batches(&self, now: Timestamp) -> Batches {
@@ -404,6 +415,14 @@ mod tests {
         let mut budget = Budget::new(100);
         budget.saw(used(1_000), at(0));
         assert_eq!(budget.batches(at(0)), Batches::MayGoOn);
+    }
+
+    /// Tell it for as long as nobody calls, and an idle agent has an alert ring all night for calls that came back long ago.
+    #[test]
+    fn what_is_used_is_told_for_an_hour() {
+        let mut budget = Budget::new(75);
+        budget.saw(used(990), at(0));
+        assert_eq!((budget.told(at(3_599)), budget.told(at(3_600))), (Some(used(990)), None));
     }
 
     #[test]
