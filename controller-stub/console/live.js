@@ -1,5 +1,6 @@
 // What happens at the controller, as it happens.
 
+import { get } from "./api.js";
 import { say } from "./dom.js";
 import { when } from "./words.js";
 
@@ -13,6 +14,7 @@ const BURST = 250;
 const MAX_MISSED = 100;
 
 let source = undefined;
+let next = undefined;
 let wait = AGAIN;
 let listener = undefined;
 let clock = undefined;
@@ -47,6 +49,7 @@ export function listenFor(wanted) {
 }
 
 export function close() {
+  clearTimeout(next);
   source?.close();
   source = undefined;
   listener = undefined;
@@ -67,7 +70,7 @@ function open() {
     isNotHeard();
     if (source?.readyState !== EventSource.CLOSED) return;
     source = undefined;
-    setTimeout(again, wait);
+    next = setTimeout(again, wait);
     wait = Math.min(2 * wait, AGAIN_AT_MOST);
   });
 }
@@ -92,10 +95,11 @@ function isHeard() {
   document.getElementById("away").hidden = true;
 }
 
-/** The browser has given up: a page that looks anew finds out on the way whether the session has ended. */
+/** The browser has given up: whoever asks for anything finds out on the way whether the session has ended. */
 function again() {
-  if (source || !listener) return;
-  tell("reset");
+  if (source) return;
+  if (listener) tell("reset");
+  else get("/v1/whoami").catch(() => {});
   open();
 }
 

@@ -376,6 +376,14 @@ impl Walk {
         self.browser.find("//h1[normalize-space()='Clusters and members']").await;
         self.browser.find("//td[@data-name='Session']//span[normalize-space()='connected']").await;
         assert!(!self.browser.has("//*[@id='away' and not(@hidden)]").await, "it is heard again");
+        // A page that hears nothing finds out as well.
+        self.go("#/submit").await;
+        self.lab.controller.kill().await;
+        self.browser.says("Nothing is heard from the controller since").await;
+        self.lab.controller.restart().await;
+        self.browser.says("The session has ended").await;
+        self.sign_in_first().await;
+        self.browser.find("//h1[normalize-space()='Submit a task']").await;
         let expected = ["401", "net::ERR_", "EventSource"];
         self.is_quiet("the controller is killed and started again, and the console says so", &expected).await;
     }
