@@ -19,6 +19,8 @@ export function el(name, attributes = {}, ...children) {
 export function button(label, act, { kind = "", why = undefined, ...attributes } = {}) {
   const press = async (event) => {
     const pressed = event.currentTarget;
+    // The second click of a double click is meant for what was there at the first.
+    if (event.detail > 1) return;
     if (why) say(why);
     if (why || pressed.getAttribute("aria-busy")) return;
     pressed.setAttribute("aria-busy", "true");
@@ -107,10 +109,20 @@ export function fill(element, ...content) {
   element.replaceChildren(...content.flat(3).filter(isThere));
   for (const details of element.querySelectorAll("details")) details.open ||= unfolded.includes(details.id);
   if (focused === document.activeElement) return;
-  const others = place >= 0 ? reachable(element) : [];
-  const again = (focused?.id && document.getElementById(focused.id)) || others[Math.min(place, others.length - 1)];
-  again?.focus({ preventScroll: true });
+  const there = place >= 0 ? reachable(element)[place] : undefined;
+  const again = (focused?.id && document.getElementById(focused.id)) || (there && named(there) === named(focused) && there);
+  if (again) again.focus({ preventScroll: true });
+  else if (place >= 0) rest(element);
 }
+
+/** What was to be pressed is gone: the next press is not for what has come to its place. */
+function rest(element) {
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+}
+
+/** What somebody takes an element for. */
+const named = (it) => `${it.localName} ${it.getAttribute("aria-label") ?? it.textContent}`;
 
 const reachable = (element) => [...element.querySelectorAll("a, button, input, select, textarea, summary")];
 

@@ -2,7 +2,7 @@
 
 import { get, post, remove } from "./api.js";
 import { confirm } from "./dialog.js";
-import { button, el, say } from "./dom.js";
+import { button, el, prose, say } from "./dom.js";
 import { whyNot } from "./role.js";
 import { count, shortId } from "./words.js";
 
@@ -16,7 +16,7 @@ const ACTIONS = {
 
 const DO = {
   approve: { label: "Approve", least: "administrator", kind: "main", ask: approval, tell: compared, done: "approved: it gets work now" },
-  enable: { label: "Enable", least: "operator", done: "enabled: it gets work again" },
+  enable: { label: "Enable", least: "operator", ask: enabling, done: "enabled: it gets work again" },
   drain: { label: "Drain", least: "operator", done: "draining: it finishes what it has begun and gets nothing new" },
   disable: { label: "Disable", least: "operator", ask: disabling, done: "disabled, or will be as soon as it holds nothing" },
   revoke: { label: "Revoke", least: "administrator", kind: "danger", ask: revocation, done: "revoked: no certificate of it is of use any more" },
@@ -30,7 +30,8 @@ export function acts(member, after) {
     const act = async () => {
       try {
         const fresh = await get(`/v1/members/${member.id}`);
-        if (ask && !(await confirm(ask(fresh)))) return;
+        const question = ask?.(fresh);
+        if (question && !(await confirm(question))) return;
         await (name === "remove" ? remove(`/v1/members/${member.id}`) : post(`/v1/members/${member.id}/${name}`, tell?.(fresh)));
         say(`${member.host} is ${done}.`);
       } catch (problem) {
@@ -58,6 +59,12 @@ function approval(member) {
 /** What was compared, so that nobody else is let in. */
 function compared({ fingerprint }) {
   return { fingerprint };
+}
+
+/** Only where the controller disabled it by itself: to enable it is to say that it is the one. */
+function enabling({ host, alarm }) {
+  if (!alarm) return undefined;
+  return { title: `Enable ${host} in spite of its alarm?`, body: [el("p", { class: "bad-text" }, prose(alarm)), el("p", {}, "The alarm is over then, and whoever has its identity now gets work.")], action: "Enable", danger: true };
 }
 
 function disabling(member) {

@@ -1,6 +1,7 @@
 // The forms of what is known of a connected system.
 
 import { all, get, make, post } from "./api.js";
+import { confirm } from "./dialog.js";
 import { button, el, say, table } from "./dom.js";
 import { Mistake, choice, form } from "./form.js";
 import { whyNot } from "./role.js";
@@ -129,7 +130,9 @@ export function texts(system, after) {
     await after();
   };
   const known = Object.entries(system.texts ?? {}).map(([locale, said]) => ({ locale, ...said }));
-  const drop = (locale) => async () => {
+  const drop = ({ locale, display_name: display, description }) => async () => {
+    const body = el("p", {}, "Nothing keeps them: ", [display, description].filter((it) => it).join(" – "));
+    if (!(await confirm({ title: `Remove the texts in ${locale}?`, body, action: "Remove" }))) return;
     await write(locale, "", "");
     say(`The texts in ${locale} were removed.`);
   };
@@ -137,7 +140,7 @@ export function texts(system, after) {
     { name: "Language", of: (it) => it.locale },
     { name: "Display name", of: (it) => it.display_name || "–" },
     { name: "Description", of: (it) => it.description || "–" },
-    { name: "Do", of: (it) => button("Remove", drop(it.locale), { why, id: `text-remove-${it.locale}`, "aria-label": `Remove the texts in ${it.locale}` }) },
+    { name: "Do", of: (it) => button("Remove", drop(it), { why, id: `text-remove-${it.locale}`, "aria-label": `Remove the texts in ${it.locale}` }) },
   ];
   const fields = [
     { name: "in", label: "Language", required: true, hint: "Such as fr or fr-CA. One that is there already is written anew." },

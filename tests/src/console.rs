@@ -56,11 +56,13 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.a_file_that_was_exported_is_opened_in_the_browser().await;
     walk.a_member_is_shown_whole().await;
     walk.a_press_outlives_what_happens_meanwhile().await;
+    walk.a_second_press_is_not_for_what_comes_next().await;
     let other = walk.it_is_told_where_members_differ().await;
     walk.every_page_fits_a_phone_in_light_and_dark().await;
     walk.hostile_names_stay_text_and_within_their_page().await;
     walk.a_thousand_members_can_be_looked_through().await;
     walk.newer_certificates_are_accepted().await;
+    walk.a_member_with_an_alarm_is_enabled_after_a_question().await;
     walk.tasks_that_nobody_can_open_are_sealed_again(&mut agent, &other).await;
     walk.a_token_is_made_and_revoked().await;
     walk.one_root_takes_the_place_of_another().await;
@@ -453,6 +455,32 @@ impl Walk {
             browser.find(&format!("//span[contains(@class, 'badge') and normalize-space()='{now}']")).await;
         }
         self.is_quiet("a press outlives what happens meanwhile, of a pointer or a key", &[]).await;
+    }
+
+    /// Take the second click for another, or give the focus to what has come to the place of the button, and what was drained works
+    /// on.
+    async fn a_second_press_is_not_for_what_comes_next(&self) {
+        let browser = &self.browser;
+        let (drain, enable) = ("//button[starts-with(@id, 'drain-')]", "//button[starts-with(@id, 'enable-')]");
+        let is_drained = async || {
+            browser.find(enable).await;
+            // Whatever else was asked for is answered by then.
+            self.go("#/members").await;
+            assert_eq!(self.first_member().await["state"], json!("draining"));
+            browser.click(enable).await;
+            browser.find(drain).await;
+        };
+        self.go("#/members").await;
+        browser.click_twice(drain).await;
+        is_drained().await;
+        browser.script("document.querySelector('[id^=drain-]').focus()").await;
+        browser.keys(ENTER).await;
+        browser.find(enable).await;
+        let focused = browser.script("return document.activeElement.localName").await;
+        assert_eq!(focused, json!("div"), "what held the button");
+        browser.keys(ENTER).await;
+        is_drained().await;
+        self.is_quiet("a second press is not for what comes next, of a pointer or a key", &[]).await;
     }
 
     async fn every_page_fits_a_phone_in_light_and_dark(&self) {

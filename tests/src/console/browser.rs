@@ -163,6 +163,16 @@ impl Browser {
         self.ask("/actions", json!({ "actions": actions })).await;
     }
 
+    /// Clicks twice at the same place, as somebody does who is used to it: whatever comes of the first is there by the second.
+    pub async fn click_twice(&self, xpath: &str) {
+        let element = self.find(xpath).await;
+        let moved = json!({ "type": "pointerMove", "origin": { ELEMENT: element }, "x": 0, "y": 0 });
+        let (down, up) = (json!({ "type": "pointerDown", "button": 0 }), json!({ "type": "pointerUp", "button": 0 }));
+        let pause = json!({ "type": "pause", "duration": 250 });
+        let actions = json!([moved, down, up, pause, down, up]);
+        self.ask("/actions", json!({ "actions": [{ "type": "pointer", "id": "mouse", "actions": actions }] })).await;
+    }
+
     /// Lets go of all that is being pressed.
     pub async fn release(&self) {
         self.try_ask(Method::DELETE, "/actions", Value::Null).await.unwrap_or_else(|error| panic!("release: {error}"));

@@ -48,6 +48,20 @@ const RESTORED: &str = "
     };
     location.hash = '#/members';";
 
+/// A member that the controller disabled by itself.
+const ALARMED: &str = "
+    const [like] = (await (await fetch('/v1/members')).json()).items;
+    const member = { ...like, id: `mbr_${'0'.repeat(32)}`, host: 'host-0', state: 'disabled', alarm: 'two agents use its identity' };
+    const real = window.fetch;
+    window.enabled = 0;
+    window.fetch = async (path, how) => {
+        if (path.startsWith('/v1/members?')) return new Response(JSON.stringify({ items: [member] }));
+        if (!path.startsWith(`/v1/members/${member.id}`)) return real(path, how);
+        if (how.method === 'POST') window.enabled += 1;
+        return new Response(JSON.stringify(member));
+    };
+    location.hash = '#/members';";
+
 /// What is asked for next is made, and nobody hears of it.
 const AN_ANSWER_IS_LOST: &str = "
     const real = window.fetch;
@@ -96,7 +110,7 @@ impl Walk {
         self.is_quiet("a member is shown whole", &[]).await;
     }
 
-    async fn first_member(&self) -> Value {
+    pub(super) async fn first_member(&self) -> Value {
         self.lab.controller.cli(&["member", "list"]).await[0].take()
     }
 
@@ -162,6 +176,7 @@ impl Walk {
         browser.find("//td[normalize-space()='Le CRM']").await;
         browser.picture("system-texts").await;
         browser.press("Remove the texts in fr").await;
+        browser.click("//dialog[contains(., 'Le CRM')]//button[normalize-space()='Remove']").await;
         browser.says("everybody sees those in en").await;
         self.is_quiet("a system has texts in other languages", &[]).await;
     }
@@ -433,6 +448,21 @@ impl Walk {
         browser.says("No such members.").await;
         self.go("").await;
         self.is_quiet("a thousand members can be looked through", &[]).await;
+    }
+
+    pub(super) async fn a_member_with_an_alarm_is_enabled_after_a_question(&self) {
+        let browser = &self.browser;
+        let enabled = async || browser.script("return window.enabled").await;
+        self.go("").await;
+        browser.script(ALARMED).await;
+        browser.press("Enable host-0").await;
+        browser.find("//dialog[contains(., 'two agents use its identity')]").await;
+        assert_eq!(enabled().await, json!(0));
+        browser.click("//dialog//button[normalize-space()='Enable']").await;
+        browser.says("host-0 is enabled").await;
+        assert_eq!(enabled().await, json!(1));
+        self.go("").await;
+        self.is_quiet("a member with an alarm is enabled after a question", &[]).await;
     }
 
     pub(super) async fn newer_certificates_are_accepted(&self) {
