@@ -52,7 +52,8 @@ function step({ step: name, waits_for: waiting }, ca, load) {
     const body = [el("p", {}, what), isForced && el("p", { class: "bad-text" }, `Members that are left behind ${behind(name, ca)}: `, named(waiting, ca))];
     const check = isForced ? `Leave ${count(waiting.length, "member")} behind` : undefined;
     if (!(await confirm({ title: `${label}?`, body, action: label, danger: danger || isForced, check }))) return;
-    await post(`/v1/ca/rotation/${name}`, { force: isForced });
+    // What was asked about is done or nothing is: asked for again after a lost answer, it might be the step before.
+    await post(`/v1/ca/rotation/${name}`, { force: isForced, from: name === "begin" ? undefined : ca.phase });
     say(done);
     await load();
   };

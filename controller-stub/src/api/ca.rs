@@ -30,6 +30,9 @@ pub(super) struct How {
     /// Whether members are left behind that do not have the roots yet.
     #[serde(default)]
     force: bool,
+    /// The phase that whoever asks has seen: in another one nothing is done. Without it, `back` that is asked for again takes back
+    /// one step more. Not for `begin`.
+    from: Option<String>,
 }
 
 pub(super) async fn rotate(
@@ -38,8 +41,11 @@ pub(super) async fn rotate(
     Path(step): Path<String>,
     body: Body<How>,
 ) -> Result<Json<CaView>, Problem> {
-    let How { root: kept, force } = body.said;
+    let How { root: kept, force, from } = body.said;
     let step = match (step.as_str(), kept) {
+        ("begin", _) if from.is_some() => {
+            return Err(Problem::field("from", "`begin` is made while there is no rotation, and from no other phase"));
+        }
         ("begin", kept) => return begin(&api, &caller, kept).await,
         (_, Some(_)) => return Err(Problem::field("root", "only `begin` is about a certain root")),
         ("switch", None) => Step::Switch,
@@ -52,7 +58,7 @@ pub(super) async fn rotate(
     };
     let on = if force { format!("{}, forced", step.name()) } else { step.name().to_owned() };
     let decided = api.desk.act(&caller, on, move |state, at| {
-        let view = state.rotate(step, force, at)?;
+        let view = state.rotate(step, from.as_deref(), force, at)?;
         Ok((view, state.newest_root()))
     });
     let (view, newest) = decided.await?;

@@ -15,7 +15,7 @@ Example, each as soon as `ca status` waits for nobody any more:
   postern-controller ca rotate switch
   postern-controller ca rotate finish
 
-Between the steps members go on working. `ca rotate back` undoes the last step; after `finish` the way back is a new
+Between the steps members go on working. `ca rotate back --from PHASE` undoes the last step; after `finish` the way back is a new
 rotation to the root that was kept: `ca rotate begin --root 1`.")]
     Rotate {
         /// The step.
@@ -54,8 +54,15 @@ Tokens that were made before and not used yet name the old root: make new ones."
         force: bool,
     },
     /// Undo the last step
-    #[command(after_help = "Example:\n  postern-controller ca rotate back")]
+    #[command(after_help = "\
+Example:
+  postern-controller ca rotate back --from switched
+
+Without `--from`, one that is asked for again because its answer was lost undoes the step before, too.")]
     Back {
+        /// Only if the rotation is still in this phase of `ca status`
+        #[arg(long, value_name = "PHASE", value_parser = ["begun", "switched"])]
+        from: Option<String>,
         /// Even if a member is shut out by it, as with `switch` and `finish`
         #[arg(long)]
         force: bool,

@@ -18,7 +18,7 @@ pub(super) async fn run(reach: &Reach, command: CaCommand) -> Result<(), Failure
                 Rotate::Begin { root } => ("begin", json!({ "root": root })),
                 Rotate::Switch { force } => ("switch", json!({ "force": force })),
                 Rotate::Finish { force } => ("finish", json!({ "force": force })),
-                Rotate::Back { force } => ("back", json!({ "force": force })),
+                Rotate::Back { from, force } => ("back", json!({ "from": from, "force": force })),
             };
             client.post(&format!("/v1/ca/rotation/{step}"), &body).await?
         }

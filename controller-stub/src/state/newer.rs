@@ -449,7 +449,7 @@ mod tests {
         restored.state.begin_rotation(root, restored.at).unwrap();
         for step in [Step::Switch, Step::Finish] {
             assert_eq!(restored.state.waiting_to_be_accepted(), 1);
-            restored.state.rotate(step, true, restored.at).unwrap();
+            restored.state.rotate(step, None, true, restored.at).unwrap();
         }
         assert_eq!((restored.waiting(), restored.state.waiting_to_be_accepted()), (Vec::new(), 0));
     }

@@ -124,8 +124,16 @@ impl State {
         Ok(self.ca())
     }
 
-    /// Makes a step of the rotation that is under way. With `force` even if members are shut out by it.
-    pub fn rotate(&mut self, step: Step, force: bool, at: Moment) -> Result<CaView, Refusal> {
+    /// Makes a step of the rotation that is under way, if it is `from` this phase. With `force` even if members are shut out
+    /// by it.
+    pub fn rotate(&mut self, step: Step, from: Option<&str>, force: bool, at: Moment) -> Result<CaView, Refusal> {
+        let present = self.roots.phase.name();
+        if let Some(from) = from.filter(|from| *from != present) {
+            let why = format!(
+                "the rotation is `{present}` by now, not `{from}`: `postern-controller ca status` tells its next step"
+            );
+            return Err(Refusal::new(RefusalKind::Conflict, why));
+        }
         let phase = root_rotation::after(self.roots.phase, step).map_err(conflict)?;
         let missing = self.missing(phase);
         if !missing.is_empty() {

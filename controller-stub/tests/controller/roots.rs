@@ -360,6 +360,24 @@ async fn a_root_that_a_token_names_is_never_made_anew() {
     assert!(!lab.data_dir().join("ca.key").exists());
 }
 
+/// Take no word of the phase, and whoever asks again because the answer was lost takes back the beginning, too.
+#[tokio::test]
+async fn a_step_that_is_taken_back_twice_is_taken_back_once() {
+    let lab = Lab::start().await;
+    lab.rotate("begin").await.unwrap();
+    let from = |phase: &str| json!({ "from": phase });
+    refused(lab.rotate_with("switch", from("single")).await, &["is `begun` by now"]);
+    lab.rotate_with("switch", from("begun")).await.unwrap();
+    assert_eq!(lab.rotate_with("back", from("switched")).await.unwrap().phase, "begun");
+    refused(lab.rotate_with("back", from("switched")).await, &["is `begun` by now, not `switched`"]);
+    let (code, _, err) = lab.command(&["ca", "rotate", "back", "--from", "switched"]);
+    assert!(code == Some(77) && err.contains("`begun` by now"), "{err}");
+    assert_eq!(lab.ca().await.phase, "begun");
+    let (code, out, err) = lab.command(&["ca", "rotate", "back", "--from", "begun"]);
+    assert!(code == Some(0) && out.contains("single"), "{out}{err}");
+    refused(lab.rotate_with("begin", from("single")).await, &["no other phase"]);
+}
+
 #[tokio::test]
 async fn the_rotation_is_told_by_the_command_line_with_its_next_step() {
     let lab = Lab::start().await;
