@@ -48,7 +48,6 @@ pub struct Report {
     /// What was found, in the order in which it was looked at.
     pub findings: Vec<Finding>,
     /// Whether it had the store while it looked, so that no agent could be started.
-    #[serde(skip)]
     pub had_store: bool,
 }
 

@@ -123,10 +123,14 @@ async fn doctor_looks_in_the_place_of_an_agent_that_is_stopped_and_changes_nothi
     let had_store = "doctor had the store meanwhile";
     let words = agent.run(&["doctor", "--offline"]).await;
     assert!(words.out.contains(had_store) && words.out.contains("reset-failed postern"), "{words:?}");
+    // A script cannot start again what it does not know to have kept from starting.
+    let told = async || agent.run(&["doctor", "--offline", "--json"]).await.json()["had_store"].clone();
+    assert_eq!(told().await, json!(true));
 
     agent.start().await;
     let words = agent.run(&["doctor", "--offline"]).await;
     assert!(words.code == Some(0) && !words.out.contains(had_store), "{words:?}");
+    assert_eq!(agent.run(&["doctor", "--offline", "--json"]).await.json()["had_store"], json!(false));
     let task = lab.controller.submit("disable_user", JOE).await;
     assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
     assert_eq!(lab.controller.member(agent.member()).await["alarm"], Value::Null);
