@@ -77,9 +77,11 @@ export async function detailsForm(system, after) {
       if (problem.field !== "revision") throw problem;
       const before = latest;
       latest = await get(`/v1/systems/${system.name}`);
-      const mistake = meanwhile(before, latest, mine);
+      // What was sent before, and its answer lost, was done by nobody else.
+      const left = mine.filter((field) => !same(sorted(values[field]), sorted(latest[field])));
+      const mistake = meanwhile(before, latest, mine, left);
       if (mistake) throw mistake;
-      await save({ ...system, revision: latest.revision }, values, mine);
+      await save({ ...system, revision: latest.revision }, values, left);
     }
     say(`${system.name} was saved.`);
     await after();
@@ -92,6 +94,9 @@ const keeping = (associations, present) => associations.map((it) => (it.value ==
 
 /** Whether two values are the same as JSON has them. */
 export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+/** Of lists the order is of no account. */
+const sorted = (value) => (Array.isArray(value) ? value.toSorted() : value);
 
 /** The fields that have another value now. */
 const changed = (system, values) => Object.keys(values).filter((field) => field !== "name" && field !== "type" && !same(values[field], system[field]));
@@ -110,11 +115,13 @@ function changeOf(field, system, values) {
   return { [`add_${field}`]: now.filter((it) => !before.includes(it)), [`remove_${field}`]: before.filter((it) => !now.includes(it)) };
 }
 
-/** Somebody else saved first: what is now there is said at the first field that both changed. Nothing if it is not in the form. */
-function meanwhile(before, now, mine) {
-  const theirs = changed(before, now).filter((field) => details([]).some((it) => it.name === field));
+/** Somebody else saved first: what is now there is said at the first field that both changed, unless both to the same. Nothing if
+ * it is not in the form. */
+function meanwhile(before, now, mine, left) {
+  const isTheirs = (field) => details([]).some((it) => it.name === field) && (left.includes(field) || !mine.includes(field));
+  const theirs = changed(before, now).filter(isTheirs);
   const again = "What you typed is still here: save again to put it in place of that, or load the page anew.";
-  const both = theirs.find((it) => mine.includes(it));
+  const both = theirs.find((it) => left.includes(it));
   if (both) return new Mistake(both, `Somebody else changed it meanwhile to “${[now[both]].flat().join(", ")}”. ${again}`);
   if (theirs.length === 0) return undefined;
   const names = details([]).filter((it) => theirs.includes(it.name)).map((it) => it.label);

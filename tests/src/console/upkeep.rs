@@ -155,6 +155,12 @@ impl Walk {
         is_saved("Mine again").await;
         let saved = self.lab.controller.cli(&["system", "show", SYSTEM]).await;
         assert_eq!((&saved["display_name"], &saved["description"]), (&json!("Mine again"), &json!("Theirs")));
+        // Nobody else did what was done and not heard of.
+        browser.script(&AN_ANSWER_IS_LOST.replace("{path}", &format!("/v1/systems/{SYSTEM}"))).await;
+        save("Mine for good").await;
+        browser.says("The controller does not answer").await;
+        is_saved("Mine for good").await;
+        browser.says("was saved").await;
         beside("--display-name", "Acme").await;
         self.is_quiet("two people edit the same system, and neither undoes what the other did", &["409"]).await;
     }
