@@ -9,7 +9,7 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{DynamicSystem, Format, Output, Request};
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
-use salesforce_sim::{Mishap, OrgSeed};
+use salesforce_sim::{Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, import_with};
@@ -381,6 +381,36 @@ async fn a_value_for_which_a_whole_call_is_refused_ends_its_own_entry_alone_and_
             assert!(!line.to_string().contains("poison"), "{line}");
         }
     }
+}
+
+/// Send it in bulk, which has no such thing, send the halves of a call that is refused as a whole, or send alone the row that
+/// met a lock, and half is done of what was to be done as a whole or not at all.
+#[tokio::test]
+async fn of_all_or_none_no_half_is_written() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let name = |number: usize| format!("user{number:04}@acme.example");
+    let entry = |number: usize| json!({ "Username": name(number), "Title": "new" });
+    let import = |last: Value| {
+        let entries: Vec<Value> = (1..=3).map(entry).chain([last]).collect();
+        import_with(Request { all_or_none: true, bulk_threshold: 1, ..request(&[]) }, lines(&entries))
+    };
+    let is_new = || (1..=4).map(|number| title(&lab, &name(number)) == "new").collect::<Vec<_>>();
+
+    let no_profile = json!({ "Username": name(4), "Title": "new", "ProfileId": "00e5g00000ZZZZZAAA" });
+    let poisoned = json!({ "Username": name(4), "Title": "new", "Department": "poison" });
+    lab.fault("PATCH", "/composite/sobjects", unreadable("poison"), 100);
+    for bad in [no_profile, poisoned] {
+        let mut task = import(bad);
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!((conclusion.outcome, is_new()), (Outcome::Failed, vec![false; 4]), "{:?}", task.lines());
+    }
+
+    lab.sim.switch(&Switches { lock_rows: Some(1), ..Switches::default() }).unwrap();
+    let mut task = import(entry(4));
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((conclusion.outcome, is_new()), (Outcome::Succeeded, vec![true; 4]), "{:?}", task.lines());
+    assert!(!lab.counters().routes.contains_key("POST jobs/ingest"));
 }
 
 /// More rows are bad than are looked for: those that are left are refused together.
