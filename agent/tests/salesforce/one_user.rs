@@ -433,6 +433,53 @@ async fn f65_a_task_does_not_end_while_a_call_of_it_may_still_take_effect() {
     );
 }
 
+/// The same when the second call had no answer either, and what it did was seen.
+#[tokio::test]
+async fn f65_a_task_whose_second_call_was_seen_does_not_end_while_the_first_may_still_take_effect() {
+    let lab = Lab::start().await;
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 4_000 }, 1);
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DropReply, 1);
+    let mut task = disable(ACTIVE);
+    assert_eq!(verdict(&task.attempt(&lab.impatient()).await.unwrap()), PROBABLY_DONE);
+    assert_eq!(lab.effects(ACTIVE).deactivations, 2, "both calls have taken effect before the task ends");
+}
+
+/// The same when the process died in both calls.
+#[tokio::test]
+async fn f65_a_task_that_finds_one_of_its_calls_does_not_end_while_another_may_still_take_effect() {
+    let lab = Lab::start().await;
+    let connector = lab.impatient();
+    let mut task = disable(ACTIVE);
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 4_000 }, 1);
+    task.dies_in_the_call(&lab, &connector).await;
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DropReply, 1);
+    let second_effect = async {
+        while lab.effects(ACTIVE).deactivations == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = task.attempt(&connector) => panic!("it ended before: {ended:?}"),
+        () = second_effect => (),
+    }
+    assert_eq!((task.intents(), lab.effects(ACTIVE).deactivations), (2, 1));
+
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!((task.intents(), lab.effects(ACTIVE).deactivations), (2, 2), "both calls have taken effect by then");
+}
+
+/// Look at once, and the user is disabled twice.
+#[tokio::test]
+async fn what_was_sent_before_the_process_died_is_given_time_before_it_is_looked_at() {
+    let lab = Lab::start().await;
+    let connector = lab.connector_with(&lab.settings("oauth-jwt").replace("settle_ms = 10", "settle_ms = 3000"));
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 1_000 }, 1);
+    let mut task = disable(ACTIVE);
+    task.dies_in_the_call(&lab, &connector).await;
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!((task.intents(), lab.effects(ACTIVE).deactivations), (1, 1));
+}
+
 /// Take a stop that comes in the middle for one that was there before, and the attempt waits for the first call to the end,
 /// deaf, until the agent cuts it off.
 #[tokio::test]
