@@ -335,6 +335,8 @@ pub struct Task {
     pub dies: Option<Death>,
     /// The disk is full when the payload has so many bytes; for one attempt.
     pub disk_holds: Option<usize>,
+    /// The shortest time that any intent said its call may take.
+    pub reach: Arc<Mutex<Option<Duration>>>,
     /// When nothing more of it may be begun.
     pub deadline: Option<Timestamp>,
     pub stop: CancellationToken,
@@ -364,6 +366,7 @@ impl Task {
             alone: alone_since(1, 1, Duration::ZERO),
             dies: None,
             disk_holds: None,
+            reach: Arc::default(),
             deadline: None,
             stop: CancellationToken::new(),
             stopping: CancellationToken::new(),
@@ -429,6 +432,7 @@ impl Task {
             payloads: Arc::clone(&self.payloads),
             life: Arc::clone(&life),
             disk_holds: self.disk_holds.take(),
+            reach: Arc::clone(&self.reach),
             policy: Arc::clone(&self.policy),
             counted: Arc::clone(&self.counted),
         });
@@ -560,6 +564,7 @@ struct MemoryJournal {
     payloads: Payloads,
     life: Arc<Life>,
     disk_holds: Option<usize>,
+    reach: Arc<Mutex<Option<Duration>>>,
     policy: Arc<Policy>,
     counted: Arc<Mutex<policy::Counters>>,
 }
@@ -597,7 +602,8 @@ impl Payload for MemoryPayload {
 
 impl Journal for MemoryJournal {
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>> {
-        assert!(reach >= Duration::from_secs(1));
+        let mut shortest = self.reach.lock().unwrap();
+        *shortest = Some(shortest.map_or(reach, |it| it.min(reach)));
         self.life.write(true, || self.notes.lock().unwrap().push(entry))
     }
 

@@ -10,7 +10,8 @@ use salesforce_sim::{Mishap, OrgSeed, Switches};
 use serde_json::json;
 
 use crate::lab::{
-    DONE, Lab, Task, collect, describe_schema, disable, export, freeze, import_with, test_connection, validate, verdict,
+    DONE, Lab, Task, collect, deprovision, describe_schema, disable, enable, expire, export, freeze, import_with,
+    reset, restore, test_connection, unfreeze, validate, verdict,
 };
 
 const JOE: &str = "user0001@acme.example";
@@ -78,7 +79,7 @@ async fn http_2_is_spoken_where_it_is_asked_for_and_http_1_otherwise() {
         let (calls, by_2) = (after.http_calls - before.http_calls, after.http2_calls - before.http2_calls);
         assert_eq!(by_2, if speaks_it { calls } else { 0 }, "{line}");
         lab.sim.switch(&Switches::default()).unwrap();
-        crate::lab::enable(JOE).attempt(&connector).await.unwrap();
+        enable(JOE).attempt(&connector).await.unwrap();
     }
 }
 
@@ -102,6 +103,31 @@ async fn an_answer_that_drips_is_cut_by_the_timeout_of_the_request() {
         let failure = validate(JOE).attempt(&connector).await.unwrap_err();
         assert_eq!((failure.code.as_str(), failure.class.known()), ("no_answer", Some(FailureClass::Transient)));
         assert!(failure.summary.contains(&lab.sim.https_url()["https://".len()..]), "{failure}");
+    }
+}
+
+/// Have an intent ask for less, and another member acts while a call of this one can still take effect.
+#[tokio::test]
+async fn every_intent_asks_for_a_lease_that_outlives_the_longest_its_call_can_take() {
+    let timeout = Duration::from_secs(50);
+    let lab = Lab::with_org(OrgSeed::acme(80)).await;
+    let connector = lab.connector_with(&format!("{}request_timeout_secs = 50\n", lab.settings("oauth-jwt")));
+    let password = "Correct-Horse-7";
+    for mut task in [
+        titles(20, 1_000),
+        titles(20, 10),
+        freeze(JOE),
+        unfreeze(JOE),
+        reset(JOE, password),
+        expire(JOE),
+        disable(JOE),
+        enable(JOE),
+        deprovision(JOE, ""),
+        restore(&format!("{JOE}.deleted"), JOE, "", None),
+    ] {
+        let conclusion = task.attempt(&connector).await.unwrap();
+        let reach = *task.reach.lock().unwrap();
+        assert!(reach.is_some_and(|reach| reach > timeout), "{reach:?}: {conclusion:?}");
     }
 }
 

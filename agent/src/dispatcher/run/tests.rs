@@ -65,8 +65,13 @@ impl Connector for Panicking {
     }
 }
 
-/// A system where every task makes one change, which works at once.
-struct Changing;
+/// A system where every task makes one change, which works at once and could have taken so long.
+struct Changing {
+    reach: Duration,
+}
+
+/// One whose changes are quick.
+const CHANGING: Changing = Changing { reach: Duration::from_secs(1) };
 
 impl Connector for Changing {
     fn name(&self) -> &'static str {
@@ -79,8 +84,8 @@ impl Connector for Changing {
 
     fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
         Box::pin(async {
-            cx.intend(0, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
-            cx.intend(1, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
+            cx.intend(0, Vec::new(), Vec::new(), self.reach).await?;
+            cx.intend(1, Vec::new(), Vec::new(), self.reach).await?;
             let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
             Ok(Conclusion::succeeded(output, Changed::Yes))
         })
@@ -212,13 +217,35 @@ fn disable(n: u8, account: &str) -> Offer {
     Offer { kind: request.kind().into(), target: request.target(), params, ..offer(n) }
 }
 
+/// Let the journal forget how long the call may take, and another member acts while it can still take effect.
+#[tokio::test]
+async fn a_call_that_may_outlive_every_lease_is_refused_for_good() {
+    let slow = Changing { reach: Duration::from_secs(61) };
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(slow));
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        dispatcher.frame(disable(1, "joe").into()).await;
+        let renew = next(&mut sent, |frame| matches!(frame, FromMember::Renew(_))).await;
+        let FromMember::Renew(renew) = renew else { unreachable!() };
+        dispatcher.frame(kept(&renew, 60_000)).await;
+        let reported = next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+        let FromMember::Report(report) = reported else { unreachable!() };
+        let code = report.failure.map(|failure| failure.code.to_string());
+        assert_eq!((code.as_deref(), report.changed.known()), (Some("leases_too_short"), Some(Changed::No)));
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
 /// Take the asking out of `intend`, and everything is done; let each intent of a task ask, and one task takes up two
 /// places.
 #[tokio::test]
 async fn a_task_begins_only_if_the_policy_lets_it_and_counts_once() {
     let deactivations = Ceiling { per_hour: None, per_day: Some(2) };
     let policy = Policy { ceilings: Ceilings { deactivations, ..Ceilings::default() }, ..Policy::default() };
-    let Desk { dispatcher, work, _folder, .. } = desk_under(policy, Arc::new(Changing));
+    let Desk { dispatcher, work, _folder, .. } = desk_under(policy, Arc::new(CHANGING));
     let told = async {
         for (n, outcome) in [(1, Outcome::Succeeded), (2, Outcome::Succeeded), (3, Outcome::Failed)] {
             let (watch, mut events) = mpsc::channel(4);
@@ -241,7 +268,7 @@ async fn a_task_begins_only_if_the_policy_lets_it_and_counts_once() {
 #[tokio::test]
 async fn what_the_policy_never_lets_through_is_rejected_for_good_and_the_rule_is_named() {
     let policy = Policy { deny: vec![Pattern::new("ceo@*").unwrap()], ..Policy::default() };
-    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_under(policy, Arc::new(Changing));
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_under(policy, Arc::new(CHANGING));
     let told = async {
         dispatcher.connect(Duration::from_secs(60), frames).await;
         dispatcher.frame(disable(1, "CEO@acme.example").into()).await;
@@ -259,7 +286,7 @@ async fn what_the_policy_never_lets_through_is_rejected_for_good_and_the_rule_is
 /// Nothing is done that could not be told.
 #[tokio::test]
 async fn while_too_much_waits_for_the_audit_log_nothing_is_taken() {
-    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(Changing));
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(CHANGING));
     let store = work.store.clone();
     let told = async {
         let (watch, mut events) = mpsc::channel(4);
@@ -286,7 +313,7 @@ async fn f51_a_forged_task_is_rejected_for_good_before_anything_is_done() {
     let signer = SigningKey::from_private(Zeroizing::new([1; 32])).unwrap();
     let signatures = Signatures { required: true, accepted: vec![*signer.public()] };
     let policy = Policy { signatures, ..Policy::default() };
-    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_under(policy, Arc::new(Changing));
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_under(policy, Arc::new(CHANGING));
     let task = |n| TaskId::from_random(clock::unix_millis().0, [n; 10]);
     let good = Offer { task: task(1), ..disable(1, "joe") };
     let good = Offer { signature: Some(TaskSignature::sign(&good, 0, &signer).unwrap().into()), ..good };
@@ -324,7 +351,7 @@ async fn f51_a_signed_task_that_waited_here_for_too_long_is_not_begun() {
     let now = clock::unix_millis().0;
     let (late, good) = (of(now - MONTH_MS, 1), of(now, 2));
     let held = vec![late.clone(), good.clone()];
-    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_holding(held, policy, Arc::new(Changing));
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_holding(held, policy, Arc::new(CHANGING));
     let told = async {
         dispatcher.connect(Duration::from_secs(60), frames).await;
         let mut codes = BTreeMap::new();
@@ -350,7 +377,7 @@ async fn f51_a_signed_task_that_waited_here_for_too_long_is_not_begun() {
 /// Leave the comparison out of `refusal`, and the task is accepted.
 #[tokio::test]
 async fn f50_an_offer_about_another_account_than_its_request_names_is_rejected_for_good() {
-    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(Changing));
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(CHANGING));
     let told = async {
         dispatcher.connect(Duration::from_secs(60), frames).await;
         for target in ["joe", "", "CEO"] {

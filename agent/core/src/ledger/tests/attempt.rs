@@ -57,6 +57,20 @@ fn a_call_that_no_lease_can_cover_is_refused_with_what_to_change() {
     assert!(failure.next_step.contains("request_timeout_secs"), "{}", failure.next_step.as_str());
 }
 
+/// Wait for a renewal of more than is left of a lease when the next one is due, and a slot is held for what may never come.
+#[test]
+fn a_call_that_is_not_covered_waits_for_a_renewal_only_if_two_thirds_of_a_lease_cover_it() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::DisableUser);
+    desk.now = at(121);
+    desk.ledger.handle_intend(id(1), 7, intent(0), Duration::from_secs(40), desk.now);
+    assert!(desk.events().is_empty());
+    desk.ledger.handle_intend(id(1), 8, intent(1), Duration::from_secs(41), desk.now);
+    let refused = desk.events();
+    let [Event::Refused(8, failure)] = refused.as_slice() else { panic!("{refused:?}") };
+    assert_eq!(failure.code.as_str(), LEASES_TOO_SHORT);
+}
+
 /// What it has read may be what another member has changed since.
 #[test]
 fn an_attempt_of_an_older_lease_does_not_act_under_a_newer_one() {
