@@ -122,7 +122,7 @@ async fn f05_a_plan_is_resumed_at_the_first_step_that_is_not_proved() {
         let expected = once_more(&task, death);
         for expected in [expected, DONE] {
             let conclusion = task.attempt(&connector).await.unwrap();
-            assert_eq!((verdict(&conclusion), gone(&conclusion).0), (expected, Stage::Done), "{death:?}");
+            assert_eq!((verdict(&conclusion), gone(&conclusion)), (expected, (Stage::Done, false, true)), "{death:?}");
             assert_eq!(effects(&lab), (2, 1, 1), "{death:?}");
         }
         first.is_ok()
