@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::super::Dispatcher;
 use super::*;
-use crate::connector::{AttemptCx, Conclusion, Connector, Pending, Proved};
+use crate::connector::{Alone, AttemptCx, Conclusion, Connector, Pending, Proved};
 use crate::executor::{Served, Who};
 use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
@@ -89,6 +89,26 @@ impl Connector for Changing {
             let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
             Ok(Conclusion::succeeded(output, Changed::Yes))
         })
+    }
+}
+
+/// A system that tells what an attempt knows of those before it, and changes nothing.
+struct Telling {
+    told: mpsc::Sender<(Alone, bool)>,
+}
+
+impl Connector for Telling {
+    fn name(&self) -> &'static str {
+        "telling"
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        self.told.try_send((cx.alone, cx.reconcile)).unwrap();
+        Willing.run(request, cx)
     }
 }
 
@@ -232,6 +252,26 @@ async fn a_call_that_may_outlive_every_lease_is_refused_for_good() {
         let FromMember::Report(report) = reported else { unreachable!() };
         let code = report.failure.map(|failure| failure.code.to_string());
         assert_eq!((code.as_deref(), report.changed.known()), (Some("leases_too_short"), Some(Changed::No)));
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// Lose since when it is alone, and a password that another task set between two leases is told as this one's own success.
+#[tokio::test]
+async fn an_attempt_knows_since_when_its_task_is_alone() {
+    let (told, mut known) = mpsc::channel(1);
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(Telling { told }));
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        let offer = Offer { epoch: Epoch(7), alone_since: Epoch(5), alone_ms: 60_000, reconcile: true, ..offer(1) };
+        dispatcher.frame(offer.into()).await;
+        next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+        let (alone, reconcile) = known.recv().await.unwrap();
+        assert_eq!((alone.lease, alone.since, alone.ago.long), (Epoch(7), Epoch(5), Duration::from_secs(60)));
+        assert!(reconcile);
         dispatcher.stop().await;
         dispatcher.disconnected().await;
     };
