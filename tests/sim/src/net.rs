@@ -96,6 +96,11 @@ impl Net {
         self.next
     }
 
+    /// The newest connection there was.
+    pub const fn newest(&self) -> LinkId {
+        self.next
+    }
+
     /// A connection.
     pub fn link(&self, id: LinkId) -> Option<&Link> {
         self.links.get(&id)

@@ -10,6 +10,7 @@ use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, SessionNo, TaskId};
 
 use crate::agenda::Millis;
 use crate::disk::ControllerRecords;
+use crate::net::LinkId;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,8 @@ pub struct Oracle {
     leases: BTreeMap<(TaskId, Epoch), Millis>,
     /// The newest report of each store that was ever stored.
     stored: BTreeMap<Incarnation, ReportNo>,
-    was_put_back: bool,
+    /// The newest connection when the controllers were put back: what is heard in one as old was said before.
+    old_link: LinkId,
 }
 
 impl Oracle {
@@ -62,8 +64,8 @@ impl Oracle {
     }
 
     /// The controllers' disk was put back to this.
-    pub fn forgets(&mut self, copy: &ControllerRecords) {
-        self.was_put_back = true;
+    pub fn forgets(&mut self, copy: &ControllerRecords, newest: LinkId) {
+        self.old_link = newest;
         self.outcomes.retain(|task, _| copy.tasks.get(task).is_some_and(|it| it.finish.is_some()));
         self.order.retain(|task| self.outcomes.contains_key(task));
         self.epochs = copy.tasks.iter().map(|(id, task)| (*id, task.epoch)).collect();
@@ -86,10 +88,16 @@ impl Oracle {
     }
 
     /// A member heard that its reports up to this one are stored.
-    pub fn member_heard(&mut self, store: Incarnation, upto: ReportNo, stored: Option<&MemberNumbers>, at: Millis) {
+    pub fn member_heard(
+        &mut self,
+        (store, link): (Incarnation, LinkId),
+        upto: ReportNo,
+        stored: Option<&MemberNumbers>,
+        at: Millis,
+    ) {
         let is_stored = stored.is_some_and(|it| it.incarnation == store && it.acked >= upto)
             // It was on its way when the controllers were put back.
-            || self.was_put_back && self.stored.get(&store).is_some_and(|it| *it >= upto);
+            || link <= self.old_link && self.stored.get(&store).is_some_and(|it| *it >= upto);
         if !is_stored && upto > ReportNo(0) {
             self.broken(3, at, format!("reports up to {upto} were acknowledged and are not committed: {stored:?}"));
         }

@@ -25,12 +25,14 @@ impl World {
         self.kill_controller(down);
         let lost = std::mem::replace(&mut *self.controllers.disk.records(), copy.clone());
         self.controllers.put_out_again = put_out_since(&lost, &copy);
-        self.oracle.forgets(&copy);
+        self.oracle.forgets(&copy, self.net.newest());
         let unknown: Vec<TaskId> =
             self.tasks.keys().filter(|id| copy.tasks.get(id).is_none_or(|it| it.finish.is_none())).copied().collect();
         for id in unknown {
             let is_known = copy.tasks.contains_key(&id);
-            if lost.tasks.get(&id).is_some_and(|it| !it.leases.is_empty()) {
+            let (before, after) = (lost.tasks.get(&id), copy.tasks.get(&id));
+            // With the same record it is a start like any other.
+            if before != after && before.is_some_and(|it| !it.leases.is_empty()) {
                 self.oracle.forgotten.insert(id);
             }
             let truth = self.truth(id);

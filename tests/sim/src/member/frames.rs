@@ -7,6 +7,7 @@ use postern_protocol::{ReportNo, TaskId, Timestamp};
 
 use super::SLOTS;
 use crate::coverage::Situation;
+use crate::net::LinkId;
 use crate::workload::Point;
 use crate::world::World;
 
@@ -55,7 +56,8 @@ impl World {
     pub(super) fn heard_ack(&mut self, m: usize, upto: ReportNo) {
         let (id, store) = (self.members[m].id, self.members[m].disk.incarnation);
         let stored = self.controllers.disk.records().numbers.get(&id).copied();
-        self.oracle.member_heard(store, upto, stored.as_ref(), self.agenda.now());
+        let link = self.members[m].process.as_ref().and_then(|it| it.link.as_ref()).map(|(link, _)| *link);
+        self.oracle.member_heard((store, link.unwrap_or(LinkId::MAX)), upto, stored.as_ref(), self.agenda.now());
     }
 
     fn member_is_offered(&mut self, m: usize, offer: Offer, now: Timestamp) -> bool {

@@ -88,7 +88,8 @@ impl World {
         }
         if let Some(finish) = &now.finish {
             self.truth(now.id).is_open = false;
-            if before.is_some_and(|it| it.finish.is_none() && it.state.holder().is_none()) {
+            let is_unheld = before.is_some_and(|it| it.finish.is_none() && it.state.holder().is_none());
+            if is_unheld && finish.member.is_some() {
                 self.oracle.ended_unheld.insert(now.id);
             }
             if before.is_some_and(|it| matches!(it.state, TaskState::InDoubt { .. })) && finish.member.is_some() {
