@@ -29,7 +29,7 @@ use crate::health::{self, Vitals};
 use crate::limits;
 use crate::link::{Applicants, Link, Tls};
 use crate::space::Space;
-use crate::spawn::Spawner;
+use crate::spawn::{Spawner, guard};
 use crate::state::api_tokens::TokenFile;
 use crate::state::ledger::{Ledger, LedgerError};
 use crate::state::record::RootsRecord;
@@ -286,7 +286,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     spawner.spawn_part(|stop| health::supervise(supervised, looked, stop));
 
     let stop = CancellationToken::new();
-    let mut owner = std::pin::pin!(dispatcher.run(stop.clone()));
+    let mut owner = std::pin::pin!(guard(dispatcher.run(stop.clone())));
     tokio::select! {
         ended = &mut owner => ended.map_err(|error| ledger_failure(&error))?,
         () = signals.recv() => {

@@ -35,8 +35,7 @@ impl Spawner {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let part = AssertUnwindSafe(part(self.stop.child_token())).catch_unwind();
-        self.tracker.spawn(async move { part.await.unwrap_or_else(|_| end()) });
+        self.tracker.spawn(guard(part(self.stop.child_token())));
     }
 
     /// Asks every task to stop and waits for `grace`. Returns whether all did.
@@ -45,6 +44,11 @@ impl Spawner {
         self.tracker.close();
         tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
     }
+}
+
+/// Waits for a part without which the controller does nothing: a panic in it ends the program.
+pub async fn guard<T>(part: impl Future<Output = T>) -> T {
+    AssertUnwindSafe(part).catch_unwind().await.unwrap_or_else(|_| end())
 }
 
 /// What panicked has said where.
@@ -66,13 +70,18 @@ mod tests {
     /// Leave one to its panic, and the controller looks alive and lets nobody in.
     #[tokio::test]
     async fn a_part_that_panics_ends_the_program() {
-        if std::env::var_os(PART).is_none() {
-            let mut again = Command::new(std::env::current_exe().unwrap());
-            again.args(["--exact", "spawn::tests::a_part_that_panics_ends_the_program"]).env(PART, "one");
-            assert_eq!(again.output().unwrap().status.code(), Some(Exit::Bug.code().into()));
-            return;
+        match std::env::var(PART).as_deref() {
+            Ok("spawned") => Spawner::default().spawn_part(|_| async { panic!("a defect") }),
+            Ok(_) => guard(async { panic!("a defect") }).await,
+            Err(_) => {
+                for part in ["spawned", "waited for"] {
+                    let mut again = Command::new(std::env::current_exe().unwrap());
+                    again.args(["--exact", "spawn::tests::a_part_that_panics_ends_the_program"]).env(PART, part);
+                    assert_eq!(again.output().unwrap().status.code(), Some(Exit::Bug.code().into()), "{part}");
+                }
+                return;
+            }
         }
-        Spawner::default().spawn_part(|_| async { panic!("a defect") });
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }

@@ -119,19 +119,21 @@ async fn a_controller_whose_disk_hangs_says_what_it_knew_and_ends_when_it_is_ask
 
     faults.hold(Call::Sync);
     let (api, cluster) = (lab.controller.api(), json!({ "name": "other" }));
-    let asked = tokio::spawn(async move { api.ask(Method::POST, "/v1/clusters", Some(&cluster)).await });
-    wait_for("its owner to wait for the disk", async || {
-        let api = lab.controller.api();
+    let mut asked = Box::pin(api.ask(Method::POST, "/v1/clusters", Some(&cluster)));
+    let waits = wait_for("its owner to wait for the disk", async || {
         let answer = tokio::time::timeout(Duration::from_secs(1), api.ask(Method::GET, "/v1/clusters", None)).await;
         answer.map_or(Ok(()), Err)
-    })
-    .await;
+    });
+    tokio::select! {
+        answer = &mut asked => panic!("{answer:?}"),
+        () = waits => (),
+    }
     let (status, answer) = get(format!("{probes}/live")).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let (_, page) = get(format!("{probes}/metrics")).await;
     assert!(page.contains("postern_controller_members{"), "{page}");
     // Nobody waits for an answer any more, and the owner's own is the last hold on the store.
-    asked.abort();
+    drop(asked);
     assert_eq!(lab.controller.terminate().await, Some(0), "{}", lab.controller.log());
 }
 
