@@ -48,8 +48,9 @@ impl Queue {
         let believed_started =
             matches!(self.state(id), Some(TaskState::Started { .. } | TaskState::InDoubt { started: true, .. }));
         if believed_started && matches!(state, HeldState::Journaled) {
-            // It said that it began, and has forgotten it: its store was put back to before.
-            return self.queue_again(id, true, at);
+            // It said that it began, and has forgotten it: its store was put back to before. A renewal on its way may have
+            // let it keep the lease, under which it would begin once more.
+            return self.take_one_away(id, member, at);
         }
         let begun = !matches!(state, HeldState::Journaled);
         if let Some(entry) = self.tasks.get_mut(&id) {

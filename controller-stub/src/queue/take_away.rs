@@ -1,6 +1,6 @@
 //! Taking every lease away from a member that must not go on with anything.
 
-use postern_protocol::MemberId;
+use postern_protocol::{MemberId, TaskId};
 
 use super::Queue;
 use crate::clock::Moment;
@@ -11,16 +11,21 @@ impl Queue {
     /// even after a restart of either side, gives back the right to go on; what it may have begun is in doubt.
     pub fn take_away(&mut self, member: MemberId, at: Moment) {
         for id in self.held_by(member) {
-            if let Some(entry) = self.tasks.get_mut(&id) {
-                entry.record.epoch = entry.record.epoch.next();
-                self.changed.insert(id);
-            }
-            match self.state(id) {
-                Some(TaskState::Leased { .. } | TaskState::Accepted { .. }) => self.doubt(id, member, false, at),
-                Some(TaskState::Started { .. }) => self.doubt(id, member, true, at),
-                Some(TaskState::InDoubt { .. } | TaskState::Queued | TaskState::NeedsReseal | TaskState::Finished)
-                | None => (),
-            }
+            self.take_one_away(id, member, at);
+        }
+    }
+
+    /// The same of one task that it holds.
+    pub(super) fn take_one_away(&mut self, id: TaskId, member: MemberId, at: Moment) {
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.record.epoch = entry.record.epoch.next();
+            self.changed.insert(id);
+        }
+        match self.state(id) {
+            Some(TaskState::Leased { .. } | TaskState::Accepted { .. }) => self.doubt(id, member, false, at),
+            Some(TaskState::Started { .. }) => self.doubt(id, member, true, at),
+            Some(TaskState::InDoubt { .. } | TaskState::Queued | TaskState::NeedsReseal | TaskState::Finished)
+            | None => (),
         }
     }
 }

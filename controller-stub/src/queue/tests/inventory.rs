@@ -26,7 +26,7 @@ fn an_inventory_settles_every_task_the_member_is_believed_to_hold() {
         ("leased", Some((0, Started)), Same, "started", false),
         ("leased", Some((0, IsReported)), Same, "started", false),
         ("accepted", Some((0, Journaled)), Same, "accepted", false),
-        ("started", Some((0, Journaled)), Same, "queued", true),
+        ("started", Some((0, Journaled)), Same, "in_doubt", false),
         ("leased", None, Same, "queued", false),
         ("accepted", None, Same, "queued", false),
         ("started", None, Same, "in_doubt", false),
@@ -44,6 +44,21 @@ fn an_inventory_settles_every_task_the_member_is_believed_to_hold() {
         world.queue.settle(ONE, &held, memory, at(1));
         assert_eq!((world.state(1), world.record(1).reconcile), (state, reconcile), "{believed} {says:?} {memory:?}");
     }
+}
+
+/// Queue it, and the member begins once more under the lease that a renewal on its way let it keep, beside the next holder.
+#[test]
+fn a_member_that_has_forgotten_that_it_began_has_no_lease_any_more() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "started");
+    world.queue.connect(TWO, holder(10));
+    world.queue.settle(TWO, &Held::new(), Memory::Same, at(0));
+    assert_eq!(world.queue.renew(ONE, lease, at(1).now), LeaseVerdict::Kept);
+    world.queue.settle(ONE, &Held::from([(lease.task, (lease.epoch, HeldState::Journaled))]), Memory::Same, at(2));
+    assert_eq!(world.queue.renew(ONE, lease, at(3).now), LeaseVerdict::Fenced);
+    assert_eq!(world.assign(TTL), None);
+    world.queue.tick(at(2 * TTL + SETTLE));
+    assert_eq!((world.state(1), world.record(1).reconcile), ("queued", true));
+    assert!(world.assign(2 * TTL + SETTLE).is_some());
 }
 
 /// A renewal on its way may have told it that it keeps the lease: queue the task, and two work on it once the member is

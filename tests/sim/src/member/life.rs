@@ -165,12 +165,14 @@ impl World {
             Fault::LoseStore(m) => self.lose_store(m),
             Fault::LoseStoreAt(m, point) => self.members[m].bad_disk = Some(point),
             Fault::RollBack(m, by) => {
-                // From before the last session or an acknowledged report: else a copy cannot be told from the store that
-                // a crash left.
+                // From before the last session or an acknowledged report, whatever it reports before anybody sees it: else
+                // a copy cannot be told from the store that a crash left.
                 let (id, present) = (self.members[m].id, self.members[m].disk.session);
                 let acked = self.controllers.disk.records().numbers.get(&id).map(|it| it.acked).unwrap_or_default();
                 let older = |(at, disk): &&(Millis, MemberDisk)| {
-                    at + by <= now && (disk.session < present || disk.next_report() <= acked)
+                    let may_come = u64::try_from(disk.tasks().count()).unwrap_or(u64::MAX);
+                    at + by <= now
+                        && (disk.session < present || disk.next_report().0.saturating_add(may_come) <= acked.0)
                 };
                 let backup = self.members[m].backups.iter().rev().find(older).cloned();
                 if let Some((_, disk)) = backup {
