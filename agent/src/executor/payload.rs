@@ -62,19 +62,20 @@ impl SealedPayload {
     fn seal(&mut self, last: bool) -> io::Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(self.store.spool().begin(spool_id(self.id)).map_err(into_io)?),
+            none => none.insert(self.store.spool().begin(spool_id(self.id)).map_err(|error| into_io(&error))?),
         };
         if writer.offset() >= MAX_RESULT {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let sealed = self.sealer.seal(&self.segment, last).map_err(io::Error::other)?;
         self.segment.clear();
-        writer.append(&sealed).map_err(into_io)
+        writer.append(&sealed).map_err(|error| into_io(&error))
     }
 }
 
-fn into_io(error: SpoolError) -> io::Error {
-    if error.is_disk_full() { io::ErrorKind::StorageFull.into() } else { io::Error::other(error) }
+fn into_io(error: &SpoolError) -> io::Error {
+    let kind = if error.is_disk_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+    io::Error::new(kind, Chain(error).to_string())
 }
 
 impl Write for SealedPayload {
@@ -127,6 +128,5 @@ pub(super) fn delete(spool: &Spool, stream: StreamId) {
 }
 
 pub(super) fn failure(error: &SpoolError) -> Failure {
-    let kind = if error.is_disk_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
-    unwritten(&io::Error::new(kind, Chain(error).to_string()))
+    unwritten(&into_io(error))
 }
