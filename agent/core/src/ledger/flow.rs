@@ -54,7 +54,7 @@ impl Ledger {
     }
 
     /// How many more reports the outbox takes, however long, beside one for every task that is held.
-    fn reportable(&self) -> usize {
+    pub(super) fn reportable(&self) -> usize {
         let (reports, bytes) = self.spoken_for();
         let by_bytes = self.limits.outbox_bytes.saturating_sub(bytes) / LARGEST_REPORT;
         self.limits.outbox.saturating_sub(reports).min(by_bytes)

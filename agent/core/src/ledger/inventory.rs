@@ -3,6 +3,7 @@
 use postern_protocol::TaskId;
 use postern_protocol::bounded::List;
 use postern_protocol::code::Code;
+use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{HeldState, HeldTask, Inventory, LeaseRef};
 
 use super::held::Held;
@@ -13,8 +14,11 @@ use crate::write::{Origin, TaskState};
 const INVENTORY_PAGE: usize = 512;
 
 impl Ledger {
-    /// The controller wants to know what is held.
+    /// The controller wants to know what is held. What is left of the answer to an earlier question is of no use to it, and
+    /// many of them would be as many times all that is owed.
     pub fn handle_inventory_ask(&mut self, nonce: u64) {
+        self.transmits.retain(|frame| !matches!(frame, FromMember::Inventory(_)));
+        self.gated.retain(|(_, item)| !matches!(item, Gated::Transmit(FromMember::Inventory(_))));
         let tasks: Vec<_> = self
             .tasks
             .iter()

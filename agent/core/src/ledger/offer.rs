@@ -19,6 +19,9 @@ const BATCH_AGAIN_MS: u32 = 30_000;
 /// The same of a task for a system whose tasks wait already: beside what such waits take, and for as many.
 const CROWD_AGAIN_MS: u32 = 30_000;
 
+/// When a task may be offered again that there is no room for: soon beside what a task or an acknowledgement takes.
+const FULL_AGAIN_MS: u32 = 1_000;
+
 /// When a task may be offered again whose earlier results are on their way: soon beside what they take.
 const OUTDATED_AGAIN_MS: u32 = 1_000;
 
@@ -67,14 +70,14 @@ impl Ledger {
             let message = format!("the calls that `{}` takes today are used up, or spoken for", offer.system);
             self.reject(&offer, Rejection::Overloaded, &message, u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
         } else if origin == Origin::Controller && self.room() == 0 {
-            self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", 1_000);
+            self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", FULL_AGAIN_MS);
         } else if origin == Origin::Controller && self.crowds_out_others(&offer.system) {
             let message =
                 format!("tasks for `{}` wait here, and the room that is left is for other systems", offer.system);
             self.reject(&offer, Rejection::Overloaded, &message, CROWD_AGAIN_MS);
         } else if origin == Origin::Controller && !self.has_outbox_for(offer.kind.known()) {
             let message = "too many reports wait to be acknowledged for anything to be changed";
-            self.reject(&offer, Rejection::Overloaded, message, 1_000);
+            self.reject(&offer, Rejection::Overloaded, message, FULL_AGAIN_MS);
         } else if origin == Origin::Controller
             && offer.kind.known().is_some_and(TaskKind::is_batch)
             && !self.has_room_for_batch()
@@ -206,7 +209,10 @@ impl Ledger {
     /// its target since and that may be wrong now: then it is found out anew.
     fn report_again(&mut self, offered: Offered, report: Report, now: Timestamp) {
         let epoch = offered.offer.epoch;
-        if !offered.offer.reconcile || is_lasting(&report, &offered.offer) {
+        if self.reportable() == 0 {
+            let message = "too many reports wait to be acknowledged";
+            self.reject(&offered.offer, Rejection::Overloaded, message, FULL_AGAIN_MS);
+        } else if !offered.offer.reconcile || is_lasting(&report, &offered.offer) {
             self.owe(Report { epoch, ..report });
         } else if report.outcome.known() == Some(Outcome::DeadLettered) {
             // It is not run again, whatever the other member did.

@@ -74,6 +74,29 @@ fn f22_credit_shrinks_from_seventy_percent_of_the_outbox_on_and_changes_end_at_e
     assert!(done(&mut desk, 20_000, TaskKind::DisableUser, success()));
 }
 
+/// Leave the look at the room out where an outcome is known already, and one task fills memory and disk.
+#[test]
+fn f22_a_task_that_ended_is_not_reported_again_beyond_the_quota() {
+    for acknowledged in [false, true] {
+        let mut desk = unheard(100);
+        assert!(done(&mut desk, 0, TaskKind::ValidateUser, success()));
+        desk.sent();
+        if acknowledged {
+            desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+        }
+        for epoch in 2..=1_000 {
+            desk.offer(Offer { task: task(0), ..offer(1, TaskKind::ValidateUser, epoch) });
+            desk.sync();
+        }
+        assert_eq!(desk.ledger.outbox.len(), 100);
+        let refused = |frame: &FromMember| match frame {
+            FromMember::Reject(reject) => reject.reason.known(),
+            _ => None,
+        };
+        assert_eq!(desk.sent().iter().rev().find_map(refused), Some(Rejection::Overloaded));
+    }
+}
+
 /// Nothing of it is dropped by age or number, and all of it comes in order after a restart.
 #[test]
 fn f22_an_outbox_at_its_quota_for_a_day_loses_nothing_and_grows_no_more() {
@@ -194,6 +217,18 @@ fn f29_answers_that_nobody_reads_choke_what_is_taken_in() {
     assert!(cancels.count() < 1_024);
     desk.sent();
     assert!(!desk.ledger.is_choked());
+}
+
+/// Answer each question in full, and a burst of them is as many times all that is owed.
+#[test]
+fn only_the_newest_question_for_the_inventory_is_answered() {
+    let mut desk = unheard(2_000);
+    assert!((0..2_000).all(|n| done(&mut desk, n, TaskKind::ValidateUser, success())));
+    desk.sent();
+    (1..=50).for_each(|nonce| desk.ledger.handle_inventory_ask(nonce));
+    desk.sync();
+    let asked = |frame: &FromMember| if let FromMember::Inventory(page) = frame { Some(page.nonce) } else { None };
+    assert_eq!(desk.sent().iter().filter_map(asked).collect::<Vec<_>>(), [50; 4]);
 }
 
 /// Invariant 17: an offer beyond the credit is refused, not swallowed.
