@@ -29,6 +29,11 @@ pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// After how many heartbeats in a row without a sign of life the peer is taken for gone.
 pub const MISSES: u32 = 3;
 
+/// How far a session's number may be ahead of the last that a side knows, as after a restore from a backup: more than a member
+/// has in its life. With a number near the largest there would be none after it, and a copy of a member could not be told from
+/// it any more.
+pub const MAX_AHEAD: u64 = 1 << 32;
+
 /// Why a session ended, as its own side sees it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {

@@ -2,7 +2,11 @@
 
 use std::cell::Cell;
 
+use postern_agent::store::Store;
+use postern_agent_core::Write;
 use postern_fail_point::Point;
+use postern_protocol::SessionNo;
+use postern_store::Home;
 use postern_tests::lab::{AgentOptions, ControllerOptions, LabOptions, new_task_id};
 use postern_tests::{Agent, Lab, wait_for};
 use reqwest::Method;
@@ -228,12 +232,36 @@ async fn a_member_that_was_away_through_a_whole_rotation_reads_that_it_has_to_be
     assert!(error.contains("postern enroll --again"), "{error}");
 
     assert_eq!(away.terminate().await, Some(0));
-    away.write_secret("token", &lab.controller.token().await);
-    let token = away.folder().join("token");
-    let arguments =
-        ["enroll", "--again", "--controller", lab.controller.url(), "--token-file", token.to_str().unwrap()];
-    let enrolled = away.run(&arguments).await;
-    assert_eq!(enrolled.code, Some(0), "{}", enrolled.err);
+    enroll_again(&lab, &away).await;
     away.spawn();
     away.link("connected").await;
+}
+
+async fn enroll_again(lab: &Lab, agent: &Agent) {
+    agent.write_secret("token", &lab.controller.token().await);
+    let token = agent.folder().join("token");
+    let arguments =
+        ["enroll", "--again", "--controller", lab.controller.url(), "--token-file", token.to_str().unwrap()];
+    let enrolled = agent.run(&arguments).await;
+    assert_eq!(enrolled.code, Some(0), "{}", enrolled.err);
+}
+
+/// Whoever had the root's key may have told it of such sessions. Keep counting from those of the old member, and only a new
+/// store, without what this one owes, is let in.
+#[tokio::test]
+async fn f19_an_agent_whose_last_session_no_member_comes_to_is_let_in_with_its_store_once_it_is_enrolled_again() {
+    let lab = lab().await;
+    let mut agent = lab.member("agent").await;
+    assert_eq!(agent.terminate().await, Some(0));
+    let home = Home::with_key_file(agent.folder().join("state"));
+    let (store, _) = Store::open_in(&home).unwrap();
+    store.commit(&[Write::PutSession(SessionNo(3 << 32))]).await.unwrap();
+    drop(store);
+    agent.spawn();
+    agent.link_fails("enroll the agent again").await;
+
+    assert_eq!(agent.terminate().await, Some(0));
+    enroll_again(&lab, &agent).await;
+    agent.spawn();
+    agent.link("connected").await;
 }

@@ -3,11 +3,12 @@
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
+use postern_agent_core::write::Write;
 use postern_fail_point::Point;
-use postern_protocol::MemberId;
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::enrollment::v1::Enrolled;
 use postern_protocol::message::v1::MembershipState;
+use postern_protocol::{MemberId, SessionNo};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -66,7 +67,19 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     let trust = Trust::from_bundle(&enrolled.trust).map_err(|error| {
         Failed::new(Exit::Refused, format!("the controller's roots cannot be used ({error}): update the older side"))
     })?;
-    identity.enroll(&membership, &credential.with_certificate(&enrolled.certificate)?, &trust)?;
+    let credential = credential.with_certificate(&enrolled.certificate)?;
+    if credential.is_anothers(&membership.cluster, membership.member) {
+        return Err(Failed::new(
+            Exit::Refused,
+            "the controller gave the certificate of another member: nothing was kept",
+        ));
+    }
+    identity.enroll(&membership, &credential, &trust)?;
+    if old.as_ref().map(|old| old.member) != Some(enrolled.member) {
+        // Sessions are numbered for each member: what a controller said to the old one is not held against the new one.
+        let first = [Write::PutSession(SessionNo(0))];
+        store.commit(&first).await.map_err(|error| Failed::because(Exit::Store, &error))?;
+    }
     let replaces = old.map(|old| old.member).filter(|old| *old != enrolled.member);
     show(&enrolled, replaces, options.json);
     Ok(Exit::Ok)

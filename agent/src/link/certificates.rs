@@ -8,12 +8,12 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use postern_agent_core::renewal::{Next, Renewal, Step, Validity};
 use postern_fail_point::Point;
-use postern_protocol::MemberId;
 use postern_protocol::bounded::Bytes;
 use postern_protocol::enrollment::v1::{EnrollRefusal, Enrolled};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{CertIssued, CertRefused, CertRenew, TrustBundle};
 use postern_protocol::time::UnixMillis;
+use postern_protocol::{ClusterName, MemberId};
 use rustls::ClientConfig;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -61,6 +61,9 @@ pub(super) enum RecoveryError {
     /// The controller does not give another.
     #[error("this agent's certificate has run out, or its root is not trusted any more, and there is no other yet")]
     Refused(#[from] EnrollmentError),
+    /// The agent would not know it as its own.
+    #[error("this agent's certificate is of no use any more, and the controller gave that of another member")]
+    Anothers,
     /// It cannot be stored.
     #[error("this agent's certificate is of no use any more, and another cannot be stored")]
     Disk(#[from] IdentityError),
@@ -95,6 +98,7 @@ pub(super) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// The certificates of this member.
 pub struct Certificates {
     directory: Arc<IdentityDir>,
+    cluster: ClusterName,
     member: MemberId,
     keys: SealingKeys,
     roots: Roots,
@@ -139,6 +143,7 @@ impl Certificates {
         let roots = Roots::new(Arc::clone(&directory), identity.trust);
         let mut certificates = Self {
             directory,
+            cluster: identity.membership.cluster,
             member: identity.membership.member,
             keys,
             roots,
@@ -214,6 +219,9 @@ impl Certificates {
             self.promote().await;
         }
         let next = fresh.with_certificate(&enrolled.certificate)?;
+        if next.is_anothers(&self.cluster, self.member) {
+            return Err(RecoveryError::Anothers);
+        }
         let trust = Trust::from_bundle(&enrolled.trust)?;
         let is_misplaced = self.is_misplaced;
         let stored = move |directory: &IdentityDir| {
@@ -409,6 +417,9 @@ impl Certificates {
             validity(&issued.certificate).is_some() && tls::for_sessions(self.roots.trusted(), next).is_ok()
         };
         match next {
+            Ok(next) if next.is_anothers(&self.cluster, self.member) => {
+                self.begin_anew("the controller sent the certificate of another member");
+            }
             Ok(next) if fits(&next) => {
                 self.writing =
                     Some(self.disk(Done::Stored, move |directory| directory.store_next(&next).map(|()| next)));

@@ -11,6 +11,7 @@ use postern_protocol::message::v1::{
     GoAway, HeldState, Hello, InventoryAsk, MemberState, MembershipState, Refused, Report, SessionRefusal, StreamRef,
     Welcome, unknown_critical,
 };
+use postern_protocol::session::MAX_AHEAD;
 use postern_protocol::{ClusterName, MemberId, ReportNo, SessionNo, SystemName, TaskId};
 
 use super::enroll::printable;
@@ -33,10 +34,6 @@ pub(super) const FIRST_NUMBERS: MemberNumbers = MemberNumbers {
     acked: ReportNo(0),
 };
 
-/// How far the last session of a member may be ahead of the last that was issued to it, as after a restore from a backup: more
-/// than a member has in its life. With a number near the largest there would be none after it, and a copy of the member could
-/// not be told from it any more.
-const MAX_AHEAD: u64 = 1 << 32;
 /// How long a member whose session ends waits before it connects again, in milliseconds.
 const COME_BACK: u32 = 1_000;
 /// How long a member that only an operator can help waits before it asks again.
@@ -195,7 +192,8 @@ impl State {
             return Err(refused(
                 SessionRefusal::ProtocolViolation,
                 format!(
-                    "no member was ever in session {last}, and this one last in {issued}: its store is not what it was"
+                    "no member was ever in session {last}, and this one last in {issued}: its store is not what it was; enroll \
+                     the agent again with a new token"
                 ),
             ));
         }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Ended, HANDSHAKE, HEARTBEAT, Heartbeat};
-use crate::id::MemberId;
+use super::{Ended, HANDSHAKE, HEARTBEAT, Heartbeat, MAX_AHEAD};
+use crate::id::{MemberId, SessionNo};
 use crate::message::v1::{Confirm, Hello, Ping, Pong, Welcome, unknown_critical};
 use crate::message::{FromController, FromMember};
 use crate::time::Timestamp;
@@ -40,6 +40,7 @@ enum State {
 #[derive(Debug)]
 pub struct MemberSession {
     member: MemberId,
+    last: SessionNo,
     state: State,
     heartbeat: Heartbeat,
     transmits: VecDeque<FromMember>,
@@ -51,6 +52,7 @@ impl MemberSession {
     pub fn new(member: MemberId, hello: Hello, now: Timestamp) -> Self {
         Self {
             member,
+            last: hello.last_session,
             state: State::AwaitingWelcome { since: now },
             heartbeat: Heartbeat::new(HEARTBEAT, now),
             transmits: VecDeque::from([hello.into()]),
@@ -88,6 +90,10 @@ impl MemberSession {
         }
         if welcome.member != self.member {
             return self.end(Ended::AnotherMember { told: welcome.member, member: self.member });
+        }
+        if welcome.session.0.saturating_sub(self.last.0) > MAX_AHEAD {
+            return self
+                .end(Ended::Violation { frame: "Welcome", place: "with a session number that no member comes to" });
         }
         let interval = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000).into());
         self.heartbeat = Heartbeat::new(interval, now);
@@ -251,6 +257,16 @@ mod tests {
         assert_eq!((session.poll_event(), session.poll_event()), (Some(Event::Ended(ended)), None));
         session.handle_durable();
         assert_eq!(session.poll_transmit(), None, "nothing is confirmed");
+    }
+
+    /// Take any number, and two of them make a store with which no controller lets the member in.
+    #[test]
+    fn f19_a_welcome_to_a_session_that_no_member_comes_to_is_not_confirmed() {
+        for (ahead, is_taken) in [(MAX_AHEAD, true), (MAX_AHEAD + 1, false), (u64::MAX - 7, false)] {
+            let mut session = MemberSession::new(MEMBER, Hello { last_session: SessionNo(7), ..hello() }, at(0));
+            session.handle_message(Welcome { session: SessionNo(7 + ahead), ..welcome() }.into(), at(1));
+            assert_eq!(matches!(session.poll_event(), Some(Event::Welcomed(_))), is_taken, "{ahead}");
+        }
     }
 
     #[test]

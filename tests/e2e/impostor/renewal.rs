@@ -23,7 +23,10 @@ async fn request(session: &mut Session) -> Vec<u8> {
 }
 
 fn issue(stage: &Stage, csr: &[u8]) -> CertIssued {
-    let member: MemberId = stage.agent.member().parse().unwrap();
+    issue_to(stage, csr, stage.agent.member().parse().unwrap())
+}
+
+fn issue_to(stage: &Stage, csr: &[u8], member: MemberId) -> CertIssued {
     let life = Duration::from_secs(60 * 60);
     let issued = stage.authority.issue_member(csr, &CLUSTER.parse().unwrap(), member, life, clock::wall()).unwrap();
     CertIssued { request: Sha256::digest(csr).into(), certificate: Bytes::new(issued.certificate.to_vec()).unwrap() }
@@ -49,7 +52,8 @@ async fn trouble(stage: &Stage, words: &str) {
     assert!(stage.agent.log().contains(words), "{}", stage.agent.log());
 }
 
-/// Refused when it is asked for, no certificate at all, refused when it is shown: the agent says so, works on, and asks
+/// Refused when it is asked for, no certificate at all, that of another member, which no start would know as its own, refused
+/// when it is shown: the agent says so, works on, and asks
 /// again with another key. Take the look at `next_is_refused` out of `choose`, and it shows the same one for ever.
 #[tokio::test]
 async fn f47_whatever_becomes_of_a_new_certificate_the_agent_works_on_under_the_one_it_has() {
@@ -71,6 +75,12 @@ async fn f47_whatever_becomes_of_a_new_certificate_the_agent_works_on_under_the_
     trouble(&stage, "of no use").await;
     session.does_a_task(2).await;
 
+    let anothers = request(&mut session).await;
+    assert_ne!(anothers, unusable, "another key");
+    session.send(issue_to(&stage, &anothers, MemberId::from_bytes([9; 16]))).await;
+    trouble(&stage, "of another member").await;
+    session.does_a_task(3).await;
+
     let unwanted = request(&mut session).await;
     session.send(issue(&stage, &unwanted)).await;
     let (socket, _, shown) = hello(&stage).await;
@@ -89,15 +99,15 @@ async fn f47_whatever_becomes_of_a_new_certificate_the_agent_works_on_under_the_
     assert_eq!(shown, present, "the present certificate is as good as it was");
     let mut session = stage.welcome(socket, &again, welcome).await;
     trouble(&stage, "does not accept it").await;
-    session.does_a_task(3).await;
+    session.does_a_task(4).await;
 
     let wanted = request(&mut session).await;
-    assert!(![&refused, &unusable, &unwanted].contains(&&wanted), "another key");
+    assert!(![&refused, &unusable, &anothers, &unwanted].contains(&&wanted), "another key");
     session.send(issue(&stage, &wanted)).await;
     let (socket, last, shown) = hello(&stage).await;
     assert_ne!(shown, present);
     let mut session = stage.welcome(socket, &last, welcome).await;
-    session.does_a_task(4).await;
+    session.does_a_task(5).await;
     let certificate = stage.agent.status().await["agent"]["certificate"].clone();
     assert!(certificate["trouble"].is_null(), "{certificate}");
 }
