@@ -91,15 +91,23 @@ pub struct Client {
 impl Client {
     /// Finds the API.
     pub fn open(place: &Where) -> Result<Self, Failure> {
-        let (url, token_file) = match place {
-            Where::Url { url, token_file } => (url.clone(), token_file.clone()),
+        let (url, token_file, owner) = match place {
+            Where::Url { url, token_file } => (url.clone(), token_file.clone(), None),
             Where::DataDir { directory, token_file } => {
-                let addresses = addresses(directory)?;
-                (addresses.api_url, token_file.clone().unwrap_or(addresses.api_token_file))
+                let Addresses { api_url, api_token_file, .. } = addresses(directory)?;
+                match token_file {
+                    Some(token_file) => (api_url, token_file.clone(), None),
+                    // What is sent to the directory's owner is to be its owner's: root reads any file for whoever names it there.
+                    None => (api_url, api_token_file, Some(owner_of(directory)?)),
+                }
             }
         };
         check_way(&url)?;
-        let token = private::read(&token_file, MAX_FILE).map_err(|error| {
+        let token = match owner {
+            Some(owner) => private::read_of(owner, &token_file, MAX_FILE),
+            None => private::read(&token_file, MAX_FILE),
+        };
+        let token = token.map_err(|error| {
             let failure = Failure::from_error(Exit::Configuration, &error);
             if error.is_missing() {
                 let hint = "name the file with your token with --api-token-file";
@@ -387,6 +395,11 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
             addresses.pid
         ),
     ))
+}
+
+fn owner_of(directory: &Path) -> Result<u32, Failure> {
+    let found = fs::metadata(directory).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+    Ok(found.uid())
 }
 
 /// Whether the process runs and is of whoever has the directory: the port of one that has ended is anybody's, who would be

@@ -77,6 +77,27 @@ fn names(folder: &str) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+#[test]
+fn commands_to_paste_follow_no_link_of_the_service_and_show_no_secret() {
+    let is_wrong = |line: &str| {
+        let has = |words: &str| line.contains(words);
+        (has("install -o postern") && !has("-T"))
+            || ((has("shred -") || has("systemd-creds encrypt")) && has("/var/lib/postern") && !has("runuser -u"))
+            || (has("xargs ") && !has("-0"))
+            || (has("-H ") && has("$("))
+    };
+    let mut places = Vec::new();
+    for document in documents() {
+        let text = read(&document);
+        let wrong = text.lines().zip(1..).filter(|(line, _)| is_wrong(line));
+        places.extend(wrong.map(|(line, number)| format!("{document}:{number}: {line}")));
+    }
+    nothing_breaks(
+        "Root follows no link in a directory of the service's (`install -T`, `runuser`, `xargs -0`), and no secret is an argument.",
+        &places,
+    );
+}
+
 /// The lines of a document that are no code block, with their numbers.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut is_code = false;

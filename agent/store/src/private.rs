@@ -24,6 +24,16 @@ pub enum PrivateError {
         /// The permission bits that mend it.
         mend: u32,
     },
+    /// It is not of who should have it.
+    #[error("`{path}` belongs to user {owner} and not to {expected}: look who put it there")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        expected: u32,
+    },
     /// It is larger than what belongs there.
     #[error("`{path}` is larger than {limit} bytes: look whether it is the right file")]
     TooLarge {
@@ -92,6 +102,21 @@ pub fn directory(path: &Path) -> Result<(), PrivateError> {
 pub fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
     let file = File::open(path).map_err(PrivateError::io("read", path))?;
     let found = file.metadata().map_err(PrivateError::io("read", path))?;
+    check(path, &found, 0o600)?;
+    read_all(path, file, limit)
+}
+
+/// [`read`], of a file that has to be of this user, wherever a link leads.
+///
+/// # Errors
+///
+/// [`PrivateError::Foreign`], and as for [`read`].
+pub fn read_of(owner: u32, path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
+    let file = File::open(path).map_err(PrivateError::io("read", path))?;
+    let found = file.metadata().map_err(PrivateError::io("read", path))?;
+    if found.uid() != owner {
+        return Err(PrivateError::Foreign { path: path.to_owned(), owner: found.uid(), expected: owner });
+    }
     check(path, &found, 0o600)?;
     read_all(path, file, limit)
 }

@@ -24,7 +24,8 @@ pub const ANSWER: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long what waits at the end may take: a program is not kept from stopping.
 pub const FLUSH: Duration = Duration::from_secs(2);
-/// The log tells once in so many failed requests that spans are lost: about once in ten minutes.
+/// The log tells once in so many failed requests that spans are lost: about once in ten minutes of a collector that hangs. It
+/// begins anew when as many were taken one after the other, so that one that fails now and then is not told of each time.
 const TELL_EVERY: u64 = 60;
 
 /// Where spans are handed in. Clones are the same.
@@ -56,6 +57,8 @@ pub struct Exporter {
     resource: Resource,
     redact: fn(&str) -> String,
     failures: u64,
+    /// Requests taken since the last that failed.
+    taken: u64,
 }
 
 /// A queue and whoever empties it, for the program of this name, version and instance. `redact` keeps secrets out of texts.
@@ -69,7 +72,7 @@ pub fn channel(
     let lost = Arc::<AtomicU64>::default();
     let spans = Spans { queue: sender, lost: Arc::clone(&lost) };
     let resource = Resource { service, version, instance };
-    (spans, Exporter { queue, lost, resource, redact, failures: 0 })
+    (spans, Exporter { queue, lost, resource, redact, failures: 0, taken: 0 })
 }
 
 impl Exporter {
@@ -137,8 +140,14 @@ impl Exporter {
             () = late(stop) => Err("it did not answer in time".to_owned()),
         };
         match delivered {
-            Ok(()) => self.failures = 0,
+            Ok(()) => {
+                self.taken = self.taken.saturating_add(1);
+                if self.taken >= TELL_EVERY {
+                    self.failures = 0;
+                }
+            }
             Err(error) => {
+                self.taken = 0;
                 let lost = self.lost.fetch_add(count, Ordering::Relaxed).saturating_add(count);
                 if self.failures.is_multiple_of(TELL_EVERY) {
                     let error = (self.redact)(&error);
@@ -204,6 +213,36 @@ mod tests {
         };
         let both = async { tokio::join!(hangs, ended) };
         tokio::time::timeout(PATIENCE + 2 * GATHER + 3 * FLUSH, both).await.expect("it ends although nobody answers");
+    }
+
+    /// Begin anew with each request that is taken, and a balancer of which one half is dead fills the log.
+    #[tokio::test(start_paused = true)]
+    async fn a_collector_that_fails_every_other_time_is_told_of_as_one_that_always_fails() {
+        static TOLD: AtomicU64 = AtomicU64::new(0);
+        let redact = |text: &str| {
+            if text == "full" {
+                TOLD.fetch_add(1, Ordering::Relaxed);
+            }
+            text.to_owned()
+        };
+        let (spans, exporter) = channel("postern", "0.0.0", String::new(), redact);
+        let stop = CancellationToken::new();
+        let requests = AtomicU64::new(0);
+        let fails = |number: u64| (number < 240 && number.is_multiple_of(2)) || number == 310;
+        let send = |_| {
+            let number = requests.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(if fails(number) { Err("full".to_owned()) } else { Ok(()) })
+        };
+        let busy = async {
+            for _ in 0..320 {
+                spans.record(span());
+                tokio::time::sleep(2 * GATHER).await;
+            }
+            stop.cancel();
+        };
+        tokio::join!(exporter.run(stop.clone(), send), busy);
+        assert_eq!(requests.load(Ordering::Relaxed), 320);
+        assert_eq!(TOLD.load(Ordering::Relaxed), 3, "of 120 failures twice, and of the one after a good while");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
+use std::os::unix::fs::{chown, symlink};
 
 use serde_json::Value;
 
@@ -147,6 +148,31 @@ async fn the_token_goes_to_a_controller_that_runs_and_to_nobody_in_its_place() {
     let (code, _, err) = lab.command(&["status"]);
     assert_eq!(code, Some(69), "{err}");
     assert!(err.contains("postern-controller serve"), "{err}");
+}
+
+/// Read what `api.json` names whoever's it is, and root sends any secret of its own to whoever runs as the controller.
+#[tokio::test]
+async fn a_token_is_read_for_a_data_directory_only_from_a_file_of_its_owner() {
+    let lab = Lab::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let other = lab.path("vault-token");
+    fs::copy(&lab.addresses().api_token_file, &other).unwrap();
+    // Nobody but root can give a file away, and nobody else can read this one.
+    let theirs = if chown(&other, Some(65_534), None).is_ok() { other } else { "/etc/shadow".into() };
+    let told = lab.data_dir().join("api.json");
+    let mut addresses: Value = serde_json::from_slice(&fs::read(&told).unwrap()).unwrap();
+    addresses["api_url"] = url.into();
+    let link = lab.path("link");
+    symlink(&theirs, &link).unwrap();
+    for file in [&theirs, &link] {
+        addresses["api_token_file"] = file.to_str().unwrap().into();
+        fs::write(&told, addresses.to_string()).unwrap();
+        let (code, _, err) = lab.command(&["status"]);
+        assert_eq!(code, Some(78), "{err}");
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
 }
 
 /// Show nothing before the error, and what the first reports counted as is never told again.

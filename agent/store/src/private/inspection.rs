@@ -142,7 +142,8 @@ impl Inspection {
     fn judge(&mut self, path: &Path, found: &Metadata, most: u32) {
         let mode = found.mode() & 0o7777;
         if found.uid() != self.user {
-            self.add(format!("chown {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
+            // Not what a link leads to that was put there meanwhile.
+            self.add(format!("chown -h {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
         }
         // A directory below one that hands its group on has that bit from when it was made. Without bits for the group it gives
         // nobody anything.
@@ -155,12 +156,13 @@ impl Inspection {
     }
 
     fn judge_link(&mut self, path: &Path) {
-        let shown = quoted(path);
-        self.add(if fs::metadata(path).is_ok_and(|found| found.is_file()) {
-            format!("install -m 600 \"$(readlink -f {shown})\" {shown}   # a link")
-        } else {
-            format!("unlink {shown}   # a link; put what it leads to in its place")
-        });
+        // Not with a command that fetches what it leads to: whoever put the link there would have root hand any file over.
+        let target = fs::read_link(path).unwrap_or_default();
+        self.add(format!(
+            "unlink {}   # a link to {}: if that belongs here, put it in its place",
+            quoted(path),
+            quoted(&target)
+        ));
     }
 
     fn add(&mut self, line: String) {
@@ -326,6 +328,7 @@ mod tests {
         }
     }
 
+    /// Print a command that fetches what a link leads to, and whoever may write in there has root bring him any file.
     #[test]
     fn what_leads_elsewhere_or_is_no_file_is_refused() {
         let (folder, state) = state();
@@ -336,14 +339,16 @@ mod tests {
         let pipe = state.join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
         let told = told(&state);
-        for line in ["/link'   # a link", "/out'   # a link; put", "/pipe'   # neither file nor directory"] {
+        let link = format!("/link'   # a link to '{}': if that", elsewhere.display());
+        for line in [link.as_str(), "/out'   # a link to ", "/pipe'   # neither file nor directory"] {
             assert!(told.contains(line), "{told}");
         }
         for line in told.lines().skip(1) {
             assert!(std::process::Command::new("sh").args(["-c", line]).status().unwrap().success(), "{line}");
         }
         assert_eq!(self::told(&state), "");
-        assert_eq!(fs::read(state.join("link")).unwrap(), b"key");
+        assert!(fs::symlink_metadata(state.join("link")).is_err());
+        assert_eq!(fs::read(elsewhere).unwrap(), b"key");
     }
 
     #[test]
