@@ -226,15 +226,18 @@ int ftruncate(int file, off_t length) { return ftruncate64(file, length); }
 static int open_at(int directory, const char *path, int flags, mode_t mode) {
     char whole[PATH_MAX];
     const char *part = at(directory, path, whole);
-    int changes = (flags & (O_CREAT | O_TRUNC)) != 0;
-    if (part && (changes || (flags & O_ACCMODE) != O_RDONLY) && meet(NAMES))
+    int changes = (flags & (O_CREAT | O_TRUNC)) != 0, before = errno;
+    /* Linux looks first whether it is there. */
+    int found_or_made = (flags & O_CREAT) || syscall(SYS_faccessat, directory, path, F_OK) == 0;
+    errno = before;
+    if (part && found_or_made && (changes || (flags & O_ACCMODE) != O_RDONLY) && meet(NAMES))
         return -1;
     int noted = journal >= 0 && part && changes;
     if (!noted)
         return (int)syscall(SYS_openat, directory, path, flags, mode);
     pthread_mutex_lock(&order);
     struct stat found;
-    int before = errno, was_there = fstatat(directory, path, &found, 0) == 0;
+    int was_there = fstatat(directory, path, &found, 0) == 0;
     errno = before;
     int file = (int)syscall(SYS_openat, directory, path, flags, mode);
     if (file >= 0 && fstat(file, &found) == 0) {

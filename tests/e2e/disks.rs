@@ -31,14 +31,32 @@ impl Scene {
     async fn set(below: &str) -> Self {
         let lab = Lab::start(programs()).await;
         let options = AgentOptions { agent_section: "disk_timeout_secs = 5".to_owned(), ..AgentOptions::default() };
-        let mut agent = lab.member_with("agent", options).await;
+        let agent = lab.member_with("agent", options).await;
+        let below = agent.folder().join("state").join(below);
+        Self::with(lab, agent, &below).await
+    }
+
+    /// The store's key is in a directory of its own, and the disk fails there.
+    async fn set_of_the_key() -> Self {
+        let lab = Lab::start(programs()).await;
+        let keys = lab.folder().join("keys");
+        std::fs::DirBuilder::new().mode(0o700).create(&keys).unwrap();
+        let agent_section = format!("store_key = {{ file = \"{}/store.key\" }}", keys.display());
+        let agent = lab.member_with("agent", AgentOptions { agent_section, ..AgentOptions::default() }).await;
+        Self::with(lab, agent, &keys).await
+    }
+
+    async fn with(lab: Lab, mut agent: Agent, below: &Path) -> Self {
         assert_eq!(agent.terminate().await, Some(0));
         let library = Library::build(lab.folder()).unwrap_or_else(|why| panic!("{why}"));
         let faults = Faults::none(&lab.folder().join("faults"));
         // The library compares paths as the system tells them.
-        let below = agent.folder().canonicalize().unwrap().join("state").join(below);
-        agent.set_environment(library.fail(&below, &faults));
+        agent.set_environment(library.fail(&below.canonicalize().unwrap(), &faults));
         Self { lab, agent, faults }
+    }
+
+    fn key(&self) -> PathBuf {
+        self.lab.folder().join("keys/store.key")
     }
 
     async fn done(&self, kind: &str) {
@@ -153,6 +171,35 @@ async fn f20_a_disk_that_became_read_only_is_said_and_harms_nothing() {
     scene.done("disable_user").await;
     let aside = std::fs::read_dir(scene.agent.folder().join("state/store")).unwrap().flatten();
     assert!(aside.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("corrupt-")));
+}
+
+/// F20. Linux says of a name that is not there, too, that it cannot be removed from a place that may only be read.
+#[tokio::test]
+async fn f20_a_key_in_a_place_that_may_only_be_read_opens_the_store() {
+    let mut scene = Scene::set_of_the_key().await;
+    scene.faults.fail(Call::Names, EROFS);
+    scene.agent.start().await;
+    scene.done("disable_user").await;
+    assert!(!scene.agent.log().contains("a change of the store's key was cut short"), "{}", scene.agent.log());
+    assert_eq!(scene.agent.terminate().await, Some(0));
+
+    // As left by a change of the key that was killed before it had written anything.
+    let next = scene.key().with_added_extension("next");
+    std::fs::copy(scene.key(), &next).unwrap();
+    scene.agent.start().await;
+    assert!(scene.agent.log().contains("a change of the store's key was cut short"), "{}", scene.agent.log());
+    assert_eq!(scene.agent.terminate().await, Some(0));
+
+    // And by one that was killed before the key had its name.
+    std::fs::write(scene.key(), [5; 32]).unwrap();
+    scene.agent.start().await;
+    scene.done("enable_user").await;
+    assert_eq!(scene.agent.terminate().await, Some(0));
+    assert_eq!(std::fs::read(scene.key()).unwrap(), [5; 32]);
+
+    scene.faults.end(Call::Names);
+    scene.agent.start().await;
+    assert!(!next.exists(), "the key has its name");
 }
 
 /// F15. The payload is put off and sent again; the agent and its other work go on.

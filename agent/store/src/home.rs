@@ -1,5 +1,6 @@
 //! A store with its key: the directory of a program, where the key is a file beside the store, or comes from elsewhere.
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
 use crate::open::aside;
@@ -63,7 +64,7 @@ impl Home {
     }
 
     /// Opens the store, making it and its key file if there are none. What a change of the key that was cut short left
-    /// behind is brought to its end.
+    /// behind is brought to its end, or said if the key's place takes nothing: the key that fits is at hand either way.
     ///
     /// # Errors
     ///
@@ -71,7 +72,17 @@ impl Home {
     pub fn open(&self, options: &Options, now: u64) -> Result<Opened, HomeError> {
         let Found { key, is_next } = self.find()?;
         let opened = Store::open(&self.store(), &key, options, now)?;
-        self.settle(is_next)?;
+        match self.settle(is_next) {
+            Err(HomeError::Key(error)) => {
+                let why = error.source().map(|it| format!(": {it}")).unwrap_or_default();
+                tracing::warn!(
+                    "a change of the store's key was cut short, and what it left at {} stays until a start may write there: \
+                     {error}{why}",
+                    self.key
+                );
+            }
+            settled => settled?,
+        }
         self.warn_of_a_key_left_behind();
         Ok(opened)
     }

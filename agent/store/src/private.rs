@@ -226,9 +226,14 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), PrivateError> {
 /// [`PrivateError::Io`].
 pub fn remove_if_any(path: &Path) -> Result<(), PrivateError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Of a place that may only be read Linux says so before it looks whether the name is there.
+        Err(_) if is_absent(path) => Ok(()),
         removed => removed.map_err(PrivateError::io("remove", path)).and_then(|()| sync_parent(path)),
     }
+}
+
+fn is_absent(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// [`remove_if_any`] for a file of keys, which is overwritten as with [`supersede`].
