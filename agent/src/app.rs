@@ -99,6 +99,7 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
     match error {
         AgentStoreError::Store(error) if error.is_in_use() => Exit::StoreInUse,
         AgentStoreError::Store(error) if error.is_other_format() => Exit::Config,
+        AgentStoreError::Key(error) if error.is_of_the_disk() => Exit::Store,
         // To start again changes nothing about a record of another version either.
         AgentStoreError::Store(StoreError::Private(PrivateError::Exposed { .. }))
         | AgentStoreError::Key(_)
@@ -423,6 +424,8 @@ mod tests {
             let socket = AppError::Socket { path: "agent.sock".into(), source: source() };
             let file = PrivateError::Io { doing: "write", path: "current.pem".into(), source: source() };
             assert_eq!((socket.exit(), AppError::Identity(file.into()).exit()), (exit, exit));
+            let key = PrivateError::Io { doing: "create", path: "store.key".into(), source: source() };
+            assert_eq!(AppError::Store(AgentStoreError::Key(key.into())).exit(), exit);
         }
     }
 

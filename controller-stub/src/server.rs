@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use postern_health::{Endpoint, Notify};
 use postern_store::private::{self, PrivateError};
-use postern_store::{Home, HomeError, MovedAside, Opened, Options, Spool, StoreError};
+use postern_store::{Home, HomeError, KeyError, MovedAside, Opened, Options, Spool, StoreError};
 use postern_traces::{Spans, exporter};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket};
@@ -157,6 +157,7 @@ fn begun_or_new(home: &Home, ledger: &Ledger, now: Option<MovedAside>) -> Result
 /// Why the store and its key are not usable.
 pub fn home_failure(error: &HomeError) -> Failure {
     match error {
+        HomeError::Key(KeyError::Private(error)) => file_failure(error),
         HomeError::Key(error) => Failure::from_error(Exit::Configuration, error),
         HomeError::Store(error) => store_failure(error),
         HomeError::Spool(error) => Failure::from_error(Exit::Store, error),
@@ -455,6 +456,7 @@ mod tests {
             assert_eq!(source.kind(), kind);
             let error = PrivateError::Io { doing: "write", path: ADDRESSES.into(), source };
             assert_eq!(file_failure(&error).exit, exit);
+            assert_eq!(home_failure(&HomeError::from(error)).exit, exit);
         }
     }
 

@@ -173,6 +173,22 @@ async fn f20_a_disk_that_became_read_only_is_said_and_harms_nothing() {
     assert!(aside.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("corrupt-")));
 }
 
+/// F14. End with 78, and no service manager starts it again when there is room.
+#[tokio::test]
+async fn f14_a_full_disk_that_did_not_take_the_key_of_a_new_store_is_tried_again() {
+    let mut scene = Scene::set_of_the_key().await;
+    std::fs::remove_dir_all(scene.agent.folder().join("state/store")).unwrap();
+    std::fs::remove_file(scene.key()).unwrap();
+    scene.faults.fail(Call::Write, ENOSPC);
+    scene.agent.spawn();
+    assert_eq!(scene.agent.ended().await, Some(74), "{}", scene.agent.log());
+    assert!(scene.agent.log().contains("No space left"), "{}", scene.agent.log());
+
+    scene.faults.end(Call::Write);
+    scene.agent.start().await;
+    scene.done("disable_user").await;
+}
+
 /// F20. Linux says of a name that is not there, too, that it cannot be removed from a place that may only be read.
 #[tokio::test]
 async fn f20_a_key_in_a_place_that_may_only_be_read_opens_the_store() {

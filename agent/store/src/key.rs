@@ -118,6 +118,13 @@ pub enum KeyError {
     Entropy(getrandom::Error),
 }
 
+impl KeyError {
+    /// Whether it is what the disk did, which another time may not do.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Private(error) if error.is_of_the_disk())
+    }
+}
+
 impl StoreKey {
     /// A key that the caller knows.
     pub const fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
