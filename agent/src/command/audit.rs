@@ -43,7 +43,7 @@ async fn verify(config: &Path, options: &AuditVerify) -> Result<Exit, Failed> {
         Found::Broken(broken) => say_error(broken.sentence()),
     }
     match found {
-        Found::Whole(_) => Ok(Exit::Ok),
+        Found::Whole(whole) => whole.doubt().map_or(Ok(Exit::Ok), |doubt| Err(Failed::new(Exit::Failed, doubt))),
         Found::Broken(_) => Ok(Exit::Failed),
     }
 }

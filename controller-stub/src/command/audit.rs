@@ -49,7 +49,7 @@ async fn verify(reach: &Reach, which: &WhichLog, heads: &[Head]) -> Result<(), F
         Found::Broken(_) => {}
     }
     match found {
-        Found::Whole(_) => Ok(()),
+        Found::Whole(whole) => whole.doubt().map_or(Ok(()), |doubt| Err(Failure::new(Exit::Failed, doubt))),
         Found::Broken(broken) => Err(Failure::new(Exit::Failed, broken.sentence())),
     }
 }

@@ -20,7 +20,8 @@ reach it, and give it back later with --head: a log that was cut off, or written
 
 Exit codes:
    0  the chain is whole, and holds every head that is known
-   1  the chain breaks: the first break is printed, with its file and line
+   1  the chain breaks: the first break is printed, with its file and line; or a head of --head is before what
+      --after says, in files that are away
   74  the log cannot be read";
 
 /// What is to be verified.
@@ -57,7 +58,11 @@ impl<'a> Check<'a> {
             }
         });
         match found {
-            Ok(verified) => Ok(Found::Whole(Whole { directory, verified, compared })),
+            Ok(verified) => {
+                let first = after.map_or(0, |head| head.number);
+                let away = heads.iter().copied().filter(|head| (1..first).contains(&head.number)).collect();
+                Ok(Found::Whole(Whole { directory, verified, compared, away }))
+            }
             Err(VerifyError::Broken(broken)) => Ok(Found::Broken(broken)),
             Err(VerifyError::Unread(error)) => Err(error),
         }
@@ -79,15 +84,17 @@ pub struct Whole<'a> {
     directory: &'a Path,
     verified: Verified,
     compared: &'a str,
+    /// Heads that were noted of lines before the first.
+    away: Vec<Head>,
 }
 
 impl Found<'_> {
     /// For scripts.
     pub fn json(&self) -> Value {
         match self {
-            Self::Whole(Whole { verified: Verified { head, lines, files, unfinished }, compared, .. }) => json!({
+            Self::Whole(Whole { verified: Verified { head, lines, files, unfinished }, compared, away, .. }) => json!({
                 "whole": true, "lines": lines, "files": files, "head": head.to_string(), "unfinished": unfinished,
-                "compared": compared,
+                "compared": compared, "not_looked_at": away.iter().map(Head::to_string).collect::<Vec<_>>(),
             }),
             Self::Broken(broken) => json!({
                 "whole": false, "file": broken.file, "line": broken.line, "why": broken.why.to_string(),
@@ -100,7 +107,7 @@ impl Found<'_> {
 impl Whole<'_> {
     /// For people: words, and what they are.
     pub fn pairs(&self) -> [(&'static str, String); 4] {
-        let Self { directory, verified: Verified { head, lines, files, unfinished }, compared } = self;
+        let Self { directory, verified: Verified { head, lines, files, unfinished }, compared, .. } = self;
         let unfinished = match unfinished {
             0 => String::new(),
             bytes => format!("{bytes} bytes, being written now or cut by a crash; the line is written again"),
@@ -111,6 +118,15 @@ impl Whole<'_> {
             ("its end", (*compared).to_owned()),
             ("last line", unfinished),
         ]
+    }
+
+    /// For people, if it cannot be told whether a head that was noted is in the log.
+    pub fn doubt(&self) -> Option<String> {
+        let away: Vec<String> = self.away.iter().map(Head::to_string).collect();
+        (!away.is_empty()).then(|| {
+            let heads = away.join(", ");
+            format!("what is here is whole, and does not tell whether {heads} was written: verify the files that are away with it")
+        })
     }
 }
 

@@ -281,6 +281,41 @@ fn old_files_may_be_moved_away_by_who_knows_how_they_ended() {
     assert!(matches!(error, VerifyError::Broken(broken) if broken.why == Why::Link));
 }
 
+/// What is left says itself what it follows: so may what somebody wrote anew.
+#[test]
+fn a_line_that_is_known_is_not_taken_for_there_where_its_file_is_away() {
+    let lab = three_files();
+    let mut heads = Vec::new();
+    let directory = lab.directory();
+    Verifier::new(&directory).run(|line| heads.push(line.head)).unwrap();
+    fs::remove_file(lab.file(1)).unwrap();
+    let another = Head { number: 1, ..heads[2] };
+    let why = |verifier: &Verifier<'_>| match verifier.run(|_| ()).unwrap_err() {
+        VerifyError::Broken(broken) => (broken.line, broken.why),
+        VerifyError::Unread(error) => panic!("{error}"),
+    };
+    let behind_one = Verifier::new(&directory).after(heads[0]);
+    assert_eq!(why(&behind_one.known(another)), (1, Why::Follows { number: 1 }));
+
+    fs::remove_file(lab.file(2)).unwrap();
+    let behind_two = || Verifier::new(&directory).after(heads[1]);
+    assert_eq!(why(&behind_two().remembered(heads[0])), (1, Why::Beyond { after: 2, last: 1 }));
+    assert_eq!(behind_two().remembered(heads[2]).known(heads[1]).run(|_| ()).unwrap().lines, 1);
+    assert_eq!(behind_two().remembered(Head::default()).run(|_| ()).unwrap().lines, 1, "whoever remembers none");
+
+    let check = |noted: &[Head]| {
+        let check =
+            Check { directory: &directory, heads: noted, after: Some(heads[1]), remembered: None, compared: "" };
+        let found = check.run(|_| ()).unwrap();
+        let Found::Whole(whole) = &found else { panic!("{found:?}") };
+        (whole.doubt(), found.json()["not_looked_at"].clone())
+    };
+    assert_eq!(check(&[heads[1], heads[2]]), (None, json!([])));
+    let (doubt, told) = check(&[another, heads[2]]);
+    assert!(doubt.unwrap().contains(&format!("whether {another} was written")));
+    assert_eq!(told, json!([another.to_string()]));
+}
+
 /// Wherever a crash cuts what was not told to be written, the log goes on behind what was.
 #[test]
 fn a_line_that_a_crash_cut_is_cut_off_and_written_again() {
@@ -521,8 +556,7 @@ fn what_a_check_finds_is_told_in_one_shape() {
     };
     fs::write(lab.file(1), format!("{}{}", lab.text(), "{\"no\":4")).unwrap();
     let found = check(&[], None);
-    let whole =
-        json!({"whole": true, "lines": 3, "files": 1, "head": head.to_string(), "unfinished": 7, "compared": "asked"});
+    let whole = json!({"whole": true, "lines": 3, "files": 1, "head": head.to_string(), "unfinished": 7, "compared": "asked", "not_looked_at": []});
     assert_eq!(found.json(), whole);
     assert!(matches!(found, Found::Whole(whole) if whole.pairs()[3].1.starts_with("7 bytes, being written now")));
     let another = [Head { number: 2, hash: [7; 32] }];

@@ -81,6 +81,26 @@ pub enum Why {
         /// The number of the line that is known.
         expected: u64,
     },
+    /// The files that are away are said to have ended with another line than is known.
+    #[error(
+        "the log is said to follow another line {number} than the one that is known: from some line before on, it was \
+         written anew, or one of the two is not of this log"
+    )]
+    Follows {
+        /// The number of the line.
+        number: u64,
+    },
+    /// The program remembers an earlier line as the last.
+    #[error(
+        "the log is said to begin behind line {after}, and its program remembers line {last} as the last: this is another \
+         log, or the store is an older one"
+    )]
+    Beyond {
+        /// The number of the line that the log follows.
+        after: u64,
+        /// The number of the line that is remembered.
+        last: u64,
+    },
     /// A line is another one than is known.
     #[error("the line is whole, but another one than is known: from some line before on, the log was written anew")]
     Other,
@@ -123,7 +143,8 @@ impl<'a> Verifier<'a> {
         self
     }
 
-    /// This line is known to have been written. Whether it is there is not looked at if it is before the first.
+    /// This line is known to have been written. Whether it is there cannot be looked at if it is before what the log is said
+    /// to follow.
     #[must_use]
     pub fn known(mut self, head: Head) -> Self {
         self.known.push(head);
@@ -148,6 +169,7 @@ impl<'a> Verifier<'a> {
         let files = files(self.directory)?;
         let first = files.first().map_or(1, |(number, _)| *number);
         let mut walk = Walk { file: file(self.directory, first), line: 0, head: self.after, unfinished: 0 };
+        self.check_after().map_err(|why| walk.broken(why))?;
         let mut expected = first;
         for (number, path) in &files {
             if walk.unfinished > 0 {
@@ -209,6 +231,18 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    /// Whether what is known speaks for what the log is said to follow.
+    fn check_after(&self) -> Result<(), Why> {
+        let Head { number, hash } = self.after;
+        if self.known.iter().any(|known| known.number == number && known.hash != hash) {
+            return Err(Why::Follows { number });
+        }
+        match self.remembered {
+            Some(Head { number: last, .. }) if last < number => Err(Why::Beyond { after: number, last }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether the line is the one after `head`, and the one that is known.
     fn check(&self, head: Head, line: &Line<'_>) -> Result<(), Why> {
         let found = line.head.number;
@@ -238,7 +272,9 @@ impl Walk {
     fn broken(&self, why: Why) -> VerifyError {
         // What is missing is missing behind the last line, in the one that would be next.
         let line = match why {
-            Why::CutOff | Why::Missing | Why::Short { .. } => self.line.saturating_add(1),
+            Why::CutOff | Why::Missing | Why::Short { .. } | Why::Follows { .. } | Why::Beyond { .. } => {
+                self.line.saturating_add(1)
+            }
             Why::Line(_) | Why::Begins { .. } | Why::Zeros | Why::Number { .. } | Why::Link | Why::Other => self.line,
         };
         VerifyError::Broken(Box::new(Break { file: self.file.clone(), line, why, head: self.head }))
