@@ -143,6 +143,14 @@ impl Client {
         self.answer(self.request(Method::GET, path)).await
     }
 
+    /// [`Client::get`], or nothing if nobody listens there.
+    pub async fn get_if_any<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
+        match self.request(Method::GET, path).send().await.map_err(Silence::from) {
+            Err(silence) if silence.is_refused() => Ok(None),
+            sent => self.read(sent.map_err(|silence| self.unreachable(&silence))?).await.map(Some),
+        }
+    }
+
     /// Asks for a list, page after page, until it ends or there are so many.
     pub async fn list<T: DeserializeOwned>(&self, path: &str, most: usize) -> Result<Vec<T>, Failure> {
         Ok(self.beginning(path, most).await?.0)
@@ -508,6 +516,15 @@ mod tests {
             private::replace(&directory.join(ADDRESSES), &serde_json::to_vec(&here).unwrap()).unwrap();
         });
         told.unwrap();
+    }
+
+    /// Take it for one that is off, and nobody hears of a log that does not end where a running controller says.
+    #[tokio::test]
+    async fn a_controller_that_hangs_up_is_told_from_one_that_is_off() {
+        let canned = Canned::new().await;
+        let (told, ()) = tokio::join!(canned.client.get_if_any::<bool>("/"), async { drop(canned.accept().await) });
+        assert_eq!(told.unwrap_err().exit, Exit::Unreachable);
+        assert_eq!(canned.off().get_if_any::<bool>("/").await.unwrap(), None);
     }
 
     /// Take what a proxy says for an answer of the controller's, and a restart behind it is told as a task that failed.

@@ -29,7 +29,7 @@ async fn lines(controller: &Controller, by: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_viewer_looks_an_operator_works_and_the_log_tells_who_did_what() {
-    let lab = Lab::start(programs()).await;
+    let mut lab = Lab::start(programs()).await;
     let agent = lab.member("agent").await;
     let (viewer, operator) = (token(&lab, "helpdesk", "viewer").await, token(&lab, "ci", "operator").await);
     let (viewer, operator) = (viewer.to_str().unwrap(), operator.to_str().unwrap());
@@ -64,4 +64,12 @@ async fn a_viewer_looks_an_operator_works_and_the_log_tells_who_did_what() {
     .await;
     let (code, out, err) = lab.controller.try_cli(&["audit", "verify"]).await;
     assert_eq!(code, Some(0), "{out}{err}");
+    // Take a controller that refuses to say for one that is off, and a log that was cut off passes as whole.
+    let (code, out, err) = lab.controller.try_cli(&with(&["audit", "verify"], operator)).await;
+    assert_eq!(code, Some(77), "{out}{err}");
+    assert!(out.contains("not compared with the controller that runs") && err.contains("not revoked"), "{out}{err}");
+    lab.controller.kill().await;
+    let (code, out, err) = lab.controller.try_cli(&with(&["audit", "verify"], operator)).await;
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("not compared with any controller"), "{out}{err}");
 }

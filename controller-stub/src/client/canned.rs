@@ -30,6 +30,11 @@ impl Canned {
         Self { client: Client { answer: PATIENCE, pause: Duration::from_millis(1), ..client }, listener }
     }
 
+    /// The client, when nobody listens any more.
+    pub(crate) fn off(self) -> Client {
+        self.client
+    }
+
     /// The next request: its head, and how much of its body came along with that.
     pub(crate) async fn accept(&self) -> (TcpStream, String, usize) {
         let next = tokio::time::timeout(10 * PATIENCE, self.listener.accept()).await;

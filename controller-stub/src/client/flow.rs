@@ -1,7 +1,9 @@
 //! What may be large may take long: a bound on the time from one piece to the next, and none on the whole.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::future::ready;
+use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -27,6 +29,15 @@ pub(super) enum Silence {
 }
 
 impl Silence {
+    /// Whether nobody listens there.
+    pub(super) fn is_refused(&self) -> bool {
+        let Self::Broken(error) = self else { return false };
+        let beneath = std::iter::successors(error.source(), |&error| error.source());
+        beneath
+            .filter_map(|error| error.downcast_ref::<io::Error>())
+            .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     /// Whether nobody can have heard of the request.
     pub(super) fn is_connect(&self) -> bool {
         matches!(self, Self::Broken(error) if error.is_connect())

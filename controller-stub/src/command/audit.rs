@@ -29,11 +29,11 @@ fn directory(reach: &Reach, which: &WhichLog) -> Result<PathBuf, Failure> {
 
 async fn verify(reach: &Reach, which: &WhichLog, heads: &[Head]) -> Result<(), Failure> {
     let directory = directory(reach, which)?;
-    let remembered = if which.dir.is_none() { remembered(reach).await } else { None };
-    let compared = if remembered.is_some() {
-        "holds what the running controller remembers"
-    } else {
-        "not compared with any controller"
+    let asked = if which.dir.is_none() { remembered(reach).await } else { Ok(None) };
+    let (remembered, compared) = match asked {
+        Ok(Some(head)) => (Some(head), "holds what the running controller remembers"),
+        Ok(None) => (None, "not compared with any controller"),
+        Err(_) => (None, "not compared with the controller that runs"),
     };
     let check = Check { directory: &directory, heads, after: which.after, remembered, compared };
     let watched = std::io::stderr().is_terminal();
@@ -49,15 +49,25 @@ async fn verify(reach: &Reach, which: &WhichLog, heads: &[Head]) -> Result<(), F
         Found::Broken(_) => {}
     }
     match found {
-        Found::Whole(whole) => whole.doubt().map_or(Ok(()), |doubt| Err(Failure::new(Exit::Failed, doubt))),
+        Found::Whole(whole) => match (whole.doubt(), asked) {
+            (Some(doubt), _) => Err(Failure::new(Exit::Failed, doubt)),
+            (None, Err(Failure { exit, text })) => {
+                Err(Failure::new(exit, format!("whether the end is where the controller says is not known: {text}")))
+            }
+            (None, Ok(_)) => Ok(()),
+        },
         Found::Broken(broken) => Err(Failure::new(Exit::Failed, broken.sentence())),
     }
 }
 
-/// The end of the log as a running controller remembers it.
-async fn remembered(reach: &Reach) -> Option<Head> {
-    let status: StatusView = client(reach).ok()?.get("/v1/status").await.ok()?;
-    status.audit.head.parse().ok()
+/// The end of the log as a running controller remembers it; nothing if none runs.
+async fn remembered(reach: &Reach) -> Result<Option<Head>, Failure> {
+    let client = match client(reach) {
+        Err(failure) if failure.exit == Exit::Unreachable => return Ok(None),
+        client => client?,
+    };
+    let status: Option<StatusView> = client.get_if_any("/v1/status").await?;
+    Ok(status.and_then(|status| status.audit.head.parse().ok()))
 }
 
 /// Which lines are shown.
