@@ -84,13 +84,19 @@ impl Controller {
         let section: Section = source.section(SECTION)?;
         let wrong = |key: &str, problem: String| Err(source.error(source.place_of(SECTION, key), ENTRY, problem));
         let mut urls = Vec::new();
-        for text in &section.urls {
-            match Url::parse(text) {
-                Ok(url) if url.scheme() == "wss" && url.host().is_some() => urls.push(url),
-                Ok(_) | Err(_) => {
-                    return wrong("urls", format!("`{text}` is not a controller's URL: write `wss://host:port`"));
-                }
-            }
+        for (number, text) in (1..).zip(&section.urls) {
+            let is_fit = |url: &Url| {
+                let is_open = url.username().is_empty() && url.password().is_none();
+                url.scheme() == "wss" && url.host().is_some() && is_open
+            };
+            let Some(url) = Url::parse(text).ok().filter(is_fit) else {
+                // It is not repeated: there may be a password in it.
+                let problem = format!(
+                    "number {number} of `urls` is not a controller's URL: write `wss://host:port`, without a name or a password"
+                );
+                return wrong("urls", problem);
+            };
+            urls.push(url);
         }
         if let Some(problem) = section.proxy.as_ref().and_then(Proxy::problem) {
             return wrong("proxy", problem.to_owned());
@@ -125,7 +131,18 @@ mod tests {
     #[test]
     fn a_plain_url_is_refused() {
         let error = refused("[controller]\n\nurls = [\"ws://a.example\"]\n");
-        assert!(error.starts_with("agent.toml:3: [controller]: `ws://a.example` is not"), "{error}");
+        assert!(error.starts_with("agent.toml:3: [controller]: number 1 of `urls` is not"), "{error}");
+    }
+
+    #[test]
+    fn a_controller_whose_url_has_a_password_is_refused_without_repeating_it() {
+        for url in
+            ["wss://ops:hush@a.example", "https://ops:hush@a.example", "wss://hush@a.example", "ops:hush@a.example"]
+        {
+            let error = refused(&format!("[controller]\nurls = [\"wss://b.example\", \"{url}\"]\n"));
+            assert!(error.starts_with("agent.toml:2: [controller]: number 2 of `urls` is not"), "{error}");
+            assert!(!error.contains("hush"), "{error}");
+        }
     }
 
     #[test]
