@@ -53,6 +53,24 @@ fn lines(file: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Clear remains before the store is had, and what the agent that has it is writing goes from under its pen.
+#[tokio::test]
+async fn a_second_agent_takes_nothing_away_that_the_first_is_writing() {
+    let lab = Lab::start(programs()).await;
+    let directory = lab.folder().join("collected");
+    let mut agent = lab.agent_with("agent", due_soon(&directory));
+    agent.enroll(&lab.controller).await;
+    agent.start().await;
+    let part = directory.join("minutely-20261123T023000Z.jsonl.part");
+    std::fs::write(&part, "{}").unwrap();
+    let second = agent.run(&["run"]).await;
+    assert_eq!(second.code, Some(79), "{second:?}");
+    assert!(part.exists());
+    assert_eq!(agent.terminate().await, Some(0));
+    agent.start().await;
+    assert!(!part.exists(), "nobody else wrote it");
+}
+
 /// Feature B17.
 #[tokio::test]
 async fn a_collection_that_is_due_runs_and_outlives_a_kill_in_the_middle() {

@@ -40,7 +40,6 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     // Asked first, so that a machine without membership does not make a store.
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
     let mut signals = Signals::new().map_err(|error| Failed::because(Exit::Bug, &error))?;
-    collection::prepare(&config);
     let mut app = start(&config).await?;
     // Only now: while another agent has the store, the file is its own.
     let ready_file = options.ready_file.map(ReadyFile::absent).transpose()?;
@@ -109,8 +108,24 @@ async fn endpoint(config: &Config) -> Result<Option<Endpoint>, Failed> {
     Ok(Some(endpoint))
 }
 
-/// A `postern reset-sign-in` has the store for a blink; anything longer is another agent.
+/// Starts, and makes ready the directories of collections: not while another agent has the store, for what it is writing
+/// there is no remains. On a disk that is full of remains, the store cannot be opened before they are gone.
 async fn start(config: &Config) -> Result<App, AppError> {
+    match start_when_free(config).await {
+        Err(error @ AppError::Store(_)) if error.exit() == Exit::Store => {
+            collection::prepare(config);
+            App::start(config)
+        }
+        Err(error) => Err(error),
+        Ok(app) => {
+            collection::prepare(config);
+            Ok(app)
+        }
+    }
+}
+
+/// A `postern reset-sign-in` has the store for a blink; anything longer is another agent.
+async fn start_when_free(config: &Config) -> Result<App, AppError> {
     for _ in 0..STORE_TRIES {
         match App::start(config) {
             Err(error) if error.exit() == Exit::StoreInUse => tokio::time::sleep(STORE_WAIT).await,
