@@ -219,14 +219,26 @@ impl Home {
     }
 
     fn warn_of_a_key_left_behind(&self) {
-        let beside = self.directory.join(KEY);
-        if matches!(self.key, KeySource::Credential { .. }) && beside.exists() {
+        if let Some(next) = self.key_left_behind() {
             tracing::warn!(
-                file = %beside.display(), key = %self.key,
-                "a key lies beside the store, which has its key from elsewhere: keep a copy where backups are kept, then \
-                 remove the file with `shred -u`"
+                file = %self.directory.join(KEY).display(), key = %self.key,
+                "a key lies beside the store, which has its key from elsewhere: {next}"
             );
         }
+    }
+
+    /// What to do with a key that lies beside the store and is not used, if one does.
+    fn key_left_behind(&self) -> Option<&'static str> {
+        let beside = self.directory.join(KEY);
+        if matches!(self.key, KeySource::File(_)) || !beside.exists() {
+            return None;
+        }
+        let fits = StoreKey::load(&beside).ok().and_then(|key| self.fits(&key).ok());
+        Some(if fits == Some(false) {
+            "it is an old one, as a change of the key leaves it that was cut short: remove the file with `shred -u`"
+        } else {
+            "keep a copy where backups are kept, then remove the file with `shred -u`"
+        })
     }
 }
 
@@ -239,5 +251,30 @@ fn if_any(read: Result<StoreKey, KeyError>) -> Result<Option<StoreKey>, KeyError
     match read {
         Err(KeyError::Private(error)) if error.is_missing() => Ok(None),
         read => read.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// Advise a copy of whatever lies there, and the key that is given up because others saw it is kept.
+    #[test]
+    fn whoever_keeps_a_key_beside_the_store_is_told_whether_it_is_an_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (beside, elsewhere) = (folder.path().join(KEY), folder.path().join("credential"));
+        drop(Home::with_key_file(folder.path()).open(&Options::default(), 1).unwrap());
+        fs::copy(&beside, &elsewhere).unwrap();
+        let key = KeySource::Credential { name: "key".to_owned(), path: Some(elsewhere) };
+        let home = Home::new(folder.path(), key);
+        assert!(home.key_left_behind().is_some_and(|it| it.starts_with("keep a copy")));
+        fs::write(&beside, [5; 32]).unwrap();
+        fs::set_permissions(&beside, Permissions::from_mode(0o600)).unwrap();
+        assert!(home.key_left_behind().is_some_and(|it| it.starts_with("it is an old one")));
+        fs::remove_file(&beside).unwrap();
+        assert_eq!(home.key_left_behind(), None);
     }
 }
