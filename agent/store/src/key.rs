@@ -167,7 +167,7 @@ impl StoreKey {
         getrandom::fill(&mut key.0).map_err(KeyError::Entropy)?;
 
         let new = path.with_added_extension(format!("{}.new", std::process::id()));
-        let mut file = private::options().create(true).truncate(true).open(&new).map_err(error())?;
+        let mut file = private::fresh(&new).map_err(error())?;
         file.write_all(&key.0).and_then(|()| file.sync_all()).map_err(error())?;
         // A link, unlike a rename, takes the place of nothing.
         let made = match fs::hard_link(&new, path) {

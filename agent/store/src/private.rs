@@ -160,7 +160,7 @@ pub use part_file::PartFile;
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     let new = half_made(path);
     let error = || PrivateError::io("write", path);
-    let mut file = options().create(true).truncate(true).open(&new).map_err(error())?;
+    let mut file = fresh(&new).map_err(error())?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(error())?;
     fs::rename(&new, path).map_err(error())?;
     sync_parent(path)
@@ -316,6 +316,16 @@ pub(crate) fn options() -> OpenOptions {
     options
 }
 
+/// Makes a file of ours in the place of what a killed process left there, or of what anybody put there who may: into that
+/// nothing is written, nor where it leads.
+pub(crate) fn fresh(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => (),
+    }
+    options().create_new(true).open(path)
+}
+
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -406,6 +416,27 @@ mod tests {
         }
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Open it where it lies, and it keeps its mode, or what it leads to is emptied.
+    #[test]
+    fn what_somebody_put_where_a_file_is_half_made_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("ready"), folder.path().join("sealing.keys"));
+        fs::write(half_made(&path), "").unwrap();
+        fs::set_permissions(half_made(&path), fs::Permissions::from_mode(0o666)).unwrap();
+        let mut theirs = File::open(half_made(&path)).unwrap();
+        replace(&path, b"ready").unwrap();
+        assert_eq!(read(&path, 64).unwrap().as_slice(), b"ready");
+        let mut seen = Vec::new();
+        theirs.read_to_end(&mut seen).unwrap();
+        assert_eq!(seen, b"");
+
+        fs::write(&other, "keys").unwrap();
+        std::os::unix::fs::symlink(&other, half_made(&path)).unwrap();
+        replace(&path, b"again").unwrap();
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!((fs::read(&path).unwrap(), fs::read(&other).unwrap()), (b"again".to_vec(), b"keys".to_vec()));
     }
 
     /// Let `supersede` only replace, and the old key can still be read.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{options, sync_parent};
+use super::{fresh, sync_parent};
 
 /// A file of mode 0600 that is not there before it is whole.
 ///
@@ -24,12 +24,7 @@ impl PartFile {
     /// What the system said.
     pub fn begin(path: &Path) -> io::Result<Self> {
         let part = Self::part(path);
-        // Left behind by a process that was killed.
-        match fs::remove_file(&part) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => (),
-        }
-        let out = Some(BufWriter::new(options().create_new(true).open(&part)?));
+        let out = Some(BufWriter::new(fresh(&part)?));
         Ok(Self { out, part, path: path.to_owned() })
     }
 
