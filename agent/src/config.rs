@@ -68,6 +68,8 @@ pub struct Config {
     source: Arc<Source>,
     /// The files that secrets are in, wherever the file names one.
     secret_files: Vec<PathBuf>,
+    /// The files of roots, wherever the file names one.
+    root_files: Vec<PathBuf>,
 }
 
 /// Why what is private is not.
@@ -178,6 +180,7 @@ impl Config {
         Ok(Self {
             source: Arc::clone(&source),
             secret_files: secret::files_in(&source.document()?.into_inner()),
+            root_files: secret::roots_in(&source.document()?.into_inner()),
             store_key,
             state_dir,
             disk_timeout: Duration::from_secs(disk_timeout),
@@ -214,6 +217,15 @@ impl Config {
     pub fn inspect_itself(&self) -> Result<(), ExposedError> {
         let mut inspection = Inspection::default();
         inspection.unwritable(self.file())?;
+        Ok(inspection.done()?)
+    }
+
+    /// Looks whether nobody else may put another file in the place of this one, nor write a file of roots: whoever can decides
+    /// who is taken for a connected system, and so who gets the password.
+    pub fn inspect_trust(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        inspection.unwritable_directory_of(self.file())?;
+        self.root_files.iter().try_for_each(|file| inspection.unwritable(file))?;
         Ok(inspection.done()?)
     }
 

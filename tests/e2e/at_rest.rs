@@ -95,6 +95,20 @@ async fn files_0600_and_directories_0700_are_all_looked_at_before_an_agent_start
     assert_eq!(tested.code, Some(0), "{tested:?}");
 }
 
+/// Whoever may write it can answer as Salesforce does, and is sent the password.
+#[tokio::test]
+async fn a_file_of_roots_that_others_may_write_is_told_at_the_start() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let roots = agent.folder().join("salesforce-ca.pem");
+    let line = format!("chmod go-w '{}'   # mode 0664", roots.display());
+    assert!(!agent.log().contains("others may put another file"), "{}", agent.log());
+    agent.kill().await;
+    std::fs::set_permissions(&roots, Permissions::from_mode(0o664)).unwrap();
+    agent.start().await;
+    assert!(agent.log().contains(&line), "{}", agent.log());
+}
+
 #[tokio::test]
 async fn files_0600_and_directories_0700_are_all_looked_at_before_a_controller_starts() {
     let mut lab = Lab::start(programs()).await;

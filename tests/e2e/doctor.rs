@@ -315,6 +315,12 @@ async fn doctor_names_secrets_that_are_missing_and_modes_that_are_wrong() {
     found.behind("system.login", "system.configuration");
     assert_eq!(logins(&lab), 0);
 
+    mode(&agent.config(), 0o600);
+    mode(agent.folder(), 0o775);
+    mode(&agent.folder().join("salesforce-ca.pem"), 0o664);
+    let found = doctor(&agent).await;
+    found.is("configuration.private", "warning", &["chmod go-w", "salesforce-ca.pem", "agent'   # mode 0775"]);
+
     std::fs::remove_file(agent.folder().join("state/store.key")).unwrap();
     doctor(&agent).await.failed("store.opens", &["store.key", "bring"]);
 }

@@ -16,7 +16,7 @@ use super::{Failed, load_private};
 use crate::app::{App, AppError};
 use crate::chain::Chain;
 use crate::cli::Run;
-use crate::config::Config;
+use crate::config::{Config, ExposedError};
 use crate::exit::Exit;
 use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
@@ -32,6 +32,12 @@ const TIDY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let mut config = load_private(config)?;
+    if let Err(ExposedError::NotPrivate(error)) = config.inspect_trust() {
+        tracing::warn!(
+            next = error.commands().join("; "),
+            "others may put another file in the place of the configuration, or write a file of root certificates that it names"
+        );
+    }
     let Terms { life, keep } = config.sealing_keys;
     config.sealing_keys = Terms {
         life: options.sealing_key_secs.map_or(life, Duration::from_secs),

@@ -162,6 +162,24 @@ pub(super) fn files_in(table: &DeTable<'_>) -> Vec<PathBuf> {
     found
 }
 
+/// The files that say who is trusted, however deep: roots that vouch for a connected system or for the collector of traces.
+pub(super) fn roots_in(table: &DeTable<'_>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![table];
+    while let Some(table) = waiting.pop() {
+        for (key, value) in table {
+            let value = value.get_ref();
+            let items = value.as_array().map(|array| array.iter().map(Spanned::get_ref));
+            let items: Vec<&DeValue<'_>> = items.map_or_else(|| vec![value], Iterator::collect);
+            if matches!(key.get_ref().as_ref(), "root_certificates" | "ca_file") {
+                found.extend(items.iter().filter_map(|item| item.as_str()).map(PathBuf::from));
+            }
+            waiting.extend(items.iter().filter_map(|item| item.as_table()));
+        }
+    }
+    found
+}
+
 /// Where the secret is that a value points to, if it does.
 pub(super) fn reference(value: &DeValue<'_>) -> Option<SecretSource> {
     let table = value.as_table().filter(|table| table.len() == 1)?;

@@ -31,9 +31,21 @@ pub fn look(config: &Config) -> Vec<Finding> {
     };
     vec![
         read,
-        exposed(Check::ConfigurationPrivate, config.inspect_itself(), "only its owner may write it"),
+        private(config),
         exposed(Check::ConfigurationSecrets, config.inspect_secrets(), "no other user may read the files it names"),
     ]
+}
+
+fn private(config: &Config) -> Finding {
+    let check = Check::ConfigurationPrivate;
+    match (config.inspect_itself(), config.inspect_trust()) {
+        (Ok(()), Err(ExposedError::NotPrivate(error))) => Finding::warning(
+            check,
+            "others may put another file in its place, or write a file of root certificates that it names",
+            error.commands().join("\n"),
+        ),
+        (looked, _) => exposed(check, looked, "only its owner may write it"),
+    }
 }
 
 /// What came of looking whether something is this user's alone.

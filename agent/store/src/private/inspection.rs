@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::PrivateError;
+use super::{PrivateError, parent};
 
 /// What is shown; whoever has more mends them with one command for all.
 const SHOWN: usize = 20;
@@ -59,13 +59,23 @@ impl Inspection {
     ///
     /// [`PrivateError::Io`].
     pub fn unwritable(&mut self, path: &Path) -> Result<(), PrivateError> {
-        let Some(found) = look(path, fs::metadata(path))?.filter(Metadata::is_file) else { return Ok(()) };
-        if ![0, self.user].contains(&found.uid()) {
-            self.add(format!("chown {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
+        if let Some(found) = look(path, fs::metadata(path))?.filter(Metadata::is_file) {
+            self.judge_unwritable(path, &found);
         }
-        let mode = found.mode() & 0o7777;
-        if mode & 0o022 != 0 {
-            self.add(format!("chmod go-w {}   # mode {mode:04o}", quoted(path)));
+        Ok(())
+    }
+
+    /// Looks at the directory that a file is in: whoever may write there puts another file in its place. Not if only the owner
+    /// of a file may move it there, as in `/tmp`.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateError::Io`].
+    pub fn unwritable_directory_of(&mut self, file: &Path) -> Result<(), PrivateError> {
+        let directory = parent(file);
+        match look(directory, fs::metadata(directory))? {
+            Some(found) if found.mode() & 0o1000 == 0 => self.judge_unwritable(directory, &found),
+            Some(_) | None => (),
         }
         Ok(())
     }
@@ -155,6 +165,16 @@ impl Inspection {
         }
     }
 
+    fn judge_unwritable(&mut self, path: &Path, found: &Metadata) {
+        if ![0, self.user].contains(&found.uid()) {
+            self.add(format!("chown {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
+        }
+        let mode = found.mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            self.add(format!("chmod go-w {}   # mode {mode:04o}", quoted(path)));
+        }
+    }
+
     fn judge_link(&mut self, path: &Path) {
         // Not with a command that fetches what it leads to: whoever put the link there would have root hand any file over.
         let target = fs::read_link(path).unwrap_or_default();
@@ -171,6 +191,13 @@ impl Inspection {
         } else {
             self.more += 1;
         }
+    }
+}
+
+impl NotPrivate {
+    /// The commands that mend what is shown, each with what is wrong.
+    pub fn commands(&self) -> &[String] {
+        &self.found
     }
 }
 
@@ -329,6 +356,23 @@ mod tests {
     }
 
     /// Print a command that fetches what a link leads to, and whoever may write in there has root bring him any file.
+    #[test]
+    fn a_directory_where_others_may_put_another_file_is_named() {
+        let (_folder, state) = state();
+        let told = |mode| {
+            set(&state, mode);
+            let mut inspection = Inspection::default();
+            inspection.unwritable_directory_of(&state.join("agent.toml")).unwrap();
+            inspection.done().err().map(|error| error.commands().concat()).unwrap_or_default()
+        };
+        for mode in [0o755, 0o700, 0o1777] {
+            assert_eq!(told(mode), "", "{mode:o}");
+        }
+        for mode in [0o775, 0o757] {
+            assert_eq!(told(mode), format!("chmod go-w '{}'   # mode {mode:04o}", state.display()));
+        }
+    }
+
     #[test]
     fn what_leads_elsewhere_or_is_no_file_is_refused() {
         let (folder, state) = state();
