@@ -246,6 +246,28 @@ async fn f15_a_payload_for_which_there_is_no_room_comes_when_there_is() {
     assert!(scene.agent.is_running());
 }
 
+/// Clear them only once the store is had, and it is never had: what fills the disk is what keeps it from being opened.
+#[tokio::test]
+async fn remains_of_collections_are_gone_when_a_store_is_opened_that_had_no_room() {
+    let lab = Lab::start(programs()).await;
+    let directory = lab.folder().join("collected");
+    let salesforce_section = format!(
+        "[[collection]]\nname = \"nightly\"\nsystem = \"{SYSTEM}\"\nrepeats = \"daily\"\nstart_time = \"00:00\"\ndirectory = \
+         \"{}\"\n",
+        directory.display()
+    );
+    let agent = lab.member_with("agent", AgentOptions { salesforce_section, ..AgentOptions::default() }).await;
+    let store = agent.folder().join("state/store");
+    let mut scene = Scene::with(lab, agent, &store).await;
+    let part = directory.join("nightly-20261123T023000Z.jsonl.part");
+    std::fs::write(&part, "{}").unwrap();
+    scene.faults.fail(Call::Names, ENOSPC);
+    scene.faults.fail(Call::Write, ENOSPC);
+    scene.agent.spawn();
+    assert_eq!(scene.agent.ended().await, Some(74), "{}", scene.agent.log());
+    assert!(!part.exists());
+}
+
 /// F58.
 #[tokio::test]
 async fn f58_a_store_of_a_newer_version_ends_the_agent_and_is_not_touched() {

@@ -177,7 +177,7 @@ async fn a_file_leaves_to_the_store_beside_it_what_that_needs() {
 
 /// Leave it to the collector, and a disk that it has filled to the last byte keeps the store from being opened.
 #[test]
-fn what_a_killed_process_left_of_a_file_is_gone_before_the_store_is_opened() {
+fn what_a_killed_process_left_of_a_file_is_gone_before_the_collector_is_at_work() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::parse(Path::new("agent.toml"), CONFIG).unwrap();
     let files = folder.path().join("collected");
