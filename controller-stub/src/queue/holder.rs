@@ -10,6 +10,10 @@ use super::ready::Rank;
 use super::{Entry, Queue};
 use crate::state::record::{LeaseRecord, TaskRecord};
 
+/// The most tasks a member has at once, leases in doubt and reports on their way included, whatever credit it gives: an agent
+/// holds 256, and four times as many leave room for what it has done and the ledger does not know of yet.
+const MAX_LOAD: usize = 1_024;
+
 /// The connected systems a member serves, with the numbers of the kinds it can do on each.
 pub type Serves = BTreeMap<SystemName, BTreeSet<u16>>;
 
@@ -65,9 +69,14 @@ impl Holder {
         task.leases.iter().any(|it| self.was_given(task, it.epoch))
     }
 
+    /// Whether it may be given something, when it has so many tasks.
+    pub(super) const fn may_take(&self, load: usize) -> bool {
+        self.settled && self.enabled && !self.stopping && self.offered < self.credit && load < MAX_LOAD
+    }
+
     /// Whether it may be given something now.
-    pub const fn is_ready(&self) -> bool {
-        self.settled && self.enabled && !self.stopping && self.offered < self.credit
+    pub(super) const fn is_ready(&self) -> bool {
+        self.rank.is_some()
     }
 
     /// Whether it can do `kind` on `system`.

@@ -55,7 +55,7 @@ impl Queue {
     pub(super) fn rank(&mut self, member: MemberId) {
         let load = self.load(member);
         let Some(holder) = self.holders.get_mut(&member) else { return };
-        let rank = holder.is_ready().then_some((load, holder.last_turn, member));
+        let rank = holder.may_take(load).then_some((load, holder.last_turn, member));
         let before = std::mem::replace(&mut holder.rank, rank);
         if before != rank {
             self.ready.shift(holder, before, rank);

@@ -41,6 +41,29 @@ fn members_take_turns_and_credit_is_never_exceeded() {
     assert_eq!((world.queue.load(ONE), world.queue.load(TWO)), (2, 3));
 }
 
+/// Believe its credit, and one member takes all there is and has the others stand idle.
+#[test]
+fn a_member_has_a_thousand_tasks_at_most_whatever_credit_it_gives_and_others_get_the_rest() {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 2_000;
+    world.queue.connect(ONE, holder(u64::MAX));
+    for number in 0..2_000 {
+        let (id, target) = (TaskId::from_random(number, [0; 10]), format!("user{number}"));
+        world.queue.submit(TaskRecord { id, target, ..task(1) }, at(0));
+    }
+    let leases: Vec<LeaseRef> = std::iter::from_fn(|| world.assign(0)).collect();
+    assert_eq!((leases.len(), world.queue.load(ONE)), (1_024, 1_024));
+    let next = world.queue.tasks().find(|it| it.state == TaskState::Queued).unwrap().id;
+    assert_eq!(world.queue.waits_for(next), "the members that serve it are busy");
+
+    world.queue.report(ONE, reported(leases[0], Outcome::Succeeded, Certainty::Certain), at(0));
+    assert!(world.assign(0).is_some(), "whoever ends something is given something");
+    assert_eq!(world.assign(0), None);
+    world.queue.connect(TWO, other(u64::MAX));
+    while world.assign(0).is_some() {}
+    assert_eq!(world.queue.load(TWO), 2_000 - 1_025);
+}
+
 #[test]
 fn larger_priority_goes_first_then_age() {
     let mut world = World::new();
@@ -211,7 +234,8 @@ fn whoever_is_ready_and_what_may_go_next_stand_in_line_whatever_happened() {
             }
         }
         let standing = |queue: &Queue, (member, it): (MemberId, &Holder)| {
-            it.is_ready().then(|| (queue.load(member), it.last_turn, member))
+            let load = queue.load(member);
+            it.may_take(load).then_some((load, it.last_turn, member))
         };
         let mut ready: Vec<_> = world.queue.holders().filter_map(|it| standing(&world.queue, it)).collect();
         ready.sort_unstable();
