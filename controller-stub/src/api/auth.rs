@@ -200,8 +200,7 @@ impl Caller {
     }
 
     #[cfg(test)]
-    pub(super) fn of_test(desk: Desk, act: &'static str) -> Self {
-        let known = Known::of_test("ci");
+    pub(super) fn of_test(desk: Desk, known: Arc<Known>, act: &'static str) -> Self {
         Self { desk, good: Good::of_token(&known), known, address: Ipv4Addr::LOCALHOST.into(), act }
     }
 

@@ -97,7 +97,8 @@ impl Desk {
     ) -> Result<T, Problem> {
         let (by, act) = (caller.by(), caller.act);
         let work = move |state: &mut State, at: Moment| {
-            let result = state.check_audit(room).and_then(|()| work(state, at));
+            let may = state.check_api_token(by.token, at).and_then(|()| state.check_audit(room));
+            let result = may.and_then(|()| work(state, at));
             let on = on(result.as_ref().ok());
             let refused = result.as_ref().err().map(ToString::to_string);
             // Part of the same turn, so it is durable with what it tells of, and before anybody hears of that.
@@ -110,6 +111,7 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use axum::body::Body;
@@ -130,20 +132,30 @@ mod tests {
     use crate::dispatcher::Dispatcher;
     use crate::space::Space;
     use crate::spawn::Spawner;
+    use crate::state::api_tokens::Known;
     use crate::state::lab;
     use crate::state::records::Records as _;
 
     const NOBODY: MemberId = MemberId::from_bytes([1; 16]);
+
+    /// A token that is good.
+    fn known(state: &mut State, name: &str) -> Arc<Known> {
+        let (view, _) =
+            state.create_api_token(name.parse().unwrap(), Role::Administrator, None, None, clock::moment()).unwrap().it;
+        state.end_turn().publish();
+        Arc::clone(&state.known_api_tokens().borrow()[&view.id])
+    }
 
     /// Nobody writes the log here, so that the rows stay. Tell of an act in a turn of its own and the act is there alone.
     #[tokio::test]
     async fn an_act_and_its_line_are_durable_before_the_answer() {
         let folder = tempfile::tempdir().unwrap();
         let (ledger, spool) = lab::ledger(folder.path());
-        let state = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
+        let known = known(&mut state, "ci");
         let (dispatcher, handle) = Dispatcher::new(state, ledger.clone(), spool);
         let desk = Desk::new(handle);
-        let caller = Caller::of_test(desk.clone(), "cluster.create");
+        let caller = Caller::of_test(desk.clone(), known, "cluster.create");
         let asking = async {
             for name in ["acme", "other"] {
                 let name: ClusterName = name.parse().unwrap();
@@ -159,6 +171,43 @@ mod tests {
         tokio::select! {
             ended = dispatcher.run(stop) => panic!("the owner ended: {ended:?}"),
             () = asking => (),
+        }
+    }
+
+    /// Let in is who has a token that is good. Believe that when its turn comes, and a thief whose acts stand in line has made
+    /// himself another token once his is revoked.
+    #[tokio::test]
+    async fn what_stands_in_line_behind_the_revocation_of_its_token_is_refused_and_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, spool) = lab::ledger(folder.path());
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
+        let (mine, stolen) = (known(&mut state, "mine"), known(&mut state, "stolen"));
+        let (dispatcher, handle) = Dispatcher::new(state, ledger.clone(), spool);
+        let desk = Desk::new(handle.clone());
+        let mine = Caller::of_test(desk.clone(), mine, "api_token.revoke");
+        let thief = Caller::of_test(desk.clone(), stolen, "api_token.create");
+        let make = |name: &'static str| {
+            let work = move |state: &mut State, at| {
+                state.create_api_token(name.parse().unwrap(), Role::Administrator, None, None, at).map(|it| it.it.0)
+            };
+            desk.act(&thief, name.to_owned(), work)
+        };
+        let revoke = desk
+            .take_away(&mine, "stolen".to_owned(), |state, at| state.revoke_api_token(&"stolen".parse().unwrap(), at));
+        let asking = async {
+            let (before, revoked, behind) = tokio::join!(make("before"), revoke, make("behind"));
+            assert!(before.is_ok() && revoked.is_ok());
+            assert_eq!(behind.unwrap_err().status, 401);
+            let names = |state: &mut State, at| state.api_tokens(at).map(|it| it.name.to_string()).collect();
+            let names: BTreeSet<String> = handle.ask(names).await.unwrap();
+            assert_eq!(names, ["before", "mine"].map(str::to_owned).into());
+            let line = ledger.audit_rows().unwrap().pop().unwrap().event;
+            assert!(line.contains(r#""result":"refused""#) && line.contains("was revoked"), "{line}");
+        };
+        tokio::select! {
+            biased;
+            () = asking => (),
+            ended = dispatcher.run(CancellationToken::new()) => panic!("the owner ended: {ended:?}"),
         }
     }
 

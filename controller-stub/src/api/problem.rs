@@ -67,6 +67,7 @@ impl From<Refusal> for Problem {
             RefusalKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             RefusalKind::NotFound => StatusCode::NOT_FOUND,
             RefusalKind::Conflict => StatusCode::CONFLICT,
+            RefusalKind::Unknown => StatusCode::UNAUTHORIZED,
             RefusalKind::Forbidden => StatusCode::FORBIDDEN,
             RefusalKind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
             RefusalKind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,

@@ -76,20 +76,6 @@ impl Known {
         })
     }
 
-    #[cfg(test)]
-    pub(crate) fn of_test(name: &str) -> Arc<Self> {
-        let made = access::make(clock::wall());
-        Self::of(&ApiTokenRecord {
-            id: made.id,
-            name: name.parse().unwrap(),
-            role: Role::Operator,
-            hash: made.hash,
-            created: clock::wall(),
-            expires: None,
-            last_used: None,
-        })
-    }
-
     /// Whether this is the token, and still good.
     pub fn admits(&self, presented: &Presented, wall: UnixMillis) -> bool {
         self.hash.is_of(presented) && self.is_good(wall)
@@ -296,6 +282,13 @@ impl State {
         self.audit.forget(view.id);
         tracing::info!(id = %view.id, name = %view.name, "a token for the API was revoked");
         Ok(view)
+    }
+
+    /// Whether a token with which somebody was let in is still good: what was asked under it may have stood in line since.
+    pub fn check_api_token(&self, id: ApiTokenId, at: Moment) -> Result<(), Refusal> {
+        let found = self.api_tokens.records.get(&id).is_some_and(|it| !has_run_out(it.expires, at.wall));
+        let no = || Refusal::new(RefusalKind::Unknown, "the token was revoked or ran out before this had its turn");
+        found.then_some(()).ok_or_else(no)
     }
 
     /// Every token that was not revoked, those that ran out included.

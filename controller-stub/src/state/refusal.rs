@@ -9,6 +9,8 @@ pub enum RefusalKind {
     NotFound,
     /// It is there already, and different.
     Conflict,
+    /// Whoever asks is not known any more.
+    Unknown,
     /// It would break a rule.
     Forbidden,
     /// Too much at once.
