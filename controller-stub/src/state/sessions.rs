@@ -191,9 +191,9 @@ impl State {
         if last.0.saturating_sub(issued.0) > MAX_AHEAD {
             return Err(refused(
                 SessionRefusal::ProtocolViolation,
+                // Not in which it was: whoever knows the number of a session can take its place.
                 format!(
-                    "no member was ever in session {last}, and this one last in {issued}: its store is not what it was; enroll \
-                     the agent again with a new token"
+                    "no member was ever in session {last}: its store is not what it was; enroll the agent again with a new token"
                 ),
             ));
         }
@@ -468,8 +468,11 @@ impl State {
 fn rolled_back(member: &Member, hello: &Hello) -> Option<&'static str> {
     let numbers = member.numbers;
     let same_store = numbers.incarnation == hello.incarnation;
-    if member.live.as_ref().is_some_and(|live| live.established && live.incarnation != hello.incarnation) {
-        return Some("two agents use this member's identity at the same time");
+    if let Some(live) = member.session() {
+        // What confirmed this session has its number on disk, and was given none since: a larger one was made up.
+        if live.incarnation != hello.incarnation || hello.last_session > live.number {
+            return Some("two agents use this member's identity at the same time");
+        }
     }
     // A store that was lost and begun again knows of no session at all; any other older number is a copy.
     let begun_again = !same_store && hello.last_session == SessionNo(0);

@@ -104,6 +104,26 @@ async fn f19_a_store_from_before_its_last_report_is_refused_although_its_session
     assert!(lab.member(identity.member).await.alarm.unwrap().contains("last report"));
 }
 
+/// Look at the incarnation alone, and whoever has a copy of the store keeps the member out for ever, by beginning sessions that
+/// he never confirms.
+#[tokio::test]
+async fn f44_a_copy_that_makes_up_the_session_it_was_in_takes_none_from_the_member_and_is_noticed() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let mut session = Session::open(&lab, &identity).await;
+    identity.last_session = session.number();
+    lab.wait_for("the session", async || lab.member(identity.member).await.connected.then_some(())).await;
+    let hello = Hello { last_session: SessionNo(session.number().0 + 1_000), ..identity.hello() };
+    let Err(Ended::Refused { reason, .. }) = Session::greet(&lab, hello, &identity).await else {
+        panic!("welcomed");
+    };
+    assert_eq!(reason, "rolled_back");
+    while !matches!(session.next().await, FromController::MemberState(_)) {}
+    let member = lab.member(identity.member).await;
+    assert!(member.connected && member.state == MembershipState::Disabled);
+    assert!(member.alarm.unwrap().contains("two agents"));
+}
+
 /// F19, F44: leave out the comparison in `rolled_back` and the copy is welcomed.
 #[tokio::test]
 async fn f19_a_member_from_a_backup_is_refused_and_disabled_until_an_operator_looks() {
