@@ -348,6 +348,7 @@ impl State {
     /// Ends a turn: what to commit, and what to say after.
     pub fn end_turn(&mut self) -> Turn {
         self.collect_changes();
+        self.forget_unnamed_outputs();
         self.new_offers.clear();
         for write in &self.writes {
             self.changes.note_write(write);

@@ -7,8 +7,9 @@ use postern_protocol::message::v1::{
     MembershipState, Report, ServedSystem, StreamFault, StreamOpen, StreamRef,
 };
 use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::seal::SealingKey;
 use postern_protocol::signature::{SignatureView, TaskSignature};
-use postern_protocol::{Epoch, ReportNo, TaskKind, codec};
+use postern_protocol::{Epoch, ReportNo, TaskKind, TaskRequest, codec};
 
 use super::ledger::Ledger;
 use super::record::Association;
@@ -97,6 +98,14 @@ impl AtWork {
         let id = TaskId::from_random(self.at.wall.0, crate::random::bytes());
         let submission = lab::enabling(id, "sf", user);
         self.state.submit(submission, self.at).unwrap()
+    }
+
+    /// A task of which a payload may come.
+    fn submit_batch(&mut self) -> TaskId {
+        let id = TaskId::from_random(self.at.wall.0, crate::random::bytes());
+        let request = TaskRequest::from_json(TaskKind::DescribeSchema, serde_json::json!({})).unwrap();
+        let requester = Some(*SealingKey::from_random(&crate::random::secret()).public());
+        self.state.submit(Submission { request, requester, ..lab::enabling(id, "sf", "joe") }, self.at).unwrap()
     }
 
     /// Ends a turn; returns what the member is told.
@@ -242,7 +251,7 @@ async fn a_report_that_was_refused_is_not_acknowledged_with_the_next() {
 #[tokio::test]
 async fn of_the_payloads_of_a_task_the_oldest_that_is_not_whole_makes_room() {
     let mut at_work = AtWork::new().await;
-    let task = at_work.submit("joe");
+    let task = at_work.submit_batch();
     at_work.offered().await;
     (1..=8).for_each(|number| at_work.announces(task, number).unwrap());
     assert!(at_work.completes(1));
@@ -270,7 +279,7 @@ async fn of_the_payloads_of_a_task_the_oldest_that_is_not_whole_makes_room() {
 #[tokio::test]
 async fn a_payload_is_complete_only_by_the_session_that_is_there() {
     let mut at_work = AtWork::new().await;
-    let task = at_work.submit("joe");
+    let task = at_work.submit_batch();
     at_work.offered().await;
     at_work.announces(task, 1).unwrap();
     let before = at_work.session;
@@ -313,20 +322,54 @@ async fn what_was_signed_is_not_offered_for_longer_after_the_clock_was_set_back(
     assert_eq!(told.iter().find_map(deadline), Some(600_000));
 }
 
-/// Keep it, and what a member sent of its results before it died takes the disk for as long as its task is kept.
+/// Keep them, and a member fills the disk with what nobody can fetch.
 #[tokio::test]
-async fn of_a_finished_task_no_payload_is_kept_that_is_not_whole() {
+async fn of_a_finished_task_the_payloads_are_kept_that_its_outcome_names_and_no_others() {
+    for names in [true, false] {
+        let mut at_work = AtWork::new().await;
+        at_work.submit_batch();
+        let lease = at_work.offered().await;
+        (1..=3).for_each(|number| at_work.announces(lease.task, number).unwrap());
+        assert!(at_work.completes(2) && at_work.completes(3));
+        at_work.state.tick(at_work.at);
+        at_work.turn().await;
+        assert_eq!(at_work.payloads().len(), 3);
+        let named = StreamRef { id: payload(2), length: 1, sha256: [0; 32] };
+        let streams = List::clipped(if names { vec![named] } else { Vec::new() });
+        at_work.hear(Report { streams, ..failed(1, lease) });
+        at_work.turn().await;
+        let kept: Vec<StreamId> = at_work.ledger.streams().unwrap().iter().map(|it| it.id).collect();
+        assert_eq!(kept, if names { vec![payload(2)] } else { Vec::new() });
+        assert_eq!(at_work.payloads(), kept);
+    }
+}
+
+/// What was sent for the outcome is named by the report under the lease it was told under first. Go by the present one, and
+/// it is gone.
+#[tokio::test]
+async fn what_an_outcome_names_is_kept_when_it_is_told_again_in_short() {
     let mut at_work = AtWork::new().await;
-    at_work.submit("joe");
-    let lease = at_work.offered().await;
-    (1..=3).for_each(|number| at_work.announces(lease.task, number).unwrap());
-    at_work.completes(2);
-    at_work.state.tick(at_work.at);
-    assert_eq!(at_work.payloads().len(), 3);
-    at_work.hear(failed(1, lease));
+    let task = at_work.submit_batch();
+    let first = at_work.offered().await;
+    at_work.announces(task, 1).unwrap();
+    assert!(at_work.completes(1));
+    at_work.connect().await;
+    let second = at_work.offered().await;
+    let streams = List::clipped(vec![StreamRef { id: payload(1), length: 1, sha256: [0; 32] }]);
+    at_work.hear(Report { streams, ..failed(1, first) });
     at_work.turn().await;
-    at_work.state.tick(at_work.at);
-    assert_eq!(at_work.state.forgotten, [1, 3].map(payload));
+    at_work.hear(failed(2, second));
     at_work.turn().await;
-    assert_eq!(at_work.ledger.streams().unwrap().iter().map(|it| it.id).collect::<Vec<_>>(), [payload(2)]);
+    assert_eq!(at_work.state.task(task).unwrap().state, "finished");
+    assert_eq!(at_work.payloads(), [payload(1)]);
+}
+
+/// Take it, and whoever has two tasks that change an account fills the disk for everybody.
+#[tokio::test]
+async fn of_a_task_of_a_kind_without_results_no_payload_is_taken() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    at_work.offered().await;
+    assert_eq!(at_work.announces(task, 1), Err(StreamFault::Unknown));
+    assert_eq!(at_work.payloads(), []);
 }

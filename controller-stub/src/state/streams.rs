@@ -99,6 +99,13 @@ impl State {
             }
             return Err(StreamFault::Unknown);
         }
+        // What comes of the others stands in their reports. What nobody can ask for would only take the disk.
+        if !of_task.as_ref().is_some_and(|it| it.kind.is_batch()) {
+            if self.hush.allows_of(member, at.now) {
+                tracing::warn!(%member, %task, stream = %stream.id, "a payload was refused: of a task of this kind comes none");
+            }
+            return Err(StreamFault::Unknown);
+        }
         if let Some(there) = self.streams.get(&stream.id) {
             let same = there.direction == Direction::Output
                 && there.task == Some(task)
@@ -182,6 +189,23 @@ impl State {
         }
     }
 
+    /// Forgets what came of tasks that end in this turn and is not named by the report of their outcome: nobody could fetch it.
+    pub(super) fn forget_unnamed_outputs(&mut self) {
+        let mut unnamed = Vec::new();
+        for (id, finish) in self.new_finished.iter().filter_map(|(id, it)| Some((id, it.finish.as_ref()?))) {
+            let Some(outputs) = self.outputs_of.get(id).filter(|it| !it.is_empty()) else { continue };
+            let report = match finish.member {
+                Some(_) => self.report_of(*id, finish.epoch),
+                None => Ok(None),
+            };
+            // Of a ledger that cannot be read nothing is known.
+            let Ok(report) = report else { continue };
+            let is_named = |id: &StreamId| report.iter().any(|it| it.streams.iter().any(|named| named.id == *id));
+            unnamed.extend(outputs.iter().copied().filter(|it| !is_named(it)));
+        }
+        self.forget_payloads(unnamed);
+    }
+
     /// Forgets payloads that never got a task, and what is not whole of those of finished ones.
     pub(super) fn forget_unused_payloads(&mut self, at: Moment) {
         let is_unused = |it: &&StreamRecord| match it.task {
@@ -240,13 +264,53 @@ pub(super) fn of_tasks(
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::outcome::{Certainty, Changed};
     use postern_protocol::time::UnixMillis;
-    use postern_protocol::{TaskKind, Timestamp};
+    use postern_protocol::{Epoch, Outcome, TaskKind, Timestamp};
 
-    use super::super::record::TaskRecord;
+    use super::super::record::{Finish, TaskRecord, TaskState};
     use super::super::records::Records as _;
     use super::*;
     use crate::state::lab;
+
+    /// Look at unfinished tasks alone, and what a member had sent of its results when the controller died stays as long as the
+    /// task is kept.
+    #[tokio::test]
+    async fn what_is_not_whole_of_a_finished_task_is_forgotten_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let (cluster, system) = ("acme".parse().unwrap(), "sf".parse().unwrap());
+        let task = TaskId::from_random(at.wall.0, [1; 10]);
+        let finish = Finish {
+            outcome: Outcome::Unknown,
+            certainty: Certainty::Unknown,
+            changed: Changed::Unknown,
+            member: None,
+            epoch: Epoch(1),
+            note: String::new(),
+            at: at.wall,
+        };
+        let record = TaskRecord {
+            state: TaskState::Finished,
+            finish: Some(finish),
+            ..TaskRecord::queued(task, cluster, system, TaskKind::Export, String::new())
+        };
+        let half = StreamRecord {
+            id: StreamId::from_bytes([1; 16]),
+            direction: Direction::Output,
+            length: 1,
+            sha256: [0; 32],
+            complete: false,
+            task: Some(task),
+            created: at.wall,
+        };
+        ledger.commit(vec![Write::Task(record), Write::Stream(half)]).await.unwrap();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        state.tick(at);
+        ledger.commit(state.end_turn().writes).await.unwrap();
+        assert_eq!(ledger.streams().unwrap(), []);
+    }
 
     /// Restore it as it is on record, and it stays, and counts, for ever.
     #[tokio::test]

@@ -303,7 +303,7 @@ impl State {
         Ok(attempts.into_values().collect())
     }
 
-    fn report_of(&self, id: TaskId, epoch: postern_protocol::Epoch) -> Result<Option<Report>, Refusal> {
+    pub(super) fn report_of(&self, id: TaskId, epoch: postern_protocol::Epoch) -> Result<Option<Report>, Refusal> {
         for write in &self.writes {
             if let super::Write::Report(it) = write
                 && (it.task, it.epoch) == (id, epoch)
