@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::{Handle, Stopped};
 use crate::exit::Chain;
+use crate::space::Space;
 
 /// Where the log of the controller with this data directory is.
 pub fn directory(data_dir: &Path) -> PathBuf {
@@ -34,6 +35,9 @@ enum ScribeError {
     Log(#[from] AuditError),
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// The log can wait in the ledger for a while, and what was promised there cannot.
+    #[error("the disk is nearly full: free space")]
+    NearlyFull,
     #[error("whoever writes to the disk ended")]
     Blocking(#[from] tokio::task::JoinError),
 }
@@ -44,13 +48,15 @@ pub struct Scribe {
     handle: Handle,
     /// The newest row that is durable.
     newest: watch::Receiver<u64>,
+    /// Who acts all the time must not take with lines what reports need.
+    space: Space,
     pen: Pen,
 }
 
 impl Scribe {
     /// For the log of the controller with this data directory.
-    pub fn new(data_dir: &Path, handle: Handle, newest: watch::Receiver<u64>) -> Self {
-        Self { directory: directory(data_dir), handle, newest, pen: Pen::default() }
+    pub fn new(data_dir: &Path, handle: Handle, newest: watch::Receiver<u64>, space: Space) -> Self {
+        Self { directory: directory(data_dir), handle, newest, space, pen: Pen::default() }
     }
 
     /// Writes what there is, until it is told to stop and everything is written.
@@ -92,6 +98,10 @@ impl Scribe {
         loop {
             let rows = self.handle.ask(|state, _| state.audit_rows()).await?;
             let (is_last, last) = (rows.events.is_empty(), rows.last);
+            let bytes: usize = rows.events.iter().map(|it| it.what.len()).sum();
+            if !is_last && !self.space.has_room_for(u64::try_from(bytes).unwrap_or(u64::MAX)) {
+                return Err(ScribeError::NearlyFull);
+            }
             let (directory, mut pen) = (self.directory.clone(), std::mem::take(&mut self.pen));
             let writing = tokio::task::spawn_blocking(move || {
                 let written = pen.write(&directory, rows.known, &rows.events);
@@ -104,6 +114,42 @@ impl Scribe {
                 return Ok(());
             }
             self.handle.tell(0, move |state, _| state.audit_written(last, head)).await?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::dispatcher::Dispatcher;
+    use crate::space;
+    use crate::state::lab;
+
+    /// Write on as long as the disk takes it, and whoever may act takes the controller's last bytes with lines of his acts.
+    #[tokio::test]
+    async fn the_log_leaves_reports_their_room_on_the_disk_and_goes_on_once_there_is_more() {
+        let (folder, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (ledger, spool) = lab::ledger(folder.path());
+        let (_spool, space, filling) = space::lab::spool(disk.path());
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
+        state.audit_start(clock::moment());
+        let newest = state.newest_audit_row();
+        let (dispatcher, handle) = Dispatcher::new(state, ledger, spool);
+        let mut scribe = Scribe::new(folder.path(), handle.clone(), newest, space);
+        let rows_left = async || handle.ask(|state, _| state.audit_waiting()).await.unwrap();
+        let writing = async {
+            filling.leave(0);
+            assert!(matches!(scribe.write_all().await, Err(ScribeError::NearlyFull)));
+            assert!(!directory(folder.path()).exists());
+            assert_eq!(rows_left().await, 1);
+            filling.leave(1 << 20);
+            scribe.write_all().await.unwrap();
+            assert_eq!(rows_left().await, 0);
+        };
+        tokio::select! {
+            ended = dispatcher.run(CancellationToken::new()) => panic!("the owner ended: {ended:?}"),
+            () = writing => (),
         }
     }
 }

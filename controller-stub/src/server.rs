@@ -239,7 +239,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
     let dispatcher = dispatcher.telling(spans.clone());
 
-    let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
+    let scribe = Scribe::new(&config.data_dir, handle.clone(), newest, space.clone());
     spawner.spawn_part(|stop| scribe.run(stop));
     let hush = Arc::<Hush>::default();
     let doors = health::Doors {
