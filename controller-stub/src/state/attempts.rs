@@ -15,6 +15,8 @@ const MAX_TOLD_APART: usize = 10_000;
 pub(super) struct Attempts {
     /// Under an enrollment token, by who does not have it.
     pub(super) wrong_tokens: Buckets<TokenId>,
+    /// Under an enrollment token that made a member already, by who has it: nobody else can use up this count.
+    pub(super) used_tokens: Buckets<TokenId>,
     /// In the name of a member, by who does not have its key.
     pub(super) wrong_keys: Buckets<MemberId>,
     /// New certificates of a member.
@@ -44,6 +46,7 @@ impl Attempts {
         let payloads_again = Rate::new(16, Duration::from_secs(30));
         Self {
             wrong_tokens: Buckets::new(wrong, MAX_TOLD_APART),
+            used_tokens: Buckets::new(wrong, MAX_TOLD_APART),
             wrong_keys: Buckets::new(wrong, MAX_TOLD_APART),
             certificates: Buckets::new(certificates, MAX_TOLD_APART),
             sealing_keys: Buckets::new(sealing_keys, MAX_TOLD_APART),

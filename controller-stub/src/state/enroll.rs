@@ -54,7 +54,11 @@ impl State {
         at: Moment,
     ) -> EnrollRefused {
         if self.tokens.contains_key(&token) {
-            if let Err(often) = self.attempts.wrong_tokens.take(token, at.now) {
+            let attempts = match spent {
+                Some(_) => &mut self.attempts.used_tokens,
+                None => &mut self.attempts.wrong_tokens,
+            };
+            if let Err(often) = attempts.take(token, at.now) {
                 return refused(EnrollRefusal::Overloaded, format!("too many attempts with this token: {often}"));
             }
             self.audit_own("member.enroll", &format!("with {token}"), Err(&reason.to_string()), at);
@@ -158,4 +162,40 @@ impl State {
 /// What a stranger says about itself, fit for a terminal and a log.
 pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|it| !it.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::enrollment::EnrollmentToken;
+
+    use super::*;
+    use crate::clock;
+    use crate::state::lab;
+
+    /// Count both alike, and whoever knows a token's id, which is no secret, sees to it that nobody is told of its second use.
+    #[test]
+    fn a_token_that_is_used_again_is_told_of_however_often_others_were_wrong_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        let acme: postern_protocol::ClusterName = "acme".parse().unwrap();
+        state.create_cluster(acme.clone(), at).unwrap();
+        let mut token = || -> EnrollmentToken {
+            state.create_token(acme.clone(), None, at).unwrap().it.text.expose().parse().unwrap()
+        };
+        let (used, other) = (token(), token());
+        let forged = EnrollmentToken { id: used.id, ..other };
+        let member = MemberId::from_bytes([1; 16]);
+        state.tokens.get_mut(&used.id).unwrap().used = Some(TokenUse { request: [0; 32], member, at: at.wall });
+
+        let reason = |state: &mut State, token| lab::refused(state, token).reason.known().unwrap();
+        for _ in 0..10 {
+            assert_eq!(reason(&mut state, &forged), EnrollRefusal::InvalidToken);
+        }
+        assert_eq!(reason(&mut state, &forged), EnrollRefusal::Overloaded);
+        let before = state.audit_waiting();
+        assert_eq!(reason(&mut state, &used), EnrollRefusal::InvalidToken);
+        assert_eq!(state.audit_waiting(), before + 1);
+    }
 }
