@@ -11,6 +11,7 @@ postern_health::metric_table! {
     CONNECTED = Gauge "postern_controller_sessions" [] "Members that have a session.";
     SESSIONS = Counter "postern_controller_sessions_total" [] "Sessions established.";
     USED_TOKENS = Counter "postern_controller_used_tokens_total" [] "Enrollment tokens that were presented again after they had made a member, with another request.";
+    SUPERSEDED = Counter "postern_controller_superseded_certificates_total" [] "Hellos with a certificate that was the member's own and was followed by another.";
     SUBMITTED = Counter "postern_controller_tasks_submitted_total" ["kind"] "Tasks that were taken from submitters.";
     UNFINISHED = Gauge "postern_controller_tasks" ["state"] "Unfinished tasks.";
     KEPT = Gauge "postern_controller_finished_tasks" [] "Finished tasks that are kept.";
@@ -37,6 +38,7 @@ postern_health::metric_table! {
 postern_health::counted! {
     sessions: Count = SESSIONS;
     used_tokens: Count = USED_TOKENS;
+    superseded: Count = SUPERSEDED;
     submitted: Count = SUBMITTED;
     finished: Count = FINISHED;
     reports: Count = REPORTS;

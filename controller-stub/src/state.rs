@@ -49,6 +49,7 @@ pub mod served;
 mod sessions;
 pub mod streams;
 mod submit;
+mod superseded;
 mod systems;
 pub mod tasks;
 mod words;
@@ -121,6 +122,8 @@ struct Member {
     newer: Vec<NewerCertificate>,
     /// When one of them was last shown.
     newer_shown: Option<Timestamp>,
+    /// A certificate that was its own before and was shown again.
+    superseded: Option<superseded::Superseded>,
     live: Option<sessions::Live>,
     /// What it was last refused, or refused itself.
     trouble: Option<members::TroubleView>,
@@ -128,7 +131,7 @@ struct Member {
 
 impl Member {
     const fn new(record: MemberRecord, numbers: MemberNumbers) -> Self {
-        Self { record, numbers, newer: Vec::new(), newer_shown: None, live: None, trouble: None }
+        Self { record, numbers, newer: Vec::new(), newer_shown: None, superseded: None, live: None, trouble: None }
     }
 
     /// Its session, once the member made it durable.

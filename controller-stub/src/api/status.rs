@@ -76,7 +76,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 connected: state.connected(),
                 unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
                 queues: state.queues(),
-                attention: state.attention(),
+                attention: state.attention(at),
                 newer_certificates: state.waiting_to_be_accepted(),
                 next_api_token_expiry: state.next_api_token_expiry(at),
                 finished: state.finished(),

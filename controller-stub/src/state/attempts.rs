@@ -21,6 +21,8 @@ pub(super) struct Attempts {
     pub(super) wrong_keys: Buckets<MemberId>,
     /// New certificates of a member.
     pub(super) certificates: Buckets<MemberId>,
+    /// Lines about certificates of a member that were followed by others.
+    pub(super) superseded: Buckets<MemberId>,
     /// Other sealing keys of a member.
     pub(super) sealing_keys: Buckets<MemberId>,
     /// Sessions of a member.
@@ -36,6 +38,8 @@ impl Attempts {
         // Two are asked for in the life of a certificate, and a few more by a member that cannot store what it gets. Each
         // costs a signature and a commit.
         let certificates = Rate::new(10, certificate_life / 50);
+        // Whoever shows one is told to come again in a minute. Somebody is to see it, once in a while.
+        let superseded = Rate::new(3, Duration::from_secs(10 * 60));
         // Two in a fortnight, and a few more by a member whose disk does not take them. Each costs a look at every task that
         // is sealed to them, and a commit.
         let sealing_keys = Rate::new(30, Duration::from_secs(10));
@@ -49,6 +53,7 @@ impl Attempts {
             used_tokens: Buckets::new(wrong, MAX_TOLD_APART),
             wrong_keys: Buckets::new(wrong, MAX_TOLD_APART),
             certificates: Buckets::new(certificates, MAX_TOLD_APART),
+            superseded: Buckets::new(superseded, MAX_TOLD_APART),
             sealing_keys: Buckets::new(sealing_keys, MAX_TOLD_APART),
             sessions: Buckets::new(sessions, MAX_TOLD_APART),
             payloads_again: Buckets::new(payloads_again, MAX_TOLD_APART),

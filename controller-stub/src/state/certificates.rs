@@ -116,7 +116,8 @@ impl State {
         self.membership(it.member, Some(&next))
     }
 
-    /// Whoever cannot prove that it is the member learns nothing of it.
+    /// Whoever cannot prove that it is the member learns nothing of it. One that is here under a certificate that is good asks in
+    /// its session.
     fn admit_recovery(&self, it: &Recover, exporter: &[u8; 32], at: Moment) -> Result<(), EnrollRefused> {
         let statement = recovery_statement(exporter, &it.sealing_key, &it.serial, &it.csr);
         let proved = |record: &&MemberRecord| {
@@ -135,6 +136,13 @@ impl State {
             return Err(refused(
                 EnrollRefusal::Revoked,
                 "this member was revoked: enroll the agent again with a new token",
+            ));
+        }
+        let is_here = self.members.get(&it.member).is_some_and(|it| it.session().is_some());
+        if is_here && at.wall < record.certificate_expires && self.is_trusted(record.root) {
+            return Err(refused(
+                EnrollRefusal::Overloaded,
+                "this member is here, and its certificate has not run out: it asks for the next one in its session",
             ));
         }
         if at.wall > after(record.certificate_expires, self.settings.recovery) {

@@ -377,7 +377,7 @@ mod tests {
             assert_eq!(restored.waiting(), [fingerprint.as_str()]);
             restored.restart().await;
             assert_eq!(
-                restored.state.attention()[0].why,
+                restored.state.attention(clock::moment())[0].why,
                 "shows a certificate that is newer than the one on record, and waits for it to be accepted"
             );
             assert_eq!(restored.state.waiting_to_be_accepted(), 1);
@@ -468,7 +468,7 @@ mod tests {
             assert_eq!(restored.waiting(), [third.as_str(), second.as_str()]);
             let view = restored.state.member(restored.id).unwrap();
             assert!(view.is_disputed() && view.undisputed().is_none());
-            assert!(restored.state.attention()[0].why.contains("may have a copy"));
+            assert!(restored.state.attention(clock::moment())[0].why.contains("may have a copy"));
             assert!(restored.accept(&certificates[0]).is_err());
 
             restored.accept(&certificates[1]).unwrap();

@@ -203,9 +203,9 @@ impl State {
     }
 
     /// The members that somebody should look at, those first that need it most.
-    pub fn attention(&self) -> Vec<AttentionView> {
+    pub fn attention(&self, at: Moment) -> Vec<AttentionView> {
         let mut members: Vec<_> =
-            self.members.values().filter_map(|it| it.wants_attention().map(|(need, why)| (need, why, it))).collect();
+            self.members.values().filter_map(|it| it.wants_attention(at).map(|(need, why)| (need, why, it))).collect();
         members.sort_by_key(|(need, ..)| *need);
         let view = |(_, why, it): (Need, String, &Member)| {
             let (host, cluster) = (it.record.host.clone(), it.record.cluster.clone());
@@ -251,12 +251,17 @@ impl State {
 
 impl Member {
     /// Why somebody should look at it, and how much.
-    fn wants_attention(&self) -> Option<(Need, String)> {
+    fn wants_attention(&self, at: Moment) -> Option<(Need, String)> {
         if let Some(alarm) = &self.record.alarm {
             return Some((Need::Alarm, alarm.clone()));
         }
+        if !self.newer.is_empty() {
+            return Some((Need::Certificate, self.what_waits().to_owned()));
+        }
+        if let Some(why) = self.shows_superseded(at).filter(|_| self.record.state != MembershipState::Revoked) {
+            return Some((Need::Certificate, why));
+        }
         match self.record.state {
-            _ if !self.newer.is_empty() => Some((Need::Certificate, self.what_waits().to_owned())),
             MembershipState::Pending => Some((Need::Approval, "waits for approval".to_owned())),
             MembershipState::Enabled | MembershipState::Draining => {
                 let Some(live) = self.session() else { return Some((Need::Session, "is not connected".to_owned())) };
@@ -340,7 +345,7 @@ mod tests {
             }
         };
         ledger.commit((1..=25).map(|number| Write::Member(member(number))).collect()).await.unwrap();
-        let attention = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment()).attention();
+        let attention = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment()).attention(clock::moment());
         let why: Vec<&str> = attention.iter().map(|it| it.why.as_str()).collect();
         assert_eq!((why.len(), &why[..3]), (MAX_ATTENTION, &["a copy", "waits for approval", "is not connected"][..]));
     }

@@ -1,12 +1,14 @@
 //! The certificate that follows the present one.
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use postern_protocol::SessionNo;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled};
 use postern_protocol::message::v1::{CertRefusal, CertRefused, CertRenew, HeldState, LeaseRef, LeaseVerdict, Renew};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::Ended;
 use rcgen::CertificateParams;
+use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::audit::of;
@@ -95,6 +97,32 @@ async fn f47_another_request_gets_another_certificate_and_the_one_before_is_refu
     let kept = identity.with(&other, &session.ask_certificate(&other.csr).await.unwrap());
     assert_eq!(refusal(&lab, &given_up).await, "wrong_certificate");
     assert!(Session::greet(&lab, kept.hello(), &kept).await.is_ok());
+}
+
+/// A thief with a copy renews while the member is away, and from then on is the member. Take what that shows for any wrong
+/// certificate, and nobody ever looks.
+#[tokio::test]
+async fn a_member_in_whose_place_somebody_renewed_is_refused_and_told_of() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let session = Session::open(&lab, &identity).await;
+    identity.last_session = session.number();
+    lab.wait_for("the session", async || lab.member(identity.member).await.connected.then_some(())).await;
+    let application = Application::new();
+    let here = identity.recover(&lab, &application, None).await;
+    assert_eq!(reason(here), EnrollRefusal::Overloaded, "whoever is here asks in its session");
+    drop(session);
+    lab.disconnected(identity.member).await;
+
+    let certificate = identity.recover(&lab, &application, None).await.unwrap().certificate;
+    let thief = Identity { last_session: SessionNo(1_000), ..identity.with(&application, &certificate) };
+    let _thief = Session::open(&lab, &thief).await;
+    lab.wait_for("the thief", async || lab.member(identity.member).await.connected.then_some(())).await;
+    assert_eq!(refusal(&lab, &identity).await, "wrong_certificate");
+    let status: Value = lab.client().get("/v1/status").await.unwrap();
+    let why = status["attention"][0]["why"].as_str().unwrap();
+    assert!(why.contains("somebody has a copy") && why.contains("127.0.0.1"), "{status}");
+    assert!(lab.log().contains("a certificate that was followed by another"));
 }
 
 /// Leave `has_key_of` out, and a stolen key is good for ever.
