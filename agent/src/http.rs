@@ -165,9 +165,11 @@ impl Http {
         let way = |to| Way { to, by: self.proxy.clone() };
         let request = request.build().map_err(|error| way(String::new()).lost(error))?;
         let way = way(lost::place(request.url()));
+        // Only what goes in clear goes through its hands.
+        let is_by_proxy = self.proxy.is_some() && request.url().scheme() == "http";
         let mut response = self.connections.client().execute(request).await.map_err(|error| way.lost(error))?;
         let status = response.status();
-        if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        if is_by_proxy && status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(way.refused_by_proxy(&refusal(response.headers())));
         }
         let headers = std::mem::take(response.headers_mut());
@@ -372,6 +374,27 @@ mod tests {
         assert_eq!((lost.hop, lost.sent), (Hop::Proxy, Sent::No), "{lost}");
         assert!(lost.to_string().contains("authorization required"), "{lost}");
         assert_eq!(lost.at, address.to_string(), "the proxy itself");
+    }
+
+    /// In clear a proxy speaks for itself; without one, whoever says so is the other side, and may have done what was asked.
+    #[tokio::test]
+    async fn a_407_is_the_proxys_where_there_is_one() {
+        let answer: &[u8] = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(get(answer, options()).await.unwrap().status.as_u16(), 407);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let proxy = Some(Proxy { url, username: None, password: None });
+        let http = Http::new(&Options { proxy, ..options() }).unwrap();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            stream.write_all(answer).await.unwrap();
+        };
+        let send = http.send(http.request(Method::GET, "http://login.example/".parse().unwrap()), BODY_LIMIT);
+        let lost = tokio::join!(send, serve).0.unwrap_err();
+        assert_eq!((lost.hop, lost.sent), (Hop::Proxy, Sent::No), "{lost}");
     }
 
     /// Sends one request with this body, and returns it as it travelled: its head in lower case, and its body.

@@ -4,6 +4,9 @@ use postern_protocol::task::import_batch::Format;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{Mishap, Switches};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::lab::{
     Lab, PROBABLY_DONE, Task, collect, deprovision, disable, expire, export, freeze, import_as, reset,
@@ -56,6 +59,48 @@ async fn is_found_after(mishap: &Mishap) {
 async fn f62_an_empty_answer_and_a_page_that_says_200_prove_nothing() {
     for mishap in [other(200, ""), other(200, "<html>All is well</html>"), other(503, ""), other(504, "<html/>")] {
         is_found_after(&mishap).await;
+    }
+}
+
+/// A proxy that leads wherever it is asked to.
+async fn lead(listener: TcpListener) {
+    let mut tunnels = JoinSet::new();
+    loop {
+        let (mut client, _) = listener.accept().await.unwrap();
+        tunnels.spawn(async move {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(client.read_u8().await?);
+            }
+            let to = String::from_utf8_lossy(&asked).split(' ').nth(1).unwrap_or_default().to_owned();
+            let mut server = TcpStream::connect(to).await?;
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+            tokio::io::copy_bidirectional(&mut client, &mut server).await
+        });
+    }
+}
+
+/// The proxy of a call within TLS refuses before anything is sent, and in clear: what comes from within is another's. Take it
+/// for the proxy's, and what was done is done again, with no line in the audit log for the first time.
+#[tokio::test]
+async fn f62_a_407_from_within_tls_proves_nothing() {
+    is_found_after(&other(407, "<html>Who are you?</html>")).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("proxy = {{ url = \"http://{}\" }}\n", listener.local_addr().unwrap());
+    let resets = async {
+        for settings in ["", &proxy] {
+            let lab = Lab::start().await;
+            let connector = lab.connector_with(&format!("{}{settings}", lab.https()));
+            for (number, mut task) in (1..).zip([reset_by_service(USER), expire(OTHER)]) {
+                lab.fault("DELETE", "/password", other(407, ""), 1);
+                assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE, "{settings}");
+                assert_eq!(lab.counters().routes["DELETE password"], number, "{settings}");
+            }
+        }
+    };
+    tokio::select! {
+        () = resets => (),
+        () = lead(listener) => unreachable!("it leads for ever"),
     }
 }
 

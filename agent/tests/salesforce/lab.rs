@@ -155,6 +155,14 @@ impl Lab {
         )
     }
 
+    /// Settings for HTTPS under the authority of the simulator.
+    pub fn https(&self) -> String {
+        self.write("roots", self.sim.ca_pem());
+        let settings = self.settings("oauth-jwt").replace(&self.sim.http_url(), &self.sim.https_url());
+        let settings = settings.replace("insecure_plain_http = true\n", "");
+        format!("{settings}root_certificates = [\"{}\"]\nonly_these_roots = true\n", self.path("roots"))
+    }
+
     /// A connector with these settings.
     pub fn connector_with(&self, settings: &str) -> Arc<dyn Connector> {
         self.try_connector_with(settings).unwrap()

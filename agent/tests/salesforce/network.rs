@@ -30,14 +30,6 @@ fn modified(conclusion: &postern_agent::connector::Conclusion) -> u64 {
     *modified
 }
 
-/// Settings for HTTPS under the authority of the simulator.
-fn https(lab: &Lab) -> String {
-    lab.write("roots", lab.sim.ca_pem());
-    let settings = lab.settings("oauth-jwt").replace(&lab.sim.http_url(), &lab.sim.https_url());
-    let settings = settings.replace("insecure_plain_http = true\n", "");
-    format!("{settings}root_certificates = [\"{}\"]\nonly_these_roots = true\n", lab.path("roots"))
-}
-
 #[tokio::test]
 async fn requests_in_collections_and_in_bulk_are_compressed_unless_it_is_switched_off() {
     for (line, compresses) in [("", true), ("compression = false\n", false)] {
@@ -69,7 +61,7 @@ async fn a_sign_in_is_never_compressed() {
 async fn http_2_is_spoken_where_it_is_asked_for_and_http_1_otherwise() {
     let lab = Lab::with_org(OrgSeed::acme(60)).await;
     for (line, speaks_it) in [("", false), ("http2 = false\n", false), ("http2 = true\n", true)] {
-        let connector = lab.connector_with(&format!("{}{line}", https(&lab)));
+        let connector = lab.connector_with(&format!("{}{line}", lab.https()));
         let before = lab.counters();
         assert_eq!(verdict(&disable(JOE).attempt(&connector).await.unwrap()), DONE);
         assert_eq!(modified(&titles(60, 10).attempt(&connector).await.unwrap()), 60);
@@ -97,7 +89,7 @@ async fn http_2_needs_tls_and_is_not_forced_upon_plain_http() {
 async fn an_answer_that_drips_is_cut_by_the_timeout_of_the_request() {
     for version in ["", "http2 = true\n"] {
         let lab = Lab::start().await;
-        let connector = lab.connector_with(&format!("{}request_timeout_secs = 1\n{version}", https(&lab)));
+        let connector = lab.connector_with(&format!("{}request_timeout_secs = 1\n{version}", lab.https()));
         validate(JOE).attempt(&connector).await.unwrap();
         lab.fault("GET", "/query", Mishap::DripReply { bytes: 1, millis: 100 }, 2);
         let failure = validate(JOE).attempt(&connector).await.unwrap_err();

@@ -177,6 +177,8 @@ mod tests {
             (401, session, "expired"),
             (401, "", "unknown"),
             (401, rule_5, "not done"),
+            (407, "", "unknown"),
+            (407, page, "unknown"),
             (302, "", "unknown"),
             (429, "", "unknown"),
             (429, error, "not done"),
