@@ -112,6 +112,26 @@ async fn late_records_are_told_once_and_in_the_next_run() {
     assert_eq!(again.records, 0);
 }
 
+/// One answer says that it is six hours later, and the watermark takes it for true. Leave it there, and what changes within
+/// these hours is in no run.
+#[tokio::test]
+async fn a_date_that_was_ahead_of_its_time_skips_nothing() {
+    let deltas = Deltas::start().await;
+    deltas.run(request(BOTH), true).await;
+    deltas.lab.fault("GET", "/describe", Mishap::OtherDate { ahead_secs: 6 * 3_600 }, 1);
+    let (ahead, _) = deltas.run(request(BOTH), true).await;
+    deltas.change(disable(JOE)).await;
+    deltas.lab.sim.advance(LAG);
+    let (output, lines) = deltas.run(request(BOTH), true).await;
+    assert_eq!((lines.len(), &lines[0]["Username"]), (1, &json!(JOE)), "he alone: the others are known");
+    assert!(output.until < ahead.until);
+    assert!(output.warnings.len() == 1 && output.warnings[0].contains("reaches back"), "{:?}", output.warnings);
+    deltas.lab.sim.advance(LAG);
+    let (quiet, _) = deltas.run(request(BOTH), true).await;
+    assert_eq!((quiet.records, quiet.warnings.len()), (0, 0));
+    assert!(quiet.since < output.until && output.until < quiet.until, "it goes on from there");
+}
+
 /// Feature B13.
 #[tokio::test]
 async fn each_mode_tells_its_attributes_and_the_log_tells_which_changed() {

@@ -119,6 +119,11 @@ pub enum Mishap {
         /// How large it is when it is unpacked; 1024 at most.
         megabytes: u64,
     },
+    /// The call does its work; its answer says that it is so much later.
+    OtherDate {
+        /// Seconds.
+        ahead_secs: u64,
+    },
     /// The call does its work and is answered; then its session is over.
     EndSession,
 }

@@ -51,6 +51,7 @@ impl Delivery {
                 | Mishap::DelayCommit { .. }
                 | Mishap::DelayCommitAt { .. }
                 | Mishap::OtherReply { .. }
+                | Mishap::OtherDate { .. }
                 | Mishap::HangAt { .. }
                 | Mishap::EndSession
                 | Mishap::GzipBomb { .. },

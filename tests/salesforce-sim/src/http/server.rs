@@ -156,6 +156,11 @@ async fn answer(
             let reply = api::handle(&mut shared.world(), &request);
             Reply { status, body: body.into_bytes(), ..reply }
         }
+        Some(Mishap::OtherDate { ahead_secs }) => {
+            let mut world = shared.world();
+            let date = crate::time::format_http(world.now() + ahead_secs.cast_signed() * 1_000);
+            api::handle(&mut world, &request).with("date", date)
+        }
         Some(Mishap::HangAt { .. }) => {
             api::handle(&mut shared.world(), &request);
             return std::future::pending().await;

@@ -24,10 +24,11 @@ use postern_protocol::{Failure, FailureClass};
 use super::super::api::lock_wait;
 use super::super::kept::{Turn, busy};
 use super::super::{Salesforce, error, soql};
+use crate::clock;
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use bulk::Bulk;
 pub(in super::super) use bulk::{Head, Made};
-use delta::{Begin, Cursor, Span, Tracker};
+use delta::{Begin, Cursor, Now, Span, Tracker};
 pub(in super::super) use delta::{Known, State, cursors, forget_cursor};
 use pages::Pages;
 use sink::Sink;
@@ -65,7 +66,7 @@ async fn export(org: &Salesforce, it: &Request, cx: &AttemptCx) -> Result<Conclu
         let tracker = delta.as_ref().map(|(cursor, _)| Tracker::new(Arc::clone(&org.keep), cursor.clone(), &plan, it));
         match attempt(org, &plan, course.begin(), tracker, cx).await {
             Ok(((stream, key), records)) => {
-                if let Some((_, Span { from: None, until })) = &delta {
+                if let Some((_, Span { from: None, until, reaches_back: false })) = &delta {
                     let until = soql::moment(until);
                     plan.warn(format!(
                         "This cursor has just begun: what changed since {until} comes with its next run."
@@ -157,6 +158,9 @@ fn begin_turn<'a>(org: &'a Salesforce, it: &Request, plan: &Plan) -> Result<Opti
     org.under_way.begin(&delta::place(&plan.object, &delta.cursor)).ok_or_else(busy).map(Some)
 }
 
+const REACHES_BACK: &str = "Salesforce's clock may have been ahead when this cursor last moved on, or this host's was set since: \
+    this run reaches back by as much, and tells nothing twice";
+
 /// Begins the run of a cursor, if the export is a delta, and leaves only its span of time.
 async fn begin_delta(
     org: &Salesforce,
@@ -173,12 +177,14 @@ async fn begin_delta(
         about: &plan.about,
         restart: delta.restart,
         task: cx.task,
-        // Records are stamped by Salesforce's clock, so this host's is of no use here.
-        now: plan.now.ok_or_else(|| error::strange(200))?,
+        now: Now { org: plan.now.ok_or_else(|| error::strange(200))?, here: clock::wall() },
     };
     let (cursor, span, forgot) = Cursor::begin(org.keep.as_ref(), begin).await?;
     if let Some(forgot) = forgot {
         plan.warn(forgot.to_owned());
+    }
+    if span.reaches_back {
+        plan.warn(REACHES_BACK.to_owned());
     }
     plan.within(&span);
     Ok(Some((cursor, span)))

@@ -32,6 +32,8 @@ const LAG: SignedDuration = SignedDuration::from_mins(5);
 /// How far a run reaches back into the one before, for transactions that took longer still. What was handed over then is
 /// recognized by its hashes.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+/// How far Salesforce's clock and this host's may come apart between two runs. Less is made up for by the overlap.
+const APART: SignedDuration = SignedDuration::from_mins(1);
 /// Attributes of one record whose hashes fit its bucket, twice.
 pub(super) const MAX_ATTRIBUTES: usize = 120;
 /// What tells when a record changed, the best first.
@@ -57,17 +59,57 @@ pub(super) struct Span {
     /// `None`: from the beginning.
     pub(super) from: Option<Timestamp>,
     pub(super) until: Timestamp,
+    /// Whether the run before may have ended later than it was.
+    pub(super) reaches_back: bool,
+}
+
+/// The time of day, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// By Salesforce's, which stamps records. One answer tells it, and whoever gave that may be wrong.
+    pub(super) org: Timestamp,
+    /// By this host's, which may be wrong as well, and is by the same from one run to the next.
+    pub(super) here: Timestamp,
+}
+
+impl Now {
+    /// How far Salesforce's clock is ahead.
+    fn ahead(self) -> SignedDuration {
+        self.org.duration_since(self.here)
+    }
+}
+
+/// How far a cursor got.
+#[derive(Debug, Clone, Copy)]
+struct Watermark {
+    /// Until when records were handed over, by Salesforce's clock.
+    until: Timestamp,
+    /// How far that was ahead then; `None`: an earlier version did not keep it.
+    ahead: Option<SignedDuration>,
+}
+
+impl Watermark {
+    /// How far it may be ahead of what was handed over: Salesforce's clock was then, or this host's was set since. To reach back
+    /// for nothing costs the reading of what is known.
+    fn too_far(self, now: Now) -> SignedDuration {
+        let by = self.ahead.map(|ahead| ahead.saturating_add(-now.ahead()));
+        by.filter(|by| *by > APART).unwrap_or_default()
+    }
 }
 
 impl Span {
-    /// The span of a run at `now` by Salesforce's clock, after one that reached until `before`.
-    fn new(now: Timestamp, before: Option<Timestamp>) -> Result<Self, Failure> {
+    /// The span of a run after one that got to `before`.
+    fn new(now: Now, before: Option<Watermark>) -> Result<Self, Failure> {
         let out_of_time = |_| Failure::new(FailureClass::Internal, "clock", "Salesforce's clock shows no usable time");
-        let until = now.checked_sub(LAG).map_err(out_of_time)?;
-        // A clock that was set back must not move the watermark back.
-        let until = before.map_or(until, |before| before.max(until));
-        let from = before.map(|before| before.checked_sub(OVERLAP)).transpose().map_err(out_of_time)?;
-        Ok(Self { from, until })
+        let until = now.org.checked_sub(LAG).map_err(out_of_time)?;
+        let Some(before) = before else { return Ok(Self { from: None, until, reaches_back: false }) };
+        let too_far = before.too_far(now);
+        // What is not over yet was not handed over, whenever the run before was.
+        let reached = before.until.checked_sub(too_far).ok().filter(|_| before.until <= now.org);
+        let Some(reached) = reached else { return Ok(Self { from: None, until, reaches_back: true }) };
+        let from = Some(reached.checked_sub(OVERLAP).map_err(out_of_time)?);
+        // Two answers of one moment may tell different ones.
+        Ok(Self { from, until: reached.max(until), reaches_back: !too_far.is_zero() })
     }
 
     /// The condition on records.
@@ -188,3 +230,53 @@ impl Tracker {
 
 /// The columns of a change log.
 const LOG_COLUMNS: [&str; 4] = ["Id", "Change", "Attributes", "ChangedAt"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-11-28T{time}Z").parse().unwrap()
+    }
+
+    /// Minutes by which Salesforce's clock is ahead.
+    fn watermark(until: &str, ahead: i64) -> Watermark {
+        Watermark { until: at(until), ahead: Some(SignedDuration::from_mins(ahead)) }
+    }
+
+    fn span(org: &str, here: &str, before: Watermark) -> (Option<Timestamp>, Timestamp, bool) {
+        let Span { from, until, reaches_back } = Span::new(Now { org: at(org), here: at(here) }, Some(before)).unwrap();
+        (from, until, reaches_back)
+    }
+
+    /// At noon, an answer says that it is 18:00. Leave this host's clock out, and whoever looks after that misses six hours.
+    #[test]
+    fn a_watermark_from_a_clock_that_was_ahead_is_gone_back_from_when_it_is_over_too() {
+        let lie = watermark("17:55:00", 360);
+        assert_eq!(span("19:00:00", "19:00:00", lie), (Some(at("11:45:00")), at("18:55:00"), true));
+        assert_eq!(span("18:56:00", "19:00:00", lie), (Some(at("11:41:00")), at("18:51:00"), true));
+        assert_eq!(span("13:00:00", "13:00:00", lie), (None, at("12:55:00"), true), "it is not over");
+        let kept_by_an_earlier_version = Watermark { until: at("17:55:00"), ahead: None };
+        assert_eq!(span("13:00:00", "13:00:00", kept_by_an_earlier_version), (None, at("12:55:00"), true));
+        assert_eq!(span("19:00:00", "19:00:00", kept_by_an_earlier_version).0, Some(at("17:45:00")));
+    }
+
+    /// Nothing may be skipped for a clock that is behind, either, now or when the run before was.
+    #[test]
+    fn a_clock_that_is_behind_is_gone_by_and_left_behind_again() {
+        assert_eq!(span("06:00:00", "12:00:00", watermark("11:00:00", 0)), (None, at("05:55:00"), true));
+        let behind = watermark("05:55:00", -360);
+        assert_eq!(span("13:00:00", "13:00:00", behind), (Some(at("05:45:00")), at("12:55:00"), false));
+    }
+
+    #[test]
+    fn clocks_that_go_as_they_did_reach_back_by_the_overlap_alone() {
+        for (org, here, ahead) in
+            [("13:00:00", "13:00:00", 0), ("13:00:00", "13:00:59", 0), ("13:00:00", "08:00:00", 300)]
+        {
+            let expected = (Some(at("11:45:00")), at("12:55:00"), false);
+            assert_eq!(span(org, here, watermark("11:55:00", ahead)), expected, "{here}");
+        }
+        assert_eq!(span("12:00:00", "12:00:01", watermark("11:55:01", 0)).1, at("11:55:01"), "by another machine");
+    }
+}

@@ -1,14 +1,14 @@
 //! A cursor: until when records were handed over, and by which runs.
 
 use data_encoding::HEXLOWER;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use postern_protocol::{Failure, FailureClass, TaskId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::super::super::super::kept::{admit, buckets, is_of_another, short_hash};
-use super::Span;
 use super::record::{Known, Marks};
+use super::{Now, Span, Watermark};
 use crate::connector::{Keep, Standing};
 use crate::random;
 
@@ -47,6 +47,9 @@ pub(in super::super::super::super) struct State {
     from: u64,
     /// Until when records were handed over, in milliseconds since 1970 by Salesforce's clock.
     until: Option<i64>,
+    /// By how many milliseconds that clock was ahead of this host's then.
+    #[serde(default)]
+    ahead: Option<i64>,
     /// The run that was not known to be handed over when this was written.
     pending: Option<Pending>,
     /// Runs that were never handed over.
@@ -64,6 +67,8 @@ pub(in super::super::super::super) struct State {
 struct Pending {
     task: String,
     until: i64,
+    #[serde(default)]
+    ahead: Option<i64>,
 }
 
 /// What a cursor is to begin with.
@@ -76,8 +81,7 @@ pub(in super::super) struct Begin<'a> {
     pub(in super::super) about: &'a str,
     pub(in super::super) restart: bool,
     pub(in super::super) task: TaskId,
-    /// Now, by Salesforce's clock.
-    pub(in super::super) now: Timestamp,
+    pub(in super::super) now: Now,
 }
 
 impl Cursor {
@@ -103,7 +107,7 @@ impl Cursor {
         let about = short_hash(&[begin.about]);
         let task = HEXLOWER.encode(begin.task.as_bytes());
         // Another attempt at a task asks the same, so that it can go on with the job of the one before.
-        let asked = state.pending.as_ref().filter(|pending| pending.task == task).map(|pending| pending.until);
+        let asked = state.pending.as_ref().filter(|pending| pending.task == task).cloned();
         state.settle(keep)?;
         if begin.restart || state.lost.len() >= MAX_LOST {
             state.forget();
@@ -121,13 +125,15 @@ impl Cursor {
         state.about = about;
         begin.object.clone_into(&mut state.object);
         begin.name.clone_into(&mut state.name);
-        let before = state.until.and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        let mut span = Span::new(begin.now, before)?;
-        if let Some(until) = asked.and_then(|millis| Timestamp::from_millisecond(millis).ok()) {
-            span.until = until;
+        let mut span = Span::new(begin.now, state.watermark())?;
+        let mut ahead = i64::try_from(begin.now.ahead().as_millis()).ok();
+        if let Some(asked) = asked.as_ref()
+            && let Ok(until) = Timestamp::from_millisecond(asked.until)
+        {
+            (span.until, ahead) = (until, asked.ahead);
         }
         state.run += 1;
-        state.pending = Some(Pending { task, until: span.until.as_millisecond() });
+        state.pending = Some(Pending { task, until: span.until.as_millisecond(), ahead });
         // On disk before any hash of this run is, so that a later run knows them for what they are.
         keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, state.key.as_bytes());
@@ -163,11 +169,16 @@ impl State {
             None => false,
         };
         if delivered {
-            self.until = Some(pending.until);
+            (self.until, self.ahead) = (Some(pending.until), pending.ahead);
         } else {
             self.lost.push(self.run);
         }
         Ok(())
+    }
+
+    fn watermark(&self) -> Option<Watermark> {
+        let until = Timestamp::from_millisecond(self.until?).ok()?;
+        Some(Watermark { until, ahead: self.ahead.map(SignedDuration::from_millis) })
     }
 
     /// Everything is handed over again.
