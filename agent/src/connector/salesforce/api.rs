@@ -27,7 +27,7 @@ use call::{Body, CSV_UTF8, JSON};
 use reply::missed;
 
 pub(super) use call::Call;
-pub(super) use query::{Longest, Page, found};
+pub(super) use query::{Longest, Page, found, is_locator};
 pub(super) use reply::{Answer, Miss, classify, date, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
@@ -343,10 +343,10 @@ impl Salesforce {
         };
         let (method, path) = (&call.method, call.path.split('?').next().unwrap_or_default());
         let family = call.family();
-        let mut told = traces::call(method, &family);
+        let mut told = traces::call(method, family);
         let asked = clock::now();
         let opened = self.http.open(request).await;
-        metrics().calls.one(&[self.system.as_str(), &family, answered(&opened)]);
+        metrics().calls.one(&[self.system.as_str(), family, answered(&opened)]);
         let opened = opened.map_err(|lost| {
             told.lost(&lost);
             tracing::debug!(%method, path, "a call had no answer");

@@ -14,6 +14,30 @@ pub(super) const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 pub(super) const CSV_UTF8: &str = "text/csv; charset=UTF-8";
 
+/// What kinds of thing are asked for, by the names that Salesforce has for its endpoints: no id, no query and no name of anybody's
+/// is part of one. The first that fits a call is its. Whoever counts calls by them keeps each for good, so that there are no
+/// more of them, whatever an org has made part of a path.
+const FAMILIES: [&str; 18] = [
+    "limits",
+    "query",
+    "query/{}",
+    "composite",
+    "composite/sobjects",
+    "sobjects/{}/describe",
+    "sobjects/User/{}",
+    "sobjects/User/{}/password",
+    "sobjects/UserLogin/{}",
+    "jobs/query",
+    "jobs/query/{}",
+    "jobs/query/{}/results",
+    "jobs/ingest",
+    "jobs/ingest/{}",
+    "jobs/ingest/{}/batches",
+    "jobs/ingest/{}/successfulResults",
+    "jobs/ingest/{}/failedResults",
+    "jobs/ingest/{}/unprocessedrecords",
+];
+
 /// One call below `/services/data/v…/`. Its body may hold a password, so it has no `Debug`.
 #[derive(Clone)]
 pub(in super::super) struct Call {
@@ -56,29 +80,14 @@ impl Call {
         }
     }
 
-    /// What kind of thing it asks for, by the names that Salesforce has for its endpoints: no id, no query and no name of
-    /// anybody's is part of it.
-    pub(super) fn family(&self) -> String {
-        const NAMES: [&str; 15] = [
-            "batches",
-            "composite",
-            "describe",
-            "failedResults",
-            "ingest",
-            "jobs",
-            "limits",
-            "password",
-            "query",
-            "results",
-            "sobjects",
-            "successfulResults",
-            "unprocessedrecords",
-            "User",
-            "UserLogin",
-        ];
+    /// What kind of thing it asks for, as one of [`FAMILIES`].
+    pub(super) fn family(&self) -> &'static str {
         let path = self.path.split('?').next().unwrap_or_default();
-        let named = |part: &str| if NAMES.contains(&part) { part.to_owned() } else { "{}".to_owned() };
-        path.split('/').map(named).collect::<Vec<_>>().join("/")
+        let is_of = |family: &&str| {
+            let fits = |(name, part)| name == part || name == "{}";
+            path.split('/').count() == family.split('/').count() && family.split('/').zip(path.split('/')).all(fits)
+        };
+        FAMILIES.into_iter().find(is_of).unwrap_or("other")
     }
 
     /// The same, and what it is to change is told to the audit log if nobody can tell more.
@@ -192,6 +201,11 @@ mod tests {
             (Call::set_password("005000000000001", "secret"), "sobjects/User/{}/password"),
             (Call::end_memberships(&["00G000000000001".to_owned()]), "composite/sobjects"),
             (Call::get("sobjects/Joe__c/describe"), "sobjects/{}/describe"),
+            (Call::get("jobs/ingest/750000000000001/failedResults"), "jobs/ingest/{}/failedResults"),
+            (Call::get(format!("query/{}", "a/".repeat(10_000))), "other"),
+            (Call::get("sobjects/User/limits/jobs/query/ingest"), "other"),
+            (Call::get("sobjects"), "other"),
+            (Call::get(""), "other"),
         ] {
             assert_eq!(call.family(), family);
         }

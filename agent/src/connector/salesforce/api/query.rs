@@ -204,7 +204,15 @@ impl Salesforce {
 
 /// What leads to the next page, of the path that Salesforce names.
 fn locator(next: Option<&str>) -> Option<&str> {
-    Some(next?.split_once("/query/")?.1)
+    Some(next?.split_once("/query/")?.1).filter(|it| is_locator(it))
+}
+
+/// Whether it may be what Salesforce has led through a query with, and be part of a URL.
+pub(in super::super) fn is_locator(text: &str) -> bool {
+    let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~=+".contains(&byte);
+    text.len() <= soql::MAX_ENCODED
+        && text.bytes().all(is_of_one)
+        && text.bytes().any(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn encoded(soql: &str) -> String {
@@ -250,6 +258,29 @@ mod tests {
 
     fn reply(body: &str) -> Reply {
         Reply { status: StatusCode::OK, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
+
+    /// It becomes part of a path, and has a library refuse the call as one that cannot be made if it is too long.
+    #[test]
+    fn a_locator_is_one_segment_of_a_path_and_no_longer_than_a_statement() {
+        let longest = "A".repeat(soql::MAX_ENCODED);
+        for (locator, expected) in [
+            ("01g5g00000XyZ12AAF-2000", true),
+            ("cXVlcnk6MDAw_-.~+==", true),
+            (&longest, true),
+            (&format!("{longest}A"), false),
+            ("a/b", false),
+            ("a?b", false),
+            ("a b", false),
+            ("%2e%2e", false),
+            ("..", false),
+            ("", false),
+        ] {
+            assert_eq!(is_locator(locator), expected, "{locator}");
+            let next = format!("/services/data/v66.0/query/{locator}");
+            let json = json!({ "totalSize": 2, "done": false, "records": [{}], "nextRecordsUrl": next });
+            assert_eq!(Page::read(Answer { json, at: None }).is_ok(), expected, "{locator}");
+        }
     }
 
     /// Otherwise users would pass for absent.

@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::super::super::api::{Call, Download, job_id, lock_wait};
+use super::super::super::api::{Call, Download, is_locator, job_id, lock_wait};
 use super::super::super::kept::short_hash;
 use super::super::super::{Salesforce, error};
 use super::plan::Plan;
@@ -230,7 +230,8 @@ impl Head {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let after = match text("Sforce-Locator").ok_or_else(|| error::strange(200))? {
             "null" => Next::Nothing,
-            locator => Next::Page(locator.to_owned()),
+            locator if is_locator(locator) => Next::Page(locator.to_owned()),
+            _ => return Err(error::strange(200)),
         };
         Ok(Self { count: text("Sforce-NumberOfRecords").and_then(|count| count.parse().ok()), after })
     }
@@ -340,10 +341,11 @@ mod tests {
         let head = |locator: &str| {
             let headers = [("sforce-locator", locator), ("sforce-numberofrecords", "0")];
             let pair = |(name, value): (&'static str, &str)| (name.parse().unwrap(), value.parse().unwrap());
-            Head::read(&headers.map(pair).into_iter().collect::<HeaderMap>()).unwrap()
+            Head::read(&headers.map(pair).into_iter().collect::<HeaderMap>())
         };
-        assert!(head("null").check(0).is_ok());
-        assert_eq!(head("MTAwMDA").check(0).unwrap_err().code.as_str(), "strange_answer");
-        assert_eq!(head("MTAwMDA").check(1).unwrap_err().code.as_str(), "incomplete");
+        assert!(head("null").unwrap().check(0).is_ok());
+        assert_eq!(head("MTAwMDA").unwrap().check(0).unwrap_err().code.as_str(), "strange_answer");
+        assert_eq!(head("MTAwMDA").unwrap().check(1).unwrap_err().code.as_str(), "incomplete");
+        assert_eq!(head("M&x=y").err().unwrap().code.as_str(), "strange_answer");
     }
 }
