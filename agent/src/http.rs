@@ -21,7 +21,7 @@ use connections::Connections;
 use lost::Way;
 pub use lost::{Hop, Lost, Sent};
 pub use roots::{Roots, RootsError, SystemRoots};
-pub use tree::{TREE_LIMIT, Unread, read as read_json};
+pub use tree::{TREE_LIMIT, Unread, read as read_json, weighed as weighed_json};
 
 use crate::config::{Proxy, SecretError};
 use crate::redaction::{self, InUse};

@@ -28,10 +28,16 @@ pub enum Unread {
 
 /// Reads JSON that does not take too much memory. Form and content are judged afterwards.
 pub fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unread> {
-    if weight(json) > TREE_LIMIT {
+    weighed(json).map(|(read, _)| read)
+}
+
+/// The same, and about how much memory it takes.
+pub fn weighed<T: DeserializeOwned>(json: &[u8]) -> Result<(T, usize), Unread> {
+    let weight = weight(json);
+    if weight > TREE_LIMIT {
         return Err(Unread::TooLarge);
     }
-    serde_json::from_slice(json).map_err(|_| Unread::Malformed)
+    serde_json::from_slice(json).map(|read| (read, weight)).map_err(|_| Unread::Malformed)
 }
 
 /// About how much memory a text takes together with its tree.

@@ -1,5 +1,7 @@
 //! Answers that are none, whatever was asked: what was done is found, and nothing is done twice.
 
+use std::time::Duration;
+
 use postern_protocol::task::import_batch::Format;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{Mishap, Switches};
@@ -32,6 +34,11 @@ async fn two(lab: &Lab) -> Task {
     });
     let changed = json!({ "Username": USER, "Title": "Moved" });
     import_as(Format::Jsonl, format!("{new}\n{changed}"))
+}
+
+/// One user is changed.
+fn moves() -> Task {
+    import_as(Format::Jsonl, json!({ "Username": USER, "Title": "Moved" }).to_string())
 }
 
 fn outcomes(task: &Task) -> Vec<String> {
@@ -233,10 +240,10 @@ async fn f66_what_is_unknown_says_whom_to_look_at_and_where() {
     }
 }
 
-/// A page that leads to itself, with or without a record.
-fn in_a_circle(records: &Value) -> Mishap {
+/// A page of so many records that leads to itself, with or without a record.
+fn in_a_circle(total: u64, records: &Value) -> Mishap {
     let next = "/services/data/v66.0/query/01g5g00000XyZ12AAF-2000";
-    other(200, &json!({ "totalSize": 1, "done": false, "nextRecordsUrl": next, "records": records }).to_string())
+    other(200, &json!({ "totalSize": total, "done": false, "nextRecordsUrl": next, "records": records }).to_string())
 }
 
 /// Follow what leads to the next page as long as there is one, and each of these uses up every answer.
@@ -249,17 +256,62 @@ async fn pages_that_lead_to_themselves_have_an_end() {
     let login = json!({
         "Id": "0Yw5g00000XyZ12AAF", "UserId": "0055g00000XyZ12AAF", "IsFrozen": false, "IsPasswordLocked": false,
     });
-    for (name, before, records, mut task) in [
-        ("records", 0, json!([user]), exports()),
-        ("no records", 0, json!([]), exports()),
-        ("profiles", 0, json!([profile]), gathers()),
-        ("sign-ins", 3, json!([login]), gathers()),
+    for (name, before, total, records, mut task) in [
+        ("records", 0, 1, json!([user]), exports()),
+        ("no records", 0, 1, json!([]), exports()),
+        ("profiles", 0, 1, json!([profile]), gathers()),
+        ("profiles, again and again", 0, 1_000_000, json!([profile]), gathers()),
+        ("profiles without an id", 0, 1_000_000, json!([{}]), gathers()),
+        ("sign-ins", 3, 1, json!([login]), gathers()),
+        ("more sign-ins than there can be", 3, u64::MAX, json!([login]), gathers()),
+        ("a user of that name", 0, 1, json!([user]), validate(USER)),
+        ("users of a list", 0, 1, json!([user]), moves()),
     ] {
         let lab = Lab::start().await;
         lab.fault("GET", "/query", Mishap::DripReply { bytes: 1 << 20, millis: 0 }, before);
-        lab.fault("GET", "/query", in_a_circle(&records), 200);
+        lab.fault("GET", "/query", in_a_circle(total, &records), 200);
         let ended = task.attempt(&lab.connector()).await;
         assert!(lab.sim.faults() > 0, "{name}: {ended:?}");
         assert_eq!(ended.unwrap_err().class.known(), Some(FailureClass::Transient), "{name}");
+    }
+}
+
+/// Whoever says that there are many more is believed until the task is to end. Look at that between portions alone, and the
+/// collection is busy for ever.
+#[tokio::test]
+async fn a_collection_that_is_to_end_ends_between_the_pages_of_what_belongs_to_users() {
+    let login = json!({
+        "Id": "0Yw5g00000XyZ12AAF", "UserId": "0055g00000XyZ12AAF", "IsFrozen": false, "IsPasswordLocked": false,
+    });
+    let lab = Lab::start().await;
+    lab.fault("GET", "/query", Mishap::DripReply { bytes: 1 << 20, millis: 0 }, 3);
+    lab.fault("GET", "/query", in_a_circle(1_000_000, &json!([login])), 1_000_000);
+    let connector = lab.connector();
+    let mut task = collect(json!({ "name": "nightly", "user_status": "inactive" }));
+    let stop = task.stop.clone();
+    let asked = || lab.counters().http_calls;
+    let is_told = async {
+        while asked() < 50 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.cancel();
+    };
+    let both = async { tokio::join!(task.attempt(&connector), is_told).0 };
+    let ended = tokio::time::timeout(Duration::from_secs(60), both).await.expect("it goes on for ever");
+    assert_eq!(ended.unwrap_err().class.known(), Some(FailureClass::Interrupted));
+}
+
+/// F64: each page is as large as one may be. Bound each of them alone, and all together take gigabytes.
+#[tokio::test]
+async fn f64_the_pages_of_a_lookup_are_bounded_together() {
+    let wide =
+        json!({ "Id": "0055g00000XyZ12AAF", "Username": USER, "IsActive": true, "attributes": vec![0; 400_000] });
+    for (pages, mut task) in [(2, validate(USER)), (7, moves())] {
+        let lab = Lab::start().await;
+        lab.fault("GET", "/query", in_a_circle(1_000, &json!([wide])), 50);
+        let failure = task.attempt(&lab.connector()).await.unwrap_err();
+        assert_eq!(failure.code.as_str(), "answer_too_large", "{failure}");
+        let asked: u64 = lab.counters().routes.iter().filter(|(route, _)| route.contains("query")).map(|it| it.1).sum();
+        assert_eq!(asked, pages);
     }
 }

@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use super::super::{Salesforce, error, soql};
 use super::call::Call;
 use super::reply::{Answer, Miss, classify, problem, too_long, typed};
-use crate::http::{Reply, read_json};
+use crate::http::{Reply, TREE_LIMIT, weighed_json};
 
 /// Queries that one call of `composite` may hold.
 const QUERIES_AT_ONCE: usize = 5;
@@ -21,6 +21,13 @@ const QUERIES_AT_ONCE: usize = 5;
 const SHORTEST_LIST: usize = 200;
 /// Pages of a query that is expected to fit one; Salesforce makes pages smaller when rows are wide.
 const MAX_PAGES: usize = 50;
+/// What all pages of such a query may take in memory: as much as one answer.
+const SMALL: usize = TREE_LIMIT;
+/// The same where a page is often not enough: 100,000 groups by name, or the 100,000 memberships of 10,000 users, take about
+/// 220 MiB.
+const LARGE: usize = 4 * TREE_LIMIT;
+/// More rows than any query finds.
+const MAX_ROWS: u64 = 1_000_000_000;
 
 /// Some rows of a query.
 pub(in super::super) struct Page {
@@ -31,6 +38,8 @@ pub(in super::super) struct Page {
     pub(in super::super) next: Option<String>,
     /// When it was read, by the service's clock.
     pub(in super::super) at: Option<Timestamp>,
+    /// About how much memory it takes.
+    weight: usize,
 }
 
 impl Page {
@@ -45,8 +54,9 @@ impl Page {
         if done != Some(next.is_none()) || (records.is_empty() && next.is_some()) {
             return Err(error::strange(200));
         }
-        let total = answer.json.get("totalSize").and_then(Json::as_u64).ok_or_else(|| error::strange(200))?;
-        Ok(Self { records, total, next, at: answer.at })
+        let total = answer.json.get("totalSize").and_then(Json::as_u64).filter(|total| *total <= MAX_ROWS);
+        let total = total.ok_or_else(|| error::strange(200))?;
+        Ok(Self { records, total, next, at: answer.at, weight: answer.weight })
     }
 
     /// What leads to the page after this one, with which so many rows were read; `None` after the last. More than there
@@ -62,6 +72,7 @@ impl Page {
 #[serde(rename_all = "camelCase")]
 struct Rows<T> {
     records: Vec<T>,
+    total_size: usize,
     done: bool,
     next_records_url: Option<String>,
 }
@@ -104,12 +115,22 @@ struct Inner<T> {
 impl Salesforce {
     /// All rows of a query that is expected to be small.
     pub(in super::super) async fn query(&self, soql: &str) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
+        self.query_within(soql, SMALL).await
+    }
+
+    /// All rows of a query of which there may be some pages.
+    pub(in super::super) async fn query_pages(&self, soql: &str) -> Result<Vec<Json>, Failure> {
+        self.query_within(soql, LARGE).await.map(|(rows, _)| rows)
+    }
+
+    async fn query_within(&self, soql: &str, limit: usize) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
         let mut page = self.first_page(soql).await?;
-        let mut rows = Vec::new();
+        let (mut rows, mut room) = (Vec::new(), limit);
         let at = page.at;
         for _ in 0..MAX_PAGES {
+            room = room.checked_sub(page.weight).ok_or_else(error::too_large)?;
             rows.append(&mut page.records);
-            let Some(next) = &page.next else { return Ok((rows, at)) };
+            let Some(next) = page.after(rows.len())? else { return Ok((rows, at)) };
             page = self.next_page(next).await?;
         }
         Err(Failure::new(FailureClass::Internal, "too_many_pages", "A query brought more pages than expected"))
@@ -140,17 +161,24 @@ impl Salesforce {
 
     /// All rows of queries that each find a page of rows or a little more.
     async fn query_many<T: DeserializeOwned>(&self, statements: &[String]) -> Result<Vec<T>, Failure> {
-        let mut all = Vec::new();
+        let (mut all, mut room) = (Vec::new(), LARGE);
         for some in statements.chunks(QUERIES_AT_ONCE) {
-            for mut rows in self.first_rows(some).await? {
+            let (first, weight) = self.first_rows(some).await?;
+            room = room.checked_sub(weight).ok_or_else(error::too_large)?;
+            for mut rows in first {
+                let before = all.len();
                 all.append(&mut rows.records);
                 for _ in 0..MAX_PAGES {
                     let Some(locator) = locator(rows.next_records_url.as_deref()) else { break };
-                    rows = self.read_as(&Call::get(format!("query/{locator}")), |reply| typed(&reply)).await?;
+                    let call = Call::get(format!("query/{locator}"));
+                    let weight;
+                    (rows, weight) = self.read_as(&call, |reply| typed(&reply)).await?;
+                    room = room.checked_sub(weight).ok_or_else(error::too_large)?;
                     all.append(&mut rows.records);
                 }
-                // A page that is not the last and leads nowhere would pass for a whole answer.
-                if !rows.done {
+                // A page that is not the last and leads nowhere would pass for a whole answer. More rows than there are come
+                // from one that leads back.
+                if !rows.done || all.len() - before > rows.total_size {
                     return Err(error::strange(200));
                 }
             }
@@ -158,17 +186,18 @@ impl Salesforce {
         Ok(all)
     }
 
-    /// The first pages of a few queries, in one call.
-    async fn first_rows<T: DeserializeOwned>(&self, statements: &[String]) -> Result<Vec<Rows<T>>, Failure> {
+    /// The first pages of a few queries, in one call, and about how much memory they take.
+    async fn first_rows<T: DeserializeOwned>(&self, statements: &[String]) -> Result<(Vec<Rows<T>>, usize), Failure> {
         if let [one] = statements
             && let path = format!("query?q={}", encoded(one))
             && path.len() <= soql::MAX_ENCODED
         {
-            return Ok(vec![self.read_as(&Call::get(path), |reply| typed(&reply)).await?]);
+            let (rows, weight) = self.read_as(&Call::get(path), |reply| typed(&reply)).await?;
+            return Ok((vec![rows], weight));
         }
         let call = self.composite(statements);
-        let Answers { all } = self.read_as(&call, |reply| typed_answers(&reply, statements.len())).await?;
-        Ok(all.into_iter().map(|inner| inner.body).collect())
+        let (Answers { all }, weight) = self.read_as(&call, |reply| typed_answers(&reply, statements.len())).await?;
+        Ok((all.into_iter().map(|inner| inner.body).collect(), weight))
     }
 
     /// Queries in the body of one call, which has room for statements that a URL has not.
@@ -190,7 +219,7 @@ impl Salesforce {
         let told = answer.json.pointer_mut("/compositeResponse/0").map(Json::take).unwrap_or_default();
         let body = told.get("body").cloned().unwrap_or_default();
         match (told.get("httpStatusCode").and_then(Json::as_u64), problem(&body)) {
-            (Some(200), _) => Page::read(Answer { json: body, at: answer.at }),
+            (Some(200), _) => Page::read(Answer { json: body, ..answer }),
             (_, Some((code, message))) => Err(error::failure(&code, &message)),
             (_, None) => Err(error::strange(200)),
         }
@@ -220,10 +249,10 @@ fn encoded(soql: &str) -> String {
 }
 
 /// What a reply tells of so many calls in one. One that was refused speaks for all.
-fn typed_answers<T: DeserializeOwned>(reply: &Reply, calls: usize) -> Result<Answers<T>, Miss> {
-    let told: Option<Answers<T>> = read_json(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
+fn typed_answers<T: DeserializeOwned>(reply: &Reply, calls: usize) -> Result<(Answers<T>, usize), Miss> {
+    let told: Option<(Answers<T>, usize)> = weighed_json(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
     match told {
-        Some(answers) if answers.all.len() == calls => return Ok(answers),
+        Some(told) if told.0.all.len() == calls => return Ok(told),
         // A query without an answer would pass for one that found nothing.
         Some(_) => return Err(Miss::Not(error::strange(200))),
         None => (),
@@ -236,7 +265,7 @@ fn typed_answers<T: DeserializeOwned>(reply: &Reply, calls: usize) -> Result<Ans
 
 /// How many rows each of so many queries in one call found.
 pub(in super::super) fn found(reply: &Reply, queries: usize) -> Result<Vec<usize>, Miss> {
-    let answers: Answers<Rows<Json>> = typed_answers(reply, queries)?;
+    let (answers, _): (Answers<Rows<Json>>, usize) = typed_answers(reply, queries)?;
     Ok(answers.all.iter().map(|answer| answer.body.records.len()).collect())
 }
 
@@ -279,7 +308,7 @@ mod tests {
             assert_eq!(is_locator(locator), expected, "{locator}");
             let next = format!("/services/data/v66.0/query/{locator}");
             let json = json!({ "totalSize": 2, "done": false, "records": [{}], "nextRecordsUrl": next });
-            assert_eq!(Page::read(Answer { json, at: None }).is_ok(), expected, "{locator}");
+            assert_eq!(Page::read(Answer { json, at: None, weight: 0 }).is_ok(), expected, "{locator}");
         }
     }
 

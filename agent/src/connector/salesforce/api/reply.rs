@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::super::{elements, error, time};
-use crate::http::{Lost, Reply, Unread, read_json};
+use crate::http::{Lost, Reply, Unread, weighed_json};
 
 /// The codes of bulk jobs that are not always words in capitals.
 const OF_JOBS: &[&str] = &[
@@ -25,6 +25,8 @@ const OF_JOBS: &[&str] = &[
 pub(in super::super) struct Answer {
     pub(in super::super) json: Json,
     pub(in super::super) at: Option<Timestamp>,
+    /// About how much memory it takes.
+    pub(in super::super) weight: usize,
 }
 
 /// Why a call was not proved done, before anything is repeated.
@@ -41,15 +43,17 @@ pub(in super::super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answ
     let status = reply.status;
     let at = date(&reply.headers);
     if status == done && (status == StatusCode::NO_CONTENT || status == StatusCode::CREATED) {
-        return Ok(Answer { json: Json::Null, at });
+        return Ok(Answer { json: Json::Null, at, weight: 0 });
     }
-    let json: Option<Json> = match read_json(&reply.body) {
-        Ok(json) => Some(json),
+    let (json, weight): (Option<Json>, usize) = match weighed_json(&reply.body) {
+        Ok((json, weight)) => (Some(json), weight),
         Err(Unread::TooLarge) => return Err(Miss::Unknown(error::too_large())),
-        Err(Unread::Malformed) => None,
+        Err(Unread::Malformed) => (None, 0),
     };
     if status == done {
-        return json.map(|json| Answer { json, at }).ok_or_else(|| Miss::Unknown(error::strange(status.as_u16())));
+        return json
+            .map(|json| Answer { json, at, weight })
+            .ok_or_else(|| Miss::Unknown(error::strange(status.as_u16())));
     }
     // Proxies and gateways answer with pages, or with JSON of their own, also to calls that have had their effect: an
     // inspecting one may refuse the *answer*. Only Salesforce's own words say that nothing happened, and not all of them.
@@ -110,10 +114,10 @@ fn code(text: &str) -> Option<String> {
     (is_code || OF_JOBS.contains(&text)).then(|| text.to_ascii_uppercase())
 }
 
-/// What a reply tells, in the form that is wanted.
-pub(super) fn typed<T: DeserializeOwned>(reply: &Reply) -> Result<T, Miss> {
+/// What a reply tells, in the form that is wanted, and about how much memory it takes.
+pub(super) fn typed<T: DeserializeOwned>(reply: &Reply) -> Result<(T, usize), Miss> {
     if reply.status == StatusCode::OK {
-        match read_json(&reply.body) {
+        match weighed_json(&reply.body) {
             Ok(told) => return Ok(told),
             Err(Unread::TooLarge) => return Err(Miss::Unknown(error::too_large())),
             Err(Unread::Malformed) => (),

@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     fn described(name: &str, field: &Json) -> Result<Described, Failure> {
-        Described::read(Answer { json: json!({ "name": name, "fields": [field] }), at: None })
+        Described::read(Answer { json: json!({ "name": name, "fields": [field] }), at: None, weight: 0 })
     }
 
     /// Found by the fuzz target `description`.

@@ -37,7 +37,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let _turn = org.under_way.begin(&place).ok_or_else(busy)?;
     let started = now();
     let user = attributes::reach(org).await?;
-    let (layout, mut warnings) = Layout::find(org, &user).await?;
+    let (layout, mut warnings) = Layout::find(org, &user, &cx.stop).await?;
     let companions = Companions::find(org, it.logins, &mut warnings).await?;
     let session = org.sessions.current().await?;
     let instance = session.instance.clone();
@@ -61,6 +61,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
             layout: &layout,
             companions: &companions,
             memory: &memory,
+            stop: &cx.stop,
         };
         match attempt(org, &plan, course.begin(), head, cx).await {
             Ok(done) => {

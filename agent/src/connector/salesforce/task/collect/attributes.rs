@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use postern_protocol::Failure;
 use serde_json::{Map, Value as Json, json};
+use tokio_util::sync::CancellationToken;
 
-use super::super::super::Salesforce;
 use super::super::super::schema::describe::{Described, HIDDEN, Kind};
 use super::super::super::schema::reach::{Found, Reach};
+use super::super::super::{Salesforce, error};
 use super::super::export::{Column, patiently};
 use super::super::name_all;
+use crate::connector::stopped;
 use crate::dataset::writer::Cell;
 
 /// Fields of the user.
@@ -142,7 +144,11 @@ pub(super) async fn reach(org: &Salesforce) -> Result<Reach, Failure> {
 
 impl Layout {
     /// The attributes that the org has, and warnings that name the others.
-    pub(super) async fn find(org: &Salesforce, user: &Reach) -> Result<(Self, Vec<String>), Failure> {
+    pub(super) async fn find(
+        org: &Salesforce,
+        user: &Reach,
+        stop: &CancellationToken,
+    ) -> Result<(Self, Vec<String>), Failure> {
         let mut layout = Self { attributes: Vec::new(), granted: BTreeMap::new() };
         let mut lacking = Vec::new();
         let own = USER.iter().map(|name| (*name, Place::Top));
@@ -163,7 +169,7 @@ impl Layout {
         }
         let mut warnings = name_all("User of this org lacks these attributes, so they are left out", &lacking);
         if let Some(profile) = user.described("Profile") {
-            warnings.extend(layout.find_granted(org, profile).await?);
+            warnings.extend(layout.find_granted(org, profile, stop).await?);
         }
         Ok((layout, warnings))
     }
@@ -175,7 +181,12 @@ impl Layout {
     }
 
     /// What each profile grants: there are few profiles, and each has hundreds of permissions.
-    async fn find_granted(&mut self, org: &Salesforce, profile: &Described) -> Result<Vec<String>, Failure> {
+    async fn find_granted(
+        &mut self,
+        org: &Salesforce,
+        profile: &Described,
+        stop: &CancellationToken,
+    ) -> Result<Vec<String>, Failure> {
         let is_permission = |name: &&str| name.starts_with("Permissions");
         let names: Vec<&str> = profile.fields.iter().map(|field| field.name.as_str()).filter(is_permission).collect();
         if names.is_empty() {
@@ -187,15 +198,22 @@ impl Layout {
         loop {
             rows += page.records.len();
             for record in &page.records {
-                let Some(id) = record.get("Id").and_then(Json::as_str) else { continue };
+                let id = record.get("Id").and_then(Json::as_str).ok_or_else(|| error::strange(200))?;
                 let granted = names.iter().filter(|name| record.get(**name) == Some(&Json::Bool(true)));
-                self.granted.insert(id.to_owned(), granted.map(|name| Json::from(*name)).collect());
+                let granted = granted.map(|name| Json::from(*name)).collect();
+                // A page that leads back to one before it does so for ever.
+                if self.granted.insert(id.to_owned(), granted).is_some() {
+                    return Err(error::strange(200));
+                }
             }
             if self.granted.len() >= MAX_PROFILES {
                 let told = format!("Only of {MAX_PROFILES} profiles is told what they grant: the org has more");
                 return Ok(vec![told]);
             }
             let Some(next) = page.after(rows)? else { return Ok(Vec::new()) };
+            if stop.is_cancelled() {
+                return Err(stopped());
+            }
             page = patiently(|| org.next_page(next)).await?;
         }
     }

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use postern_protocol::Failure;
 use serde_json::{Map, Value as Json};
+use tokio_util::sync::CancellationToken;
 
 use super::super::super::schema::reach::Reach;
 use super::super::super::{Salesforce, error, soql, time};
 use super::super::export::{Column, cells, patiently};
 use super::super::name_all;
 use super::attributes::{hidden, json};
+use crate::connector::stopped;
 
 /// Users whose records are asked for at once: their ids fit one IN list.
 pub(super) const GROUP: usize = 250;
@@ -128,12 +130,19 @@ struct Companion {
 pub(super) struct Companions(Vec<Companion>);
 
 /// Records of some users, by the user's id.
-#[derive(Default)]
 pub(super) struct Found {
     /// Newest first where they are ordered.
     records: BTreeMap<String, Vec<Json>>,
     /// Who has more than are told, of which nobody can say which the others are.
     cut: BTreeSet<String>,
+}
+
+impl Found {
+    /// Nothing of these users yet.
+    fn of(users: &[&str]) -> Self {
+        let records = users.iter().map(|user| ((*user).to_owned(), Vec::new())).collect();
+        Self { records, cut: BTreeSet::new() }
+    }
 }
 
 impl Companions {
@@ -165,10 +174,15 @@ impl Companions {
     }
 
     /// Reads what belongs to these users, at most [`GROUP`].
-    pub(super) async fn read(&self, org: &Salesforce, users: &[&str]) -> Result<Vec<Found>, Failure> {
+    pub(super) async fn read(
+        &self,
+        org: &Salesforce,
+        users: &[&str],
+        stop: &CancellationToken,
+    ) -> Result<Vec<Found>, Failure> {
         let mut all = Vec::new();
         for companion in &self.0 {
-            all.push(companion.read(org, users).await?);
+            all.push(companion.read(org, users, stop).await?);
         }
         Ok(all)
     }
@@ -217,16 +231,16 @@ impl Kind {
 }
 
 impl Companion {
-    async fn read(&self, org: &Salesforce, users: &[&str]) -> Result<Found, Failure> {
-        let mut found = Found::default();
+    async fn read(&self, org: &Salesforce, users: &[&str], stop: &CancellationToken) -> Result<Found, Failure> {
+        let mut found = Found::of(users);
         let Some(newest_by) = self.kind.newest_by.filter(|name| self.columns.iter().any(|it| it.name == *name)) else {
-            self.pages(org, &self.statement(users), &mut found).await?;
+            self.pages(org, &self.statement(users), &mut found, stop).await?;
             return Ok(found);
         };
         let (mut open, mut until) = (users.to_vec(), String::new());
         for _ in 0..ROUNDS {
             let statement = format!("{}{until} ORDER BY {newest_by} DESC LIMIT {ROWS}", self.statement(&open));
-            let (rows, last) = self.pages(org, &statement, &mut found).await?;
+            let (rows, last) = self.pages(org, &statement, &mut found, stop).await?;
             open.retain(|user| found.records.get(*user).is_none_or(|records| records.len() < self.most));
             let Some(oldest) = last.filter(|_| rows >= ROWS && !open.is_empty()) else { return Ok(found) };
             // Several may have happened in that moment.
@@ -249,6 +263,7 @@ impl Companion {
         org: &Salesforce,
         soql: &str,
         found: &mut Found,
+        stop: &CancellationToken,
     ) -> Result<(usize, Option<Timestamp>), Failure> {
         let mut page = patiently(|| org.first_page(soql)).await?;
         let (mut rows, mut last) = (0, None);
@@ -258,6 +273,9 @@ impl Companion {
                 last = self.take(record, found)?;
             }
             let Some(next) = page.after(rows)? else { return Ok((rows, last)) };
+            if stop.is_cancelled() {
+                return Err(stopped());
+            }
             page = patiently(|| org.next_page(next)).await?;
         }
     }
@@ -275,7 +293,8 @@ impl Companion {
         if self.kind.unless.is_some_and(|name| told.remove(name) == Some(Json::Bool(true))) {
             return Ok(at);
         }
-        let records = found.records.entry(user.to_owned()).or_default();
+        // Nobody asked for other users: they would take memory without end.
+        let Some(records) = found.records.get_mut(user) else { return Ok(at) };
         let again = records.iter().any(|known| known.get("Id") == told.get("Id"));
         if records.len() < self.most && !again {
             records.push(Json::Object(told));

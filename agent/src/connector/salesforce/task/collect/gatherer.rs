@@ -8,6 +8,7 @@ use postern_protocol::seal::SealedOutput;
 use postern_protocol::task::collect::Request;
 use postern_protocol::{Failure, FailureClass, SystemName};
 use serde_json::{Map, Value as Json, json};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::super::super::Salesforce;
@@ -27,6 +28,7 @@ pub(super) struct Head<'a> {
     pub(super) layout: &'a Layout,
     pub(super) companions: &'a Companions,
     pub(super) memory: &'a Memory,
+    pub(super) stop: &'a CancellationToken,
 }
 
 /// The file while it grows.
@@ -65,7 +67,7 @@ impl Head<'_> {
     async fn lines(&self, org: &Salesforce, group: Vec<Map<String, Json>>) -> Result<Lines, Failure> {
         let ids: Vec<String> = group.iter().map(|line| text(line, "Id")).collect();
         let named: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let mut found = self.companions.read(org, &named).await?;
+        let mut found = self.companions.read(org, &named, self.stop).await?;
         let mut all = Lines::default();
         for (id, mut user) in ids.iter().zip(group) {
             let url = self.instance.join(id).map(String::from);

@@ -123,7 +123,7 @@ impl Salesforce {
     async fn catalogue(&self, kind: Kind) -> Result<Catalogue, Failure> {
         let (query, [first, second]) = kind.catalogue();
         let (mut catalogue, mut for_people) = (Catalogue::default(), HashMap::new());
-        for row in self.query(query).await?.0 {
+        for row in self.query_pages(query).await? {
             let text = |name: &str| row.get(name).and_then(Json::as_str).unwrap_or_default();
             let id = short(text("Id")).to_owned();
             catalogue.names.insert(id.clone(), text(first).to_owned());
