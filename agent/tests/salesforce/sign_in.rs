@@ -230,7 +230,7 @@ async fn every_error_of_oauth_has_a_name_and_a_procedure() {
 /// Answers that are no login host's, by either kind of sign-in: nobody's credentials are blamed.
 async fn answers(rows: &[(u16, &str, &str, FailureClass, &str, usize)]) {
     for (status, body, name, class, word, asked) in rows {
-        for method in ["soap", "oauth-jwt"] {
+        for method in ["soap", "oauth-password", "oauth-jwt"] {
             let (failure, requests) = refused(method, *status, "text/html", body).await;
             check(&format!("{status} {method}"), &failure, name, *class, word);
             assert_eq!(requests, *asked, "{status} {method}");
@@ -283,6 +283,32 @@ async fn the_json_of_a_gateway_is_no_refusal_of_the_credentials() {
         let (failure, requests) = refused("oauth-jwt", status, "application/json", body).await;
         check(body, &failure, name, class, word);
         assert_eq!(requests, asked, "{body}");
+    }
+}
+
+/// A gateway that puts its own page over a refusal, and keeps its status: Salesforce has judged the password. Take that for a wrong
+/// host's, and each task sends it once more, until the account is locked.
+#[tokio::test]
+async fn a_page_over_the_refusal_of_a_password_may_hide_one() {
+    for (method, status) in [("oauth-password", 400), ("oauth-password", 401), ("oauth-password", 407), ("soap", 403)] {
+        let (failure, requests) = refused(method, status, "text/html", PAGE).await;
+        check(method, &failure, "not_a_login_host", Unauthorized, "what stands between");
+        assert_eq!(requests, GUARDED, "{method} {status}");
+
+        let lab = Lab::start().await;
+        let settings = lab.settings(method);
+        validate("user0001@acme.example").attempt(&lab.connector_with(&settings)).await.unwrap();
+        let page = Mishap::OtherReply { status, body: PAGE.to_owned() };
+        lab.fault("POST", "/services/", page, 100);
+        let mut ended = Vec::new();
+        for _ in 0..8 {
+            let failure = validate("user0001@acme.example").attempt(&lab.connector_with(&settings)).await.unwrap_err();
+            ended.push((failure.code.to_string(), failure.class.known()));
+        }
+        let expected = |code: &str, class| (code.to_owned(), Some(class));
+        let (sent, kept) = (expected("not_a_login_host", Transient), expected("sign_in_paused", RateLimited));
+        assert_eq!(ended, [vec![sent; 5], vec![kept; 3]].concat(), "{method} {status}");
+        assert_eq!(lab.counters().login_attempts, 6, "{method} {status}");
     }
 }
 

@@ -183,16 +183,13 @@ impl SignIn {
                     }
                     with = second;
                 }
-                Answer::NotSent(mut failure) => {
+                Answer::NotSent(failure) => {
                     guard.not_judged();
                     self.store(&guard).await?;
-                    if guard.is_proven() && failure.code.as_str() == NO_LOGIN_HOST {
-                        failure.class = FailureClass::Transient.into();
-                    }
-                    return Err(failure);
+                    return Err(may_pass(&guard, failure));
                 }
                 // It stays counted as unanswered.
-                Answer::Lost(failure) => return Err(failure),
+                Answer::Lost(failure) => return Err(may_pass(&guard, failure)),
             }
         }
     }
@@ -321,7 +318,7 @@ impl SignIn {
                 self.session(&reply, instance, &session, (user, organization))
             }
             Some(soap::Answer::Fault { code, message }) => Answer::refused(&reply, &code, message),
-            None => no_answer(reply.status.as_u16()),
+            None => self.no_answer(reply.status.as_u16()),
         };
         self.note_wait(&reply, &answer);
         answer
@@ -348,10 +345,25 @@ impl SignIn {
             Some(oauth::Answer::Refused { code, message }) if is_salesforces(reply.status, &code, &message) => {
                 Answer::refused(&reply, &code, message)
             }
-            Some(oauth::Answer::Refused { .. }) | None => no_answer(reply.status.as_u16()),
+            Some(oauth::Answer::Refused { .. }) | None => self.no_answer(reply.status.as_u16()),
         };
         self.note_wait(&reply, &answer);
         answer
+    }
+
+    /// An answer that is not Salesforce's: a page of an error on the way, or of another server.
+    fn no_answer(&self, status: u16) -> Answer {
+        match status {
+            420 | 503 => Answer::NotSent(error::strange(status)),
+            429 => Answer::NotSent(Failure { class: FailureClass::RateLimited.into(), ..error::strange(status) }),
+            // Who gave up waiting for the request may have passed it on.
+            408 => Answer::Lost(error::strange(status)),
+            // What a refused password is answered with, and an answer that is not let through: a gateway may have put its page
+            // over a judgement. Nothing else locks an account.
+            400 | 401 | 403 | 407 if self.settings.method.login().is_some() => Answer::Lost(no_login_host(status)),
+            300..=499 => Answer::NotSent(no_login_host(status)),
+            _ => Answer::Lost(error::strange(status)),
+        }
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Reply, Lost> {
@@ -490,21 +502,16 @@ fn is_salesforces(status: StatusCode, code: &str, message: &str) -> bool {
     error::is_known_at_sign_in(code, message) || (is_word && matches!(status.as_u16(), 400 | 401 | 403))
 }
 
-/// An answer that is not Salesforce's: a page of an error on the way, or of another server.
-fn no_answer(status: u16) -> Answer {
-    match status {
-        420 | 503 => Answer::NotSent(error::strange(status)),
-        429 => Answer::NotSent(Failure { class: FailureClass::RateLimited.into(), ..error::strange(status) }),
-        // Who gave up waiting for the request may have passed it on.
-        408 => Answer::Lost(error::strange(status)),
-        300..=499 => Answer::NotSent(
-            Failure::new(
-                FailureClass::Unauthorized,
-                NO_LOGIN_HOST,
-                format!("the host does not sign anybody in (HTTP {status})"),
-            )
-            .with_next_step("Check `domain` in the configuration, and what stands between."),
-        ),
-        _ => Answer::Lost(error::strange(status)),
+/// A failure after which the host is tried again if it has signed the account in.
+fn may_pass(guard: &Guard, mut failure: Failure) -> Failure {
+    if guard.is_proven() && failure.code.as_str() == NO_LOGIN_HOST {
+        failure.class = FailureClass::Transient.into();
     }
+    failure
+}
+
+fn no_login_host(status: u16) -> Failure {
+    let summary = format!("the host does not sign anybody in (HTTP {status})");
+    Failure::new(FailureClass::Unauthorized, NO_LOGIN_HOST, summary)
+        .with_next_step("Check `domain` in the configuration, and what stands between.")
 }
