@@ -19,6 +19,8 @@ use crate::connector::CallsLeft;
 
 /// The share of the calls at which the log warns, if batches do not wait before: early enough to look who uses them up.
 const WARN_PERCENT: u8 = 80;
+/// How often it warns at most: an org may say that many are used, and few, by turns.
+const WARN_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long what an answer said of the calls used is good for. Others use them up, too, and old ones fall out.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 /// How long it is told to whoever watches: until then an org that is seldom asked has a figure, and none from yesterday.
@@ -230,6 +232,8 @@ struct Budget {
     /// Until when the org is left alone because it takes no more calls.
     refused: Option<Timestamp>,
     warned: bool,
+    /// When the next warning may come.
+    quiet_until: Option<Timestamp>,
     /// Whether it was asked how many calls are used. An answer that does not tell must not have it asked before every piece of a
     /// batch.
     asked: bool,
@@ -237,7 +241,7 @@ struct Budget {
 
 impl Budget {
     const fn new(batch_percent: u8) -> Self {
-        Self { batch_percent, usage: None, refused: None, warned: false, asked: false }
+        Self { batch_percent, usage: None, refused: None, warned: false, quiet_until: None, asked: false }
     }
 
     /// Nothing waits before the log has warned.
@@ -254,7 +258,11 @@ impl Budget {
         let warn_percent = self.warn_percent();
         // Answers that overtake each other must not repeat the warning: it is given anew after an eighth less.
         let calm_percent = warn_percent - warn_percent / 8;
-        let warns = usage.is_at_least(warn_percent) && !self.warned;
+        let is_quiet = self.quiet_until.is_some_and(|until| now < until);
+        let warns = usage.is_at_least(warn_percent) && !self.warned && !is_quiet;
+        if warns {
+            self.quiet_until = Some(now + WARN_EVERY);
+        }
         self.warned = (self.warned || warns) && usage.is_at_least(calm_percent);
         warns
     }
@@ -444,8 +452,19 @@ mod tests {
     #[test]
     fn the_warning_comes_once_at_each_crossing() {
         let mut budget = Budget::new(90);
-        let warns = [790, 800, 799, 801, 950, 690, 800].map(|count| budget.saw(used(count), at(0)));
+        let answers = [790, 800, 799, 801, 950, 690, 800].into_iter().zip([0, 0, 0, 0, 0, 3_000, 3_600]);
+        let warns: Vec<bool> = answers.map(|(count, secs)| budget.saw(used(count), at(secs))).collect();
         assert_eq!(warns, [false, true, false, false, false, false, true]);
+    }
+
+    /// Warn at each crossing, and an org that says many and few by turns fills the log.
+    #[test]
+    fn the_warning_comes_once_an_hour_at_most() {
+        let mut budget = Budget::new(90);
+        let answers = (0..2_000).map(|number| (if number % 2 == 0 { 990 } else { 0 }, number * 5));
+        let warned: Vec<u64> =
+            answers.filter(|(count, secs)| budget.saw(used(*count), at(*secs))).map(|it| it.1).collect();
+        assert_eq!(warned, [0, 3_600, 7_200]);
     }
 
     #[test]
