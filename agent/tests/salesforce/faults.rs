@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use postern_agent::connector::Cursors as _;
+use postern_agent::connector::salesforce::Type;
 use postern_protocol::task::import_batch::Format;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{Mishap, Switches};
@@ -274,6 +276,36 @@ async fn pages_that_lead_to_themselves_have_an_end() {
         assert!(lab.sim.faults() > 0, "{name}: {ended:?}");
         assert_eq!(ended.unwrap_err().class.known(), Some(FailureClass::Transient), "{name}");
     }
+}
+
+/// One more with each page. Believe each of them, and a delta remembers whatever ids somebody makes up, for ever.
+#[tokio::test]
+async fn pages_that_find_more_and_more_have_an_end() {
+    let lab = Lab::start().await;
+    let mut delta = json!({ "object": "User", "format": "jsonl", "attributes": ["Username"], "size_hint": 1 });
+    delta["delta"] = json!({ "cursor": "nightly" });
+    for number in 1..=50 {
+        let user = json!({ "Id": format!("0055g000000{number:04}"), "Username": USER, "SystemModstamp": "2026-11-28T12:00:00Z" });
+        lab.fault("GET", "/query", in_a_circle(number, &json!([user])), 1);
+    }
+    let failure = export(delta).attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Transient), "{failure}");
+    assert!(lab.sim.faults() > 30, "{} pages were not asked for", lab.sim.faults());
+}
+
+/// What is no id takes a value of the store by itself, with the name that somebody made up.
+#[tokio::test]
+async fn a_record_without_an_id_is_none_of_salesforces() {
+    let user = json!({ "Id": "x".repeat(100_000), "Username": USER, "SystemModstamp": "2026-11-28T12:00:00Z" });
+    let page = json!({ "totalSize": 1, "done": true, "records": [user] }).to_string();
+    let lab = Lab::start().await;
+    lab.fault("GET", "/query", other(200, &page), 1);
+    let asks = json!({
+        "object": "User", "format": "jsonl", "attributes": ["Username"], "size_hint": 1, "delta": { "cursor": "nightly" },
+    });
+    let failure = export(asks).attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "strange_answer", "{failure}");
+    assert!(Type.all(lab.keep.as_ref()).unwrap().iter().all(|cursor| cursor.records == 0));
 }
 
 /// Whoever says that there are many more is believed until the task is to end. Look at that between portions alone, and the

@@ -11,7 +11,8 @@ use serde_json::{Map, Value as Json, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::super::super::Salesforce;
+use super::super::super::user::is_id;
+use super::super::super::{Salesforce, error};
 use super::super::export::{Plan, Portion, Rows, Taker};
 use super::attributes::Layout;
 use super::companion::{Companions, GROUP};
@@ -136,7 +137,12 @@ impl Taker for Gatherer<'_> {
 
     async fn take(mut self, rows: Rows) -> Result<Self, Failure> {
         for row in rows {
-            self.waiting.push(self.head.layout.line(row));
+            let line = self.head.layout.line(row);
+            // It is remembered, and becomes part of statements and a URL.
+            if !line.get("Id").and_then(Json::as_str).is_some_and(is_id) {
+                return Err(error::strange(200));
+            }
+            self.waiting.push(line);
             self.users += 1;
             if self.waiting.len() >= GROUP {
                 self = self.flush().await?;

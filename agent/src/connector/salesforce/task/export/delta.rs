@@ -15,7 +15,8 @@ use postern_protocol::{Failure, FailureClass};
 
 use super::super::super::kept::buckets::Buckets;
 use super::super::super::schema::describe::{Described, Kind};
-use super::super::super::soql;
+use super::super::super::user::is_id;
+use super::super::super::{error, soql};
 use super::plan::Plan;
 use super::value::Column;
 use crate::connector::Keep;
@@ -164,7 +165,9 @@ impl Tracker {
 
     /// What is written of a record, if it changed. Blocks.
     pub(super) fn take(&mut self, cells: &[Cell]) -> Result<Option<Told>, Failure> {
-        let Some(id) = cells.first().map(|id| id.as_text().to_owned()) else { return Ok(None) };
+        // What is no id would be remembered by itself, however long it is, and never found again.
+        let id = cells.first().map(|id| id.as_text().to_owned()).filter(|id| is_id(id));
+        let id = id.ok_or_else(|| error::strange(200))?;
         let run = self.cursor.run();
         let marks = Marks::new(&self.cursor.key, run, &self.layout, cells.iter().take(self.shown));
         let before = self.known.get(&id)?.and_then(|known| self.cursor.standing(known)).cloned();

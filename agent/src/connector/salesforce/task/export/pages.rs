@@ -35,7 +35,10 @@ impl Pages {
             Next::Page(locator) => patiently(|| org.next_page(locator)).await?,
             Next::Nothing => return Ok(None),
         };
-        self.found = page.total;
+        // Whoever finds more with each page would be followed for ever.
+        if matches!(self.next, Next::First) {
+            self.found = page.total;
+        }
         self.next = page.next.map_or(Next::Nothing, Next::Page);
         let rows =
             page.records.into_iter().map(|mut record| cells(&plan.columns, &mut record)).collect::<Option<Rows>>();
