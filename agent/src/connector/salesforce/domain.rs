@@ -54,6 +54,16 @@ pub(super) fn is_shared(url: &Url) -> bool {
     matches!(url.host_str(), Some("login.salesforce.com" | "test.salesforce.com"))
 }
 
+/// Below which Salesforce's own hosts are.
+const OF_SALESFORCE: [&str; 6] =
+    ["salesforce.com", "force.com", "cloudforce.com", "salesforce.mil", "sfcrmproducts.cn", "my.site.com"];
+
+/// Whether it is one of Salesforce's own hosts.
+pub(super) fn is_of_salesforce(url: &Url) -> bool {
+    let below = |host: &str, domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    matches!(url.host(), Some(Host::Domain(host)) if OF_SALESFORCE.iter().any(|domain| below(host, domain)))
+}
+
 /// How the hosts of orgs end that sign in where sandboxes do.
 const OF_SANDBOXES: [&str; 2] = [".sandbox.my.salesforce.com", ".scratch.my.salesforce.com"];
 
@@ -70,6 +80,20 @@ pub(super) fn audience(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn salesforces_own_hosts_are_below_its_domains() {
+        for (url, expected) in [
+            ("https://acme.my.salesforce.com", true),
+            ("https://acme--uat.sandbox.my.salesforce.com", true),
+            ("https://acme.my.salesforce.mil", true),
+            ("https://evil-salesforce.com", false),
+            ("https://acme.my.salesforce.com.example", false),
+            ("https://192.0.2.1", false),
+        ] {
+            assert_eq!(is_of_salesforce(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
 
     fn url(domain: &str) -> Result<String, String> {
         login_url(domain, Encryption::Required).map(|url| url.to_string())

@@ -12,6 +12,24 @@ use crate::clock;
 use crate::connector::SignIn as Told;
 use crate::redaction::redacted;
 
+/// Hosts that are remembered as those that sign-ins led to. An org has one, and another when it moves.
+const MAX_HOSTS: usize = 16;
+
+/// The hosts that the sign-ins of this process led to.
+#[derive(Default)]
+struct Hosts(Vec<String>);
+
+impl Hosts {
+    /// A sign-in led there. Whether that is worth a warning: one for each of some hosts, however often they take turns.
+    fn sees(&mut self, host: &str, is_expected: bool) -> bool {
+        if self.0.len() >= MAX_HOSTS || self.0.iter().any(|known| known == host) {
+            return false;
+        }
+        self.0.push(host.to_owned());
+        self.0.len() > 1 || !is_expected
+    }
+}
+
 /// The session in use, and the way to another.
 pub(super) struct Sessions {
     sign_in: SignIn,
@@ -22,13 +40,15 @@ pub(super) struct Sessions {
     ended: AtomicU64,
     /// How it goes, for `postern status`.
     told: RwLock<Told>,
+    hosts: std::sync::Mutex<Hosts>,
 }
 
 impl Sessions {
     /// No session yet.
     pub(super) fn new(sign_in: SignIn) -> Self {
         let told = RwLock::new(Told { state: sign_in.state(), ..Told::default() });
-        Self { sign_in, session: RwLock::default(), failure: Mutex::default(), ended: AtomicU64::new(0), told }
+        let hosts = std::sync::Mutex::default();
+        Self { sign_in, session: RwLock::default(), failure: Mutex::default(), ended: AtomicU64::new(0), told, hosts }
     }
 
     /// How it goes.
@@ -116,6 +136,11 @@ impl Sessions {
         *last = result.as_ref().err().cloned();
         self.tell(result.as_ref().map(drop));
         if let Ok(session) = &result {
+            let host = session.instance.host_str().unwrap_or_default();
+            let is_expected = self.sign_in.expects(&session.instance);
+            if self.hosts.lock().unwrap_or_else(PoisonError::into_inner).sees(host, is_expected) {
+                self.sign_in.warn_of(host);
+            }
             *self.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(session));
         }
         self.ended.fetch_add(1, Ordering::AcqRel);
@@ -124,5 +149,22 @@ impl Sessions {
 
     fn in_use(&self) -> Option<Arc<Session>> {
         self.session.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Warn of each sign-in, and whoever answers them by turns fills the log; of none, and nobody knows where everything goes.
+    #[test]
+    fn a_host_is_warned_of_once_if_it_is_another_than_before_or_unexpected() {
+        let mut hosts = Hosts::default();
+        let seen = [("a", true), ("a", true), ("b", true), ("a", true), ("b", true), ("c", false)];
+        let warned = seen.map(|(host, is_expected)| hosts.sees(host, is_expected));
+        assert_eq!(warned, [false, false, true, false, false, true]);
+        assert!(Hosts::default().sees("elsewhere.example", false), "the first");
+        let count = (0..1_000).filter(|number| hosts.sees(&format!("{number}.example"), false)).count();
+        assert_eq!(count, MAX_HOSTS - 3);
     }
 }

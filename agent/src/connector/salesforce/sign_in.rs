@@ -20,7 +20,7 @@ use super::jwt::{self, Claims};
 use super::network::{Decision, With};
 use super::settings::{Method, PasswordLogin, Settings};
 use super::user::short;
-use super::{oauth, soap};
+use super::{domain, oauth, soap};
 use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
 use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
@@ -133,6 +133,17 @@ impl SignIn {
         system: SystemName,
     ) -> Self {
         Self { settings, http, governor, keep, key, system }
+    }
+
+    /// Warns of a host that everything goes to from now on.
+    pub(super) fn warn_of(&self, host: &str) {
+        let system = &self.system;
+        tracing::warn!(%system, host, "the sign-in leads to a host that is none of Salesforce's, or another than before");
+    }
+
+    /// Whether the configuration, or its name, vouches for the host that a sign-in led to.
+    pub(super) fn expects(&self, instance: &Url) -> bool {
+        instance.host() == self.settings.login_url.host() || domain::is_of_salesforce(instance)
     }
 
     /// Signs in.
