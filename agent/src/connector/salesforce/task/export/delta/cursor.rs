@@ -48,7 +48,7 @@ pub(in super::super::super::super) struct State {
     /// Until when records were handed over, in milliseconds since 1970 by Salesforce's clock.
     until: Option<i64>,
     /// By how many milliseconds that clock was ahead of this host's then.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ahead: Option<i64>,
     /// The run that was not known to be handed over when this was written.
     pending: Option<Pending>,
@@ -67,7 +67,7 @@ pub(in super::super::super::super) struct State {
 struct Pending {
     task: String,
     until: i64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ahead: Option<i64>,
 }
 
