@@ -54,7 +54,7 @@ impl Traces {
         })?;
         let url = collector.url().clone();
         let redact: fn(&str) -> String = |text| redacted(text).into_owned();
-        let (spans, exporter) = exporter::channel("postern", env!("CARGO_PKG_VERSION"), instance, redact);
+        let (spans, exporter) = exporter::channel("postern", env!("CARGO_PKG_VERSION"), instance, redact, clock::now);
         let send = move |body: Vec<u8>| {
             let http = http.clone();
             let request = http.request(Method::POST, url.clone()).header(CONTENT_TYPE, "application/json").body(body);

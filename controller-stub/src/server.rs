@@ -320,7 +320,8 @@ fn start_traces(spawner: &Spawner, config: &Config) -> Result<Option<Spans>, Fai
     let Some(collector) = config.otlp.clone() else { return Ok(None) };
     let way = Way::to(collector)?;
     let instance = config.public_names.first().cloned().unwrap_or_default();
-    let (spans, exporter) = exporter::channel("postern-controller", env!("CARGO_PKG_VERSION"), instance, str::to_owned);
+    let (spans, exporter) =
+        exporter::channel("postern-controller", env!("CARGO_PKG_VERSION"), instance, str::to_owned, clock::now);
     spawner.spawn(|stop| exporter.run(stop, move |body| way.clone().send(body)));
     Ok(Some(spans))
 }

@@ -259,7 +259,8 @@ mod tests {
     fn waits_and_leases_are_told_one_after_the_other_and_the_next_lease_names_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let (ledger, _spool) = lab::ledger(folder.path());
-        let (spans, _exporter) = postern_traces::exporter::channel("test", "0", String::new(), str::to_owned);
+        let (spans, _exporter) =
+            postern_traces::exporter::channel("test", "0", String::new(), str::to_owned, crate::clock::now);
         let mut traces = Traces::new(spans);
         let mut notice = |now, writes: &[Write]| traces.notice(writes, &ledger, UnixMillis(now)).unwrap();
         let (leased, doubt) =
@@ -282,7 +283,8 @@ mod tests {
     async fn a_finished_task_that_is_written_again_is_not_told_again() {
         let folder = tempfile::tempdir().unwrap();
         let (ledger, _spool) = lab::ledger(folder.path());
-        let (spans, _exporter) = postern_traces::exporter::channel("test", "0", String::new(), str::to_owned);
+        let (spans, _exporter) =
+            postern_traces::exporter::channel("test", "0", String::new(), str::to_owned, crate::clock::now);
         let mut traces = Traces::new(spans);
         let offer = || Write::Offer(Box::new(offer()));
         let ends = [offer(), Write::Task(finished(2)), Write::Task(finished(2))];
@@ -307,7 +309,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let (ledger, _spool) = lab::ledger(folder.path());
             ledger.commit(vec![Write::Offer(Box::new(offer))]).await.unwrap();
-            let (spans, _exporter) = postern_traces::exporter::channel("test", "0", String::new(), str::to_owned);
+            let (spans, _exporter) =
+                postern_traces::exporter::channel("test", "0", String::new(), str::to_owned, crate::clock::now);
             let mut traces = Traces::new(spans);
             let started = record(TaskState::Started { holder: MEMBER }, 2);
             let mut spans = traces.notice(&[Write::Task(started)], &ledger, UnixMillis(500)).unwrap();

@@ -89,7 +89,7 @@ async fn files_0600_and_directories_0700_are_all_looked_at_before_an_agent_start
         }
         assert!(refused.err.contains("state/link'   # a link"), "{}", refused.err);
         assert_eq!(mend(&refused.err), wrong.len() + 1);
-        std::fs::remove_file(state.join("link")).unwrap();
+        assert!(std::fs::symlink_metadata(state.join("link")).is_err());
     }
     let tested = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
     assert_eq!(tested.code, Some(0), "{tested:?}");

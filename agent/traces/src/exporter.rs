@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use postern_protocol::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +25,8 @@ pub const ANSWER: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long what waits at the end may take: a program is not kept from stopping.
 pub const FLUSH: Duration = Duration::from_secs(2);
-/// The log tells once in so many failed requests that spans are lost: about once in ten minutes of a collector that hangs. It
-/// begins anew when as many were taken one after the other, so that one that fails now and then is not told of each time.
-const TELL_EVERY: u64 = 60;
+/// How often the log tells that spans are lost, whether every request fails or one now and then.
+const TELL_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Where spans are handed in. Clones are the same.
 #[derive(Debug, Clone)]
@@ -56,23 +56,24 @@ pub struct Exporter {
     lost: Arc<AtomicU64>,
     resource: Resource,
     redact: fn(&str) -> String,
-    failures: u64,
-    /// Requests taken since the last that failed.
-    taken: u64,
+    now: fn() -> Timestamp,
+    told: Option<Timestamp>,
 }
 
-/// A queue and whoever empties it, for the program of this name, version and instance. `redact` keeps secrets out of texts.
+/// A queue and whoever empties it, for the program of this name, version and instance. `redact` keeps secrets out of texts; `now` is
+/// its clock.
 pub fn channel(
     service: &'static str,
     version: &'static str,
     instance: String,
     redact: fn(&str) -> String,
+    now: fn() -> Timestamp,
 ) -> (Spans, Exporter) {
     let (sender, queue) = mpsc::channel(WAITING);
     let lost = Arc::<AtomicU64>::default();
     let spans = Spans { queue: sender, lost: Arc::clone(&lost) };
     let resource = Resource { service, version, instance };
-    (spans, Exporter { queue, lost, resource, redact, failures: 0, taken: 0 })
+    (spans, Exporter { queue, lost, resource, redact, now, told: None })
 }
 
 impl Exporter {
@@ -139,21 +140,13 @@ impl Exporter {
             delivered = send(body) => delivered,
             () = late(stop) => Err("it did not answer in time".to_owned()),
         };
-        match delivered {
-            Ok(()) => {
-                self.taken = self.taken.saturating_add(1);
-                if self.taken >= TELL_EVERY {
-                    self.failures = 0;
-                }
-            }
-            Err(error) => {
-                self.taken = 0;
-                let lost = self.lost.fetch_add(count, Ordering::Relaxed).saturating_add(count);
-                if self.failures.is_multiple_of(TELL_EVERY) {
-                    let error = (self.redact)(&error);
-                    tracing::warn!(error, lost, "the collector did not take spans: they are lost, and no task is");
-                }
-                self.failures = self.failures.wrapping_add(1);
+        if let Err(error) = delivered {
+            let lost = self.lost.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+            let now = (self.now)();
+            if self.told.is_none_or(|told| now >= told + TELL_EVERY) {
+                self.told = Some(now);
+                let error = (self.redact)(&error);
+                tracing::warn!(error, lost, "the collector did not take spans: they are lost, and no task is");
             }
         }
     }
@@ -188,7 +181,7 @@ mod tests {
     }
 
     fn pair() -> (Spans, Exporter) {
-        channel("postern", "0.0.0", String::new(), str::to_owned)
+        channel("postern", "0.0.0", String::new(), str::to_owned, || Timestamp::from_millis(0))
     }
 
     fn count(body: &[u8]) -> usize {
@@ -215,34 +208,35 @@ mod tests {
         tokio::time::timeout(PATIENCE + 2 * GATHER + 3 * FLUSH, both).await.expect("it ends although nobody answers");
     }
 
-    /// Begin anew with each request that is taken, and a balancer of which one half is dead fills the log.
+    /// Tell of each failure, and a balancer of which one half is dead fills the log. Tell of one in so many, and an agent with
+    /// little to do says for hours nothing of a collector that is gone.
     #[tokio::test(start_paused = true)]
-    async fn a_collector_that_fails_every_other_time_is_told_of_as_one_that_always_fails() {
+    async fn that_a_collector_fails_is_told_once_in_ten_minutes_however_often() {
         static TOLD: AtomicU64 = AtomicU64::new(0);
+        static SECS: AtomicU64 = AtomicU64::new(0);
         let redact = |text: &str| {
             if text == "full" {
                 TOLD.fetch_add(1, Ordering::Relaxed);
             }
             text.to_owned()
         };
-        let (spans, exporter) = channel("postern", "0.0.0", String::new(), redact);
+        let now = || Timestamp::from_millis(SECS.load(Ordering::Relaxed) * 1_000);
+        let (spans, exporter) = channel("postern", "0.0.0", String::new(), redact, now);
         let stop = CancellationToken::new();
-        let requests = AtomicU64::new(0);
-        let fails = |number: u64| (number < 240 && number.is_multiple_of(2)) || number == 310;
         let send = |_| {
-            let number = requests.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(if fails(number) { Err("full".to_owned()) } else { Ok(()) })
+            let is_even = SECS.load(Ordering::Relaxed).is_multiple_of(2);
+            std::future::ready(if is_even { Err("full".to_owned()) } else { Ok(()) })
         };
-        let busy = async {
-            for _ in 0..320 {
+        let work = async {
+            for secs in (0..1_500).chain([7_200]) {
+                SECS.store(secs, Ordering::Relaxed);
                 spans.record(span());
                 tokio::time::sleep(2 * GATHER).await;
             }
             stop.cancel();
         };
-        tokio::join!(exporter.run(stop.clone(), send), busy);
-        assert_eq!(requests.load(Ordering::Relaxed), 320);
-        assert_eq!(TOLD.load(Ordering::Relaxed), 3, "of 120 failures twice, and of the one after a good while");
+        tokio::join!(exporter.run(stop.clone(), send), work);
+        assert_eq!(TOLD.load(Ordering::Relaxed), 4, "after 0, 10, 20 minutes, and two hours");
     }
 
     #[tokio::test(start_paused = true)]

@@ -77,7 +77,8 @@ impl Queue {
             // A member that forgot the deadline in a restart was told to drop the task, and takes that for a cancel.
             let dropped_late = report.outcome == Outcome::Cancelled && !record.cancel_requested;
             let outcome = if dropped_late { Outcome::Expired } else { report.outcome };
-            let told_before = record.observations.iter().rev().filter(|_| report.bare);
+            // Whatever it said of it since was in short, too.
+            let told_before = record.observations.iter().filter(|_| report.bare);
             // One that found it out anew may say the same of the outcome and less of how it came about.
             let same = |it: &&ObservationRecord| {
                 (it.outcome, it.certainty, it.changed) == (report.outcome, report.certainty, report.changed)

@@ -127,7 +127,7 @@ impl State {
         let record = self.members.get(&it.member).map(|it| &it.record).filter(proved).ok_or_else(|| {
             let message = self.is_to_be_accepted(it, &statement).unwrap_or_else(|| {
                 "this is not the present certificate of a member of this controller: enroll the agent again with a new \
-                 token"
+                 token; if nobody put its identity back, somebody may have renewed in its place, so revoke its member first"
                     .to_owned()
             });
             refused(EnrollRefusal::InvalidProof, message)
@@ -185,7 +185,7 @@ impl State {
         };
         record.next = Some(next.clone());
         self.writes.push(Write::Member(record.clone()));
-        self.forget_superseded(id);
+        self.forget_outdated(id);
         self.audit_own("certificate.issue", &format!("{id}, {}", next.serial), Ok(None), at);
         Ok(next)
     }

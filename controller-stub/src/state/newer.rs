@@ -141,13 +141,13 @@ impl State {
         record.acked_bundle = 0;
         let record = record.clone();
         tracing::info!(member = %id, serial = record.serial, "a member's newer certificate was accepted");
-        self.forget_superseded(id);
+        self.forget_outdated(id);
         self.writes.push(Write::Member(record));
         self.member(id)
     }
 
     /// Forgets what is not newer than everything on record any more.
-    pub(super) fn forget_superseded(&mut self, id: MemberId) {
+    pub(super) fn forget_outdated(&mut self, id: MemberId) {
         let Some(newest) = self.members.get(&id).and_then(|it| newest_on_record(&it.record)) else { return };
         self.retain_newer(id, |it| newest < it.begins);
     }
@@ -514,7 +514,7 @@ mod tests {
         assert!(restored.shows(&newer).is_err());
         let record = &mut restored.state.members.get_mut(&restored.id).unwrap().record;
         record.certificate = BASE64.encode(&renewed);
-        restored.state.forget_superseded(restored.id);
+        restored.state.forget_outdated(restored.id);
         assert!(restored.waiting().is_empty() && restored.accept(&newer).is_err());
     }
 
