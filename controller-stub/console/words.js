@@ -63,10 +63,11 @@ export const changed = (word) => CHANGES[word] ?? word;
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
-/** A moment, in milliseconds since 1970, as the clock on the wall here shows it, with its zone. */
+/** A moment, in milliseconds since 1970, as the clock on the wall here shows it, with its zone; a dash for what no clock shows. */
 export function when(millis) {
   if (millis === undefined || millis === null) return undefined;
   const moment = new Date(millis);
+  if (Number.isNaN(moment.getTime())) return "–";
   return el("time", { datetime: moment.toISOString() }, clock.format(moment));
 }
 

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::enroll::printable;
+use super::log_levels::{LONGEST, millis};
 use super::record::{Association, SystemRecord, TaskState};
 use super::sessions::Live;
 use super::{Member, State};
@@ -319,12 +320,15 @@ fn now(it: &SystemCondition, at: UnixMillis) -> SystemNowView {
         waiting: lanes.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         sign_in: it.sign_in.to_string(),
         log_level: it.log_level.to_string(),
-        log_level_until: left.map(|left| at.0.saturating_add(left)),
+        // As long as any may last: what is said of longer is no moment that a page could show.
+        log_level_until: left.map(|left| at.0.saturating_add(left.min(millis(LONGEST)))),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::message::v1::LogLevel;
+
     use super::super::lab;
     use super::super::ledger::Write;
     use super::super::record::MemberRecord;
@@ -348,5 +352,26 @@ mod tests {
         let attention = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment()).attention(clock::moment());
         let why: Vec<&str> = attention.iter().map(|it| it.why.as_str()).collect();
         assert_eq!((why.len(), &why[..3]), (MAX_ATTENTION, &["a copy", "waits for approval", "is not connected"][..]));
+    }
+
+    /// Believe it, and no page that tells of the member can be shown: its number is no moment of a browser's.
+    #[test]
+    fn a_log_level_ends_within_a_day_whatever_a_member_says() {
+        let said = |log_level_left_ms| {
+            let condition = SystemCondition {
+                name: "acme".parse().unwrap(),
+                interactive: 0,
+                provisioning: 0,
+                batch: 0,
+                running: 0,
+                sign_in: SignInState::SignedIn.into(),
+                log_level: LogLevel::Debug.into(),
+                log_level_left_ms,
+            };
+            now(&condition, UnixMillis(1_000)).log_level_until
+        };
+        assert_eq!(said(0), None);
+        assert_eq!(said(300_000), Some(301_000));
+        assert_eq!(said(u64::MAX), Some(1_000 + 24 * 60 * 60 * 1_000));
     }
 }

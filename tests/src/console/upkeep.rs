@@ -92,6 +92,18 @@ const THE_SESSION_ENDS_MEANWHILE: &str = "
         return new Response('{}', { status: 401 });
     };";
 
+/// A member tells of a log level that lasts for ages.
+const NO_MOMENT: &str = "
+    const real = window.fetch;
+    window.fetch = async (path, how) => {
+        const answer = await real(path, how);
+        if (path !== '/v1/members/{member}') return answer;
+        const member = await answer.json();
+        member.served[0].now = { ...member.served[0].now, waiting: {}, log_level_until: 2 ** 64 };
+        return new Response(JSON.stringify(member));
+    };
+    location.hash = '#/members/{member}';";
+
 impl Walk {
     pub(super) async fn a_member_is_shown_whole(&self) {
         let browser = &self.browser;
@@ -108,6 +120,18 @@ impl Walk {
         assert!(moments.len() >= 3 && moments.iter().all(|it| it.ends_with("UTC")), "{moments:?}");
         browser.picture("member").await;
         self.is_quiet("a member is shown whole", &[]).await;
+    }
+
+    /// Take it for one, and the page cannot be shown to anybody.
+    pub(super) async fn what_is_no_moment_is_shown_as_a_dash(&self) {
+        let browser = &self.browser;
+        let member = self.first_member().await["id"].as_str().expect("an id").to_owned();
+        self.go("").await;
+        browser.script(&NO_MOMENT.replace("{member}", &member)).await;
+        browser.says("until –").await;
+        browser.find("//*[@id='fingerprint']").await;
+        self.go("").await;
+        self.is_quiet("what is no moment is shown as a dash", &[]).await;
     }
 
     pub(super) async fn first_member(&self) -> Value {
