@@ -112,7 +112,12 @@ function drawNav() {
 }
 
 async function signOut() {
-  await remove("/console/session").catch(() => {});
+  try {
+    await remove("/console/session");
+  } catch (problem) {
+    // The cookie goes with the answer alone: without it, whoever opens the console next may be signed in.
+    throw new Error(`You may still be signed in: sign out again once the controller answers. ${problem.message}`);
+  }
   forget();
   interrupted = undefined;
   askToSignIn();

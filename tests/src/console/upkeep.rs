@@ -92,6 +92,17 @@ const THE_SESSION_ENDS_MEANWHILE: &str = "
         return new Response('{}', { status: 401 });
     };";
 
+/// Whoever signs out is not answered, or by a proxy alone.
+const NOBODY_SIGNS_OUT: &str = "
+    const real = window.fetch;
+    window.asked = 0;
+    window.fetch = async (path, how) => {
+        if (path !== '/console/session' || how.method !== 'DELETE') return real(path, how);
+        window.asked += 1;
+        if (window.asked > 1) return new Response('<html>', { status: 502 });
+        throw new TypeError('lost');
+    };";
+
 /// A member tells of a log level that lasts for ages.
 const NO_MOMENT: &str = "
     const real = window.fetch;
@@ -408,6 +419,27 @@ impl Walk {
             assert!(self.lab.salesforce.password_is(account, &made_up), "what the page opened");
         }
         self.is_quiet("what a lost answer was about can be opened", &[]).await;
+    }
+
+    /// Say that they are, and whoever comes to that browser next goes on in their name.
+    pub(super) async fn whoever_is_not_signed_out_is_told_so(&self) {
+        let browser = &self.browser;
+        self.go("#/submit").await;
+        browser.script(NOBODY_SIGNS_OUT).await;
+        for (asked, words) in [(1, "The controller does not answer"), (2, "The controller answered 502")] {
+            browser.press("Sign out").await;
+            browser.says("You may still be signed in").await;
+            browser.says(words).await;
+            assert_eq!(browser.script("return window.asked").await, json!(asked));
+            assert!(browser.has("//h1[normalize-space()='Submit a task']").await, "the page stays");
+        }
+        self.go("#/submit").await;
+        browser.find("//button[@id='sign-out']").await;
+        self.sign_out().await;
+        self.go("#/submit").await;
+        browser.find("//input[@id='sign-in-token']").await;
+        self.sign_in_first().await;
+        self.is_quiet("whoever is not signed out is told so", &["401"]).await;
     }
 
     pub(super) async fn the_controller_is_killed_and_started_again(&mut self) {
