@@ -59,10 +59,13 @@ export async function all(path, query = {}) {
   return items;
 }
 
+/** How long an answer may take, of what is no file: ten seconds of waiting for a task, and slow networks several times over. */
+const LONGEST_ANSWER = 90_000;
+
 /** Uploads sealed bytes. */
 export async function upload(bytes, sha256) {
   const path = `/v1/streams?sha256=${sha256}`;
-  return once(path, async (key) => read(await call("POST", path, "application/octet-stream", bytes, key)));
+  return once(path, async (key) => read(await call("POST", path, { type: "application/octet-stream", body: bytes, key })));
 }
 
 /** Downloads bytes. */
@@ -73,23 +76,29 @@ export async function download(path) {
 }
 
 async function ask(method, path, body, key = undefined) {
-  return read(await call(method, path, body && JSON_TYPE, body && JSON.stringify(body), key));
+  return read(await call(method, path, { type: body && JSON_TYPE, body: body && JSON.stringify(body), key, signal: AbortSignal.timeout(LONGEST_ANSWER) }));
 }
 
-async function call(method, path, type = undefined, body = undefined, key = undefined) {
+async function call(method, path, { type = undefined, body = undefined, key = undefined, signal = undefined } = {}) {
   const headers = Object.entries({ "Content-Type": type, "Idempotency-Key": key }).filter(([, value]) => value !== undefined);
   try {
-    const answer = await fetch(path, { method, body, headers });
+    const answer = await fetch(path, { method, body, headers, signal });
     dispatchEvent(new CustomEvent("heard"));
     return answer;
   } catch {
-    dispatchEvent(new CustomEvent("unheard"));
-    throw new Problem({ detail: "The controller does not answer. Is it running, and is the network there?" });
+    throw unheard();
   }
 }
 
+function unheard() {
+  dispatchEvent(new CustomEvent("unheard"));
+  return new Problem({ detail: "The controller does not answer. Is it running, and is the network there?" });
+}
+
 async function read(answer) {
-  const told = await answer.text();
+  const told = await answer.text().catch(() => {
+    throw unheard();
+  });
   const body = told === "" ? undefined : parsed(told);
   if (answer.ok) return body;
   const isSignedOut = answer.status === 401;

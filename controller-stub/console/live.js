@@ -13,6 +13,8 @@ const BURST = 250;
 /** The most events that are kept for a page: beyond, it looks at everything anew. */
 const MAX_MISSED = 100;
 
+/** Whether somebody is here to be told anything. */
+let isOn = false;
 let source = undefined;
 let next = undefined;
 let wait = AGAIN;
@@ -36,28 +38,39 @@ export function hold() {
   listener = undefined;
   missed = [];
   clearInterval(clock);
-  if (!source) open();
+  isOn = true;
+  open();
 }
 
 /** Listens for a page, if it wants to hear anything: at first to what happened while it was made. */
 export function listenFor(wanted) {
   listener = wanted;
   // Whoever is marking something to copy it is not disturbed.
-  if (wanted?.every) clock = setInterval(() => getSelection().isCollapsed && tell("reset"), wanted.every);
+  if (wanted?.every) clock = setInterval(() => !document.hidden && getSelection().isCollapsed && tell("reset"), wanted.every);
   for (const [kind, data] of missed) tell(kind, data);
   missed = [];
 }
 
 export function close() {
-  clearTimeout(next);
-  source?.close();
-  source = undefined;
+  isOn = false;
+  leave();
   listener = undefined;
   clearInterval(clock);
   isHeard();
 }
 
+function leave() {
+  clearTimeout(next);
+  source?.close();
+  source = undefined;
+}
+
+// Browsers hold six connections to one host for all their windows together: with six that listen, nothing is answered any more.
+document.addEventListener("visibilitychange", () => (document.hidden ? leave() : open()));
+
+/** Listens, if somebody is here and sees the page. */
 function open() {
+  if (source || !isOn || document.hidden) return;
   source = new EventSource("/v1/events");
   // Whatever happened before is told to nobody.
   source.addEventListener("open", () => {

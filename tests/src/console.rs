@@ -70,6 +70,8 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.what_is_being_written_outlives_the_session().await;
     walk.what_a_lost_answer_was_about_can_be_opened().await;
     walk.whoever_is_not_signed_out_is_told_so().await;
+    walk.what_is_not_answered_is_given_up().await;
+    walk.windows_that_nobody_sees_hold_up_none().await;
     walk.the_controller_is_killed_and_started_again().await;
     walk.a_member_is_disabled_and_revoked().await;
     walk.every_act_stands_in_the_audit_log().await;

@@ -91,6 +91,40 @@ impl Browser {
         self.ask("/url", json!({ "url": url })).await;
     }
 
+    /// Opens another window, and turns to it.
+    pub async fn open_window(&self) -> String {
+        let opened = self.ask("/window/new", json!({ "type": "window" })).await;
+        let window = opened["handle"].as_str().expect("a window").to_owned();
+        self.turn_to_window(&window).await;
+        window
+    }
+
+    /// The window that is turned to.
+    pub async fn window(&self) -> String {
+        let window = self.try_ask(Method::GET, "/window", Value::Null).await;
+        window.unwrap_or_else(|error| panic!("no window: {error}")).as_str().expect("a window").to_owned()
+    }
+
+    /// Turns to a window.
+    pub async fn turn_to_window(&self, window: &str) {
+        self.ask("/window", json!({ "handle": window })).await;
+    }
+
+    /// Closes the window that is turned to, which is not the last.
+    pub async fn close_window(&self) {
+        self.try_ask(Method::DELETE, "/window", Value::Null).await.unwrap_or_else(|error| panic!("a window: {error}"));
+    }
+
+    /// Nobody sees the window any more.
+    pub async fn hide_window(&self) {
+        self.ask("/window/minimize", json!({})).await;
+    }
+
+    /// The window is seen again.
+    pub async fn show_window(&self) {
+        self.ask("/window/rect", json!({ "width": 1280, "height": 900 })).await;
+    }
+
     /// Has the page work something out. A promise is waited for.
     pub async fn script(&self, text: &str) -> Value {
         self.ask("/execute/sync", json!({ "script": text, "args": [] })).await

@@ -442,6 +442,50 @@ impl Walk {
         self.is_quiet("whoever is not signed out is told so", &["401"]).await;
     }
 
+    /// Wait for ever, and nobody is told anything. A file may take as long as it does.
+    pub(super) async fn what_is_not_answered_is_given_up(&self) {
+        let browser = &self.browser;
+        self.go(&format!("#/systems/{SYSTEM}")).await;
+        browser.script("AbortSignal.timeout = () => AbortSignal.abort()").await;
+        browser.press("Test Connection").await;
+        browser.says("The controller does not answer").await;
+        let file = "return import('/console/api.js').then(({ download }) => download('/v1/status')).then((it) => it.length > 0)";
+        assert_eq!(browser.script(file).await, json!(true));
+        self.go("").await;
+        self.is_quiet("what is not answered is given up", &[]).await;
+    }
+
+    /// Have each of them listen, and with the sixth the browser asks for nothing any more.
+    pub(super) async fn windows_that_nobody_sees_hold_up_none(&self) {
+        let browser = &self.browser;
+        let first = browser.window().await;
+        let mut others = Vec::new();
+        for _ in 0..6 {
+            others.push(browser.open_window().await);
+            self.go("#/systems").await;
+            browser.hide_window().await;
+        }
+        browser.turn_to_window(&first).await;
+        self.go("#/systems").await;
+        browser.says("Acme").await;
+        self.lab.controller.cli(&["system", "edit", SYSTEM, "--display-name", "Acme anew"]).await;
+        browser.says("Acme anew").await;
+        for other in &others {
+            browser.turn_to_window(other).await;
+            assert!(!browser.has("//main[contains(., 'Acme anew')]").await, "nobody sees it");
+        }
+        browser.show_window().await;
+        browser.says("Acme anew").await;
+        self.lab.controller.cli(&["system", "edit", SYSTEM, "--display-name", "Acme"]).await;
+        browser.find("//main[not(contains(., 'Acme anew'))]//h1").await;
+        for other in &others {
+            browser.turn_to_window(other).await;
+            browser.close_window().await;
+        }
+        browser.turn_to_window(&first).await;
+        self.is_quiet("windows that nobody sees hold up none", &[]).await;
+    }
+
     pub(super) async fn the_controller_is_killed_and_started_again(&mut self) {
         self.go("#/members").await;
         self.lab.controller.kill().await;
