@@ -1,14 +1,14 @@
 // The frame: who is signed in, where one can go, and which page is shown.
 
-import { remove } from "./api.js";
+import { get, remove } from "./api.js";
 import * as audit from "./audit.js";
-import { button, el, empty, fill, heading, link, notice, prose, release } from "./dom.js";
+import { button, el, empty, fill, heading, link, notice, prose, release, say } from "./dom.js";
 import { close, hears, hold, listenFor } from "./live.js";
 import * as member from "./member.js";
 import * as members from "./members.js";
 import * as overview from "./overview.js";
 import { forget } from "./own_keys.js";
-import { askWhoIsHere, nobodyIsHere, whoIsHere } from "./role.js";
+import { askWhoIsHere, isHere, whoIsHere } from "./role.js";
 import * as roots from "./roots.js";
 import * as signIn from "./sign_in.js";
 import * as submit from "./submit.js";
@@ -48,6 +48,9 @@ const PAGES = [
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const account = document.getElementById("account");
+
+/** The windows of this browser that show the console. */
+const windows = new BroadcastChannel("console");
 
 let newest = 0;
 /** The page that is shown, its address, and what it wants to hear. */
@@ -104,8 +107,8 @@ function isOfWhoIsHere({ page, owner }) {
 function drawNav() {
   const { name, role } = whoIsHere();
   const place = location.hash || "#/";
-  const isHere = (to) => (to === "#/" ? place === to : place.startsWith(to) || (to === "#/tasks" && place.startsWith("#/submit")));
-  fill(nav, PLACES.map(([to, label]) => el("a", { href: to, "aria-current": isHere(to) ? "page" : undefined }, label)));
+  const isAt = (to) => (to === "#/" ? place === to : place.startsWith(to) || (to === "#/tasks" && place.startsWith("#/submit")));
+  fill(nav, PLACES.map(([to, label]) => el("a", { href: to, "aria-current": isAt(to) ? "page" : undefined }, label)));
   fill(account, el("span", { title: `The token ${name} has the role ${role}` }, name, " ", el("span", { class: "small" }, role)), button("Sign out", signOut, { id: "sign-out" }));
   nav.hidden = false;
   account.hidden = false;
@@ -126,19 +129,40 @@ async function signOut() {
 function askToSignIn(why = undefined) {
   close();
   release();
-  nobodyIsHere();
+  isHere(undefined);
   shown = undefined;
   nav.hidden = true;
   account.hidden = true;
   main.removeAttribute("aria-busy");
   closeDialogs();
-  signIn.show(main, { why, signedIn: enter });
+  signIn.show(main, { why, signedIn });
 }
 
 /** What a page asks is not asked on another. */
 function closeDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) dialog.close("");
 }
+
+async function signedIn() {
+  windows.postMessage("signed in");
+  await enter();
+}
+
+/** Goes on for whoever has signed in in another window: the cookie is the browser's, and what is pressed here is done in that name. */
+async function seeWhoIsHere() {
+  const before = whoIsHere();
+  if (!before) return;
+  const now = await get("/v1/whoami");
+  if (whoIsHere() !== before || (now.name === before.name && now.role === before.role)) return;
+  close();
+  release();
+  isHere(now);
+  await go();
+  say(`${now.name} has signed in in another window of this browser, and is signed in here, too.`);
+}
+
+// Whoever cannot be asked now is asked when the events come again.
+const see = () => seeWhoIsHere().catch(() => {});
 
 async function enter() {
   await askWhoIsHere();
@@ -149,6 +173,8 @@ async function enter() {
 }
 
 addEventListener("hashchange", go);
+addEventListener("opened", see);
+windows.addEventListener("message", see);
 // The address says which page is shown: the content of it has none of its own.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();

@@ -76,6 +76,7 @@ function open() {
   source.addEventListener("open", () => {
     wait = AGAIN;
     isHeard();
+    dispatchEvent(new CustomEvent("opened"));
     hear("reset");
   });
   for (const kind of EVENTS) source.addEventListener(kind, (event) => hear(kind, JSON.parse(event.data)));

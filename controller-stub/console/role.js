@@ -13,8 +13,9 @@ export async function askWhoIsHere() {
   return me;
 }
 
-export function nobodyIsHere() {
-  me = undefined;
+/** Somebody is known to be here, or nobody. */
+export function isHere(who) {
+  me = who;
 }
 
 /** Why whoever is signed in may not do what needs this role, in a sentence; nothing if it may. */

@@ -72,6 +72,7 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.whoever_is_not_signed_out_is_told_so().await;
     walk.what_is_not_answered_is_given_up().await;
     walk.windows_that_nobody_sees_hold_up_none().await;
+    walk.who_signs_in_in_one_window_is_signed_in_in_all().await;
     walk.the_controller_is_killed_and_started_again().await;
     walk.a_member_is_disabled_and_revoked().await;
     walk.every_act_stands_in_the_audit_log().await;

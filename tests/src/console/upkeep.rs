@@ -486,6 +486,40 @@ impl Walk {
         self.is_quiet("windows that nobody sees hold up none", &[]).await;
     }
 
+    /// Go on as whoever was there before, and what is done stands under another name in the audit log.
+    pub(super) async fn who_signs_in_in_one_window_is_signed_in_in_all(&self) {
+        let browser = &self.browser;
+        let first = browser.window().await;
+        let vivi = self.token("vivi", "viewer").await;
+        let otto = self.token("otto-again", "operator").await;
+        self.go("#/members").await;
+        browser.find("//button[starts-with(@id, 'token-') and not(@aria-disabled)]").await;
+        let other = browser.open_window().await;
+        self.go("#/members").await;
+        browser.script("dispatchEvent(new CustomEvent('signedout'))").await;
+        self.sign_in(&vivi).await;
+        browser.turn_to_window(&first).await;
+        browser.find("//*[@id='account' and contains(., 'vivi')]").await;
+        browser.says("vivi has signed in in another window").await;
+        browser.find("//button[starts-with(@id, 'token-') and @aria-disabled]").await;
+        // A page of an older console tells no other.
+        browser.hide_window().await;
+        browser.turn_to_window(&other).await;
+        let body = json!({ "token": otto }).to_string();
+        let sign_in = format!(
+            "return fetch('/console/session', {{ method: 'POST', headers: {{ 'Content-Type': 'application/json' }}, \
+             body: '{body}' }}).then((it) => it.status)"
+        );
+        assert_eq!(browser.script(&sign_in).await, json!(204));
+        browser.close_window().await;
+        browser.turn_to_window(&first).await;
+        browser.show_window().await;
+        browser.find("//*[@id='account' and contains(., 'otto-again')]").await;
+        self.sign_out().await;
+        self.sign_in_first().await;
+        self.is_quiet("who signs in in one window is signed in in all", &[]).await;
+    }
+
     pub(super) async fn the_controller_is_killed_and_started_again(&mut self) {
         self.go("#/members").await;
         self.lab.controller.kill().await;
