@@ -17,13 +17,18 @@ export async function drawRecords(place, task) {
   }
   const list = el("div", { id: "records" });
   const only = el("select", { id: "only", onchange: () => load() }, el("option", { value: "failed" }, "that failed"), el("option", { value: "" }, "all"));
+  const here = location.hash;
+  let newest = 0;
   const load = async (before = [], cursor = undefined) => {
+    const asked = (newest += 1);
+    const isWanted = () => asked === newest && location.hash === here;
     try {
-      const { items, next } = await someRecords(task, only.value, cursor);
+      const { items, next } = await someRecords(task, only.value, cursor, isWanted);
+      if (!isWanted()) return;
       const shown = [...before, ...items];
       fill(list, shown.length > 0 ? recordTable(shown) : noRecords(only.value), next && button("Show more", () => load(shown, next), { id: "more-records" }));
     } catch (problem) {
-      fill(list, notice("bad", prose(problem.message)));
+      if (isWanted()) fill(list, notice("bad", prose(problem.message)));
     }
   };
   fill(place, el("section", {}, el("h2", {}, "Records"), el("div", { class: "filters" }, el("label", { for: "only" }, "Entries"), only, saveButton(task)), list));
@@ -36,10 +41,10 @@ function saveButton(task) {
   return button("Save all results", act, { id: "save-results" });
 }
 
-/** The next records. Of a large batch a page may be empty although there are more. */
-async function someRecords(task, only, cursor) {
+/** The next records. Of a large batch a page may be empty although there are more: those are looked for as long as somebody wants them. */
+async function someRecords(task, only, cursor, isWanted) {
   const answer = await page(`/v1/tasks/${task.id}/records`, { only, limit: RECORDS, cursor });
-  return answer.items.length > 0 || !answer.next ? answer : someRecords(task, only, answer.next);
+  return answer.items.length > 0 || !answer.next || !isWanted() ? answer : someRecords(task, only, answer.next, isWanted);
 }
 
 const noRecords = (only) => (only ? empty("No entry failed.") : empty("The dataset has no entries."));

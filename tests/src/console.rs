@@ -23,6 +23,18 @@ const DESK: u32 = 1280;
 /// Of certificates that last for five minutes, those of another root are replaced within three seconds.
 const CERTIFICATES: [&str; 2] = ["--certificate-secs", "300"];
 
+/// Those records that failed are told when `window.comes` is called.
+const ONE_ANSWER_IS_LATE: &str = "
+    const real = window.fetch;
+    window.fetch = async (path, how) => {
+        const answer = await real(path, how);
+        if (!path.includes('/records?only=failed')) return answer;
+        window.fetch = real;
+        const told = await answer.text();
+        await new Promise((comes) => { window.comes = comes; });
+        return new Response(told);
+    };";
+
 /// The walk: its world, and the browser.
 struct Walk {
     lab: Lab,
@@ -411,7 +423,30 @@ impl Walk {
         browser.picture("import").await;
         browser.choose("only", "").await;
         browser.says("user0002@acme.example").await;
+        self.an_answer_that_comes_too_late_is_not_shown().await;
         self.is_quiet("an import with two bad records shows the two", &[]).await;
+    }
+
+    /// Show it, and the two bad records stand where all were chosen.
+    async fn an_answer_that_comes_too_late_is_not_shown(&self) {
+        let browser = &self.browser;
+        let rows = "return document.querySelectorAll('#records tbody tr').length";
+        let is_so = async |what: &str, script: &str| {
+            wait_for(what, async || {
+                let so = browser.script(script).await;
+                if so == json!(true) { Ok(()) } else { Err(so) }
+            })
+            .await;
+        };
+        assert_eq!(browser.script(rows).await, json!(10));
+        browser.script(ONE_ANSWER_IS_LATE).await;
+        browser.choose("only", "failed").await;
+        is_so("the look at the two", "return Boolean(window.comes)").await;
+        browser.script("document.querySelector('#records table').id = 'before'").await;
+        browser.choose("only", "").await;
+        is_so("all to be shown anew", "return !document.getElementById('before')").await;
+        browser.script("window.comes(); return fetch('/v1/whoami').then((it) => it.text())").await;
+        assert_eq!(browser.script(rows).await, json!(10), "all, as was chosen last");
     }
 
     async fn a_file_that_was_exported_is_opened_in_the_browser(&self) {
