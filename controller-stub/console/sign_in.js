@@ -4,8 +4,11 @@ import { post } from "./api.js";
 import { code, el, fill, heading, notice } from "./dom.js";
 import { form } from "./form.js";
 
+/** Good for months, and still called that: a browser offers to keep what it takes for a password, and to fill it in for whoever comes next. */
+const NOT_TO_BE_KEPT = "one-time-code";
+
 export function show(place, { why = undefined, signedIn }) {
-  const fields = [{ name: "token", label: "API token", type: "secret", required: true, autocomplete: "current-password", hint: "It is sent to this controller once, and kept nowhere in the browser." }];
+  const fields = [{ name: "token", label: "API token", type: "secret", required: true, autocomplete: NOT_TO_BE_KEPT, hint: "It is sent to this controller once, and this page keeps it nowhere. Should the browser offer to, decline." }];
   const send = async ({ token }) => {
     try {
       await post("/console/session", { token: token.trim() });
