@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_protocol::message::v1::{Offer, Progress};
+use postern_protocol::message::v1::{MembershipState, Offer, Progress};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -272,6 +272,10 @@ impl State {
                 }
                 None => reseal::restore(&mut queue, &records, task, at)?,
             }
+        }
+        let is_stopped = |it: &&MemberRecord| it.state == MembershipState::Disabled && it.hard;
+        for member in members.values().map(|it| &it.record).filter(is_stopped) {
+            queue.take_away_the_rest(member.id, at);
         }
         let streams = streams::restore(&records, &queue)?;
         let inputs_of = streams::of_tasks(&streams, Direction::Input, &queue);

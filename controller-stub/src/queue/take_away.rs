@@ -2,7 +2,7 @@
 
 use postern_protocol::{MemberId, TaskId};
 
-use super::Queue;
+use super::{Entry, Queue};
 use crate::clock::Moment;
 use crate::state::record::TaskState;
 
@@ -12,6 +12,16 @@ impl Queue {
     pub fn take_away(&mut self, member: MemberId, at: Moment) {
         for id in self.held_by(member) {
             self.take_one_away(id, member, at);
+        }
+    }
+
+    /// The same behind a restart: of a turn that took them away a crash may have kept no more than that the member is disabled.
+    pub fn take_away_the_rest(&mut self, member: MemberId, at: Moment) {
+        for id in self.held_by(member) {
+            let has_lease = |it: &Entry| it.record.leases.last().is_some_and(|lease| lease.epoch == it.record.epoch);
+            if self.tasks.get(&id).is_some_and(has_lease) {
+                self.take_one_away(id, member, at);
+            }
         }
     }
 

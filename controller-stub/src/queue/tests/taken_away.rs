@@ -20,6 +20,27 @@ fn a_lease_that_was_taken_away_is_never_kept_again() {
     }
 }
 
+/// Invariant 7. A crash kept that the member is disabled, and not what became of its tasks: it would go on with them when it is
+/// enabled again. Take them away at each start, and what was in doubt never has the epoch that anybody knows.
+#[test]
+fn what_a_crash_left_to_a_member_that_may_not_go_on_is_taken_away_behind_it_once() {
+    for state in ["leased", "accepted", "started"] {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, state);
+        let mut again = World::new();
+        again.queue.restore(world.record(1), at(2));
+        again.queue.take_away_the_rest(ONE, at(2));
+        again.queue.connect(ONE, holder(10));
+        assert_eq!(
+            (again.state(1), again.queue.renew(ONE, lease, at(2).now)),
+            ("in_doubt", LeaseVerdict::Fenced),
+            "{state}"
+        );
+        let taken = again.record(1).epoch;
+        again.queue.take_away_the_rest(ONE, at(3));
+        assert_eq!(again.record(1).epoch, taken, "{state}");
+    }
+}
+
 /// F72: its last call was on the wire.
 #[test]
 fn f72_what_a_member_reports_under_a_lease_that_was_taken_away_is_the_outcome_as_long_as_nobody_else_was_given_the_task()
