@@ -16,7 +16,7 @@ use postern_protocol::seal::SealingPublicKey;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::identity::{self, Credential};
-use crate::link::{DialError, Dialer, Place, Socket, dial, tls};
+use crate::link::{DialError, Dialer, Place, Socket, tls};
 
 /// How long the controller may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -66,10 +66,6 @@ pub async fn enroll(
     dialer: &Dialer,
     applicant: &Applicant<'_>,
 ) -> Result<Enrolled, EnrollmentError> {
-    // They are all remembered, and the others may be needed when nobody is there to mend them.
-    for url in urls {
-        dial::check_url(url)?;
-    }
     let tls = tls::for_enrollment(token.ca_sha256);
     let mut failure = EnrollmentError::NoAnswer("no URL was given".to_owned());
     for url in urls {
@@ -158,35 +154,5 @@ fn read(bytes: &[u8]) -> Result<Enrolled, EnrollmentError> {
             Err(EnrollmentError::Refused { reason: refused.reason.to_string(), message: refused.message.to_string() })
         }
         Err(error) => Err(EnrollmentError::NoAnswer(crate::chain::Chain(&error).to_string())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use postern_protocol::enrollment::ProofKey;
-    use postern_protocol::id::TokenId;
-    use zeroize::Zeroizing;
-
-    use super::*;
-
-    /// Look at a URL when it is dialled, and one that cannot be used is remembered for the night when it is needed.
-    #[tokio::test]
-    async fn every_url_is_looked_at_before_the_first_is_asked() {
-        let token = EnrollmentToken {
-            cluster: "acme".parse().unwrap(),
-            id: TokenId::from_bytes([1; 16]),
-            key: ProofKey::from_bytes(Zeroizing::new([1; 32])),
-            ca_sha256: [0; 32],
-        };
-        let applicant = Applicant {
-            incarnation: Incarnation::from_bytes([1; 16]),
-            host: "host",
-            sealing_key: SealingPublicKey([1; 32]),
-            csr: &[],
-        };
-        let dialer = Dialer { proxy: None, timeout: Duration::from_secs(5) };
-        let urls = ["wss://127.0.0.1:1".to_owned(), "https://127.0.0.1:1".to_owned()];
-        let failed = enroll(&token, &urls, &dialer, &applicant).await.unwrap_err();
-        assert!(matches!(&failed, EnrollmentError::Dial(DialError::BadUrl { url }) if *url == urls[1]), "{failed:?}");
     }
 }

@@ -25,6 +25,14 @@ async fn enrollment_refuses_what_is_wrong_with_a_sentence_and_an_exit_code() {
 
     says(&agent.try_enroll(url, "not a token").await, 2, &["postern-controller token create"]);
     says(&agent.try_enroll(&url.replace("wss://", "ws://"), &token).await, 2, &["wss://host:port"]);
+    for bad in
+        ["wss://ops:hush@127.0.0.1:1", "https://ops:hush@a.example", "wss://hush@a.example", "ops:hush@a.example"]
+    {
+        let refused = agent.try_enroll(bad, &token).await;
+        says(&refused, 2, &["number 1 of `--controller`", "wss://host:port"]);
+        assert!(!refused.err.contains("hush"), "{}", refused.err);
+    }
+    assert!(!agent.folder().join("state").exists(), "nothing is made before it is known where to ask");
     says(&agent.try_enroll("wss://127.0.0.1:1", &token).await, 69, &["cannot connect"]);
 
     let elsewhere = Lab::start(programs()).await;

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::{Failed, load_private, say_json, say_pairs};
 use crate::app::{host_name, proxy_route};
 use crate::cli::Enroll;
+use crate::config::{NO_CONTROLLER_URL, controller_url};
 use crate::enrollment::{Applicant, EnrollmentError, enroll};
 use crate::exit::Exit;
 use crate::identity::{self, IdentityDir, Membership, Trust};
@@ -28,6 +29,13 @@ const REVOKE: &str = "postern-controller member revoke";
 const MAX_TOKEN: u64 = 4096;
 
 pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> {
+    // They are all remembered, and the others may be needed when nobody is there to mend them.
+    if let Some(number) = options.controller.iter().position(|url| controller_url(url).is_none()) {
+        return Err(Failed::new(
+            Exit::Usage,
+            format!("number {} of `--controller` is {NO_CONTROLLER_URL}", number + 1),
+        ));
+    }
     let config = load_private(config)?;
     let token = match options.token {
         Some(token) => Zeroizing::new(token),
@@ -87,7 +95,7 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
 
 fn exit_of(error: &EnrollmentError) -> Exit {
     match error {
-        EnrollmentError::Dial(DialError::BadUrl { .. }) => Exit::Usage,
+        EnrollmentError::Dial(DialError::BadUrl) => Exit::Usage,
         EnrollmentError::Dial(_) | EnrollmentError::NoAnswer(_) => Exit::Unreachable,
         EnrollmentError::Refused { .. } => Exit::Refused,
     }

@@ -79,22 +79,39 @@ impl Proxy {
     }
 }
 
+/// What is said of what [`controller_url`] refuses, which is not repeated: there may be a password in it.
+pub const NO_CONTROLLER_URL: &str =
+    "not a controller's URL: write `wss://host:port`, without a name or a password, and never plain `ws://`";
+
+/// The URL of a controller, if it is one.
+pub fn controller_url(text: &str) -> Option<Url> {
+    let is_fit = |url: &Url| {
+        let is_open = url.username().is_empty() && url.password().is_none();
+        url.scheme() == "wss" && url.host().is_some() && is_open
+    };
+    Url::parse(text).ok().filter(is_fit)
+}
+
+/// The URL without its name and its password, which no controller is sent.
+pub fn without_password(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
+            // It fails for a URL that can have neither.
+            let _ = url.set_username("").and_then(|()| url.set_password(None));
+            url.into()
+        }
+        Ok(_) | Err(_) => text.to_owned(),
+    }
+}
+
 impl Controller {
     pub(super) fn from_source(source: &Arc<Source>) -> Result<Self, ConfigError> {
         let section: Section = source.section(SECTION)?;
         let wrong = |key: &str, problem: String| Err(source.error(source.place_of(SECTION, key), ENTRY, problem));
         let mut urls = Vec::new();
         for (number, text) in (1..).zip(&section.urls) {
-            let is_fit = |url: &Url| {
-                let is_open = url.username().is_empty() && url.password().is_none();
-                url.scheme() == "wss" && url.host().is_some() && is_open
-            };
-            let Some(url) = Url::parse(text).ok().filter(is_fit) else {
-                // It is not repeated: there may be a password in it.
-                let problem = format!(
-                    "number {number} of `urls` is not a controller's URL: write `wss://host:port`, without a name or a password"
-                );
-                return wrong("urls", problem);
+            let Some(url) = controller_url(text) else {
+                return wrong("urls", format!("number {number} of `urls` is {NO_CONTROLLER_URL}"));
             };
             urls.push(url);
         }

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, http};
 use url::Url;
 
-use crate::config::{Proxy, SecretError};
+use crate::config::{NO_CONTROLLER_URL, Proxy, SecretError, controller_url};
 use crate::redaction::{self, redacted};
 
 /// The most bytes a proxy's answer to CONNECT may have before its end is seen.
@@ -37,11 +37,8 @@ pub type Socket = WebSocketStream<TlsStream<TcpStream>>;
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The URL is of no use.
-    #[error("`{url}` is not a controller's URL: expected `wss://host:port`, and never plain `ws://`")]
-    BadUrl {
-        /// The URL.
-        url: String,
-    },
+    #[error("it is {NO_CONTROLLER_URL}")]
+    BadUrl,
     /// The name has no address.
     #[error("the name `{host}` cannot be resolved; check DNS on this host")]
     Resolve {
@@ -206,11 +203,6 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Whether something could be dialled at this URL.
-pub fn check_url(url: &str) -> Result<(), DialError> {
-    Target::parse(url).map(|_| ())
-}
-
 /// The part of a controller's URL that matters.
 struct Target {
     url: Url,
@@ -219,12 +211,8 @@ struct Target {
 
 impl Target {
     fn parse(text: &str) -> Result<Self, DialError> {
-        let bad = || DialError::BadUrl { url: text.to_owned() };
-        let url = Url::parse(text).map_err(|_| bad())?;
-        let destination = Destination::of(&url).ok_or_else(bad)?;
-        if url.scheme() != "wss" {
-            return Err(bad());
-        }
+        let url = controller_url(text).ok_or(DialError::BadUrl)?;
+        let destination = Destination::of(&url).ok_or(DialError::BadUrl)?;
         Ok(Self { url, destination })
     }
 
@@ -309,7 +297,7 @@ pub async fn secure(
     to: &Destination,
 ) -> Result<TlsStream<TcpStream>, DialError> {
     let tls_error = |source| DialError::Tls { host: to.host.clone(), source: own_words(source) };
-    let name = ServerName::try_from(to.host.clone()).map_err(|_| DialError::BadUrl { url: to.to_string() })?;
+    let name = ServerName::try_from(to.host.clone()).map_err(|_| DialError::BadUrl)?;
     TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(tls_error)
 }
 
@@ -448,9 +436,16 @@ mod tests {
 
     #[test]
     fn only_wss_is_dialled() {
-        for bad in ["ws://controller.example:7443", "https://controller.example", "controller.example", "wss://"] {
+        for bad in [
+            "ws://controller.example:7443",
+            "https://controller.example",
+            "controller.example",
+            "wss://",
+            "wss://ops:hush@controller.example",
+            "ws://ops:hush@controller.example",
+        ] {
             let error = Target::parse(bad).err().unwrap().to_string();
-            assert!(error.contains("wss://host:port"), "{bad}: {error}");
+            assert!(error.contains("wss://host:port") && !error.contains("hush"), "{bad}: {error}");
         }
         let target = Target::parse("wss://[::1]:7443").unwrap();
         assert_eq!((target.destination.host.as_str(), target.destination.port), ("::1", 7443));
