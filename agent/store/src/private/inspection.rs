@@ -355,7 +355,6 @@ mod tests {
         }
     }
 
-    /// Print a command that fetches what a link leads to, and whoever may write in there has root bring him any file.
     #[test]
     fn a_directory_where_others_may_put_another_file_is_named() {
         let (_folder, state) = state();
@@ -373,6 +372,7 @@ mod tests {
         }
     }
 
+    /// Print a command that fetches what a link leads to, and whoever may write in there has root bring him any file.
     #[test]
     fn what_leads_elsewhere_or_is_no_file_is_refused() {
         let (folder, state) = state();
