@@ -83,6 +83,7 @@ fn commands_to_paste_follow_no_link_of_the_service_and_show_no_secret() {
         let has = |words: &str| line.contains(words);
         (has("install -o postern") && !has("-T"))
             || ((has("shred -") || has("systemd-creds encrypt")) && has("/var/lib/postern") && !has("runuser -u"))
+            || (has("chown ") && has("/etc/postern"))
             || (has("xargs ") && !has("-0"))
             || (has("-H ") && has("$("))
     };
@@ -93,7 +94,7 @@ fn commands_to_paste_follow_no_link_of_the_service_and_show_no_secret() {
         places.extend(wrong.map(|(line, number)| format!("{document}:{number}: {line}")));
     }
     nothing_breaks(
-        "Root follows no link in a directory of the service's (`install -T`, `runuser`, `xargs -0`), and no secret is an argument.",
+        "Root follows no link in a directory of the service's (`install -T` and no `chown`, `runuser`, `xargs -0`), and no secret is an argument.",
         &places,
     );
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
 use crate::open::aside;
-use crate::private::{self, PrivateError};
+use crate::private::{self, PrivateError, quoted};
 use crate::rekey::Rekeying;
 use crate::seal::Sealer;
 use crate::{KeyError, KeySource, Opened, Options, Rekeyed, SpoolError, Store, StoreError, StoreKey, format};
@@ -194,9 +194,11 @@ impl Home {
                 .to_owned(),
             KeySource::Credential { name, .. } => match StoreKey::load(&beside).ok().map(|key| self.fits(&key)) {
                 Some(Ok(true)) => format!(
-                    "it is the key in {file}; make the credential of that file (`systemd-creds encrypt --name={name} {} \
-                     /etc/credstore.encrypted/{name}`), or take the credential out of the configuration",
-                    beside.display()
+                    "it is the key in {file}; make the credential of that file (`{first}test -s {beside} && {first}cat {beside} \
+                     | systemd-creds encrypt --name={name} - /etc/credstore.encrypted/{name}`), or take the credential out of \
+                     the configuration",
+                    first = as_this_user(),
+                    beside = quoted(&beside),
                 ),
                 Some(_) => {
                     format!("bring back the credential that it was made with; the key in {file} is another, too")
@@ -228,18 +230,28 @@ impl Home {
     }
 
     /// What to do with a key that lies beside the store and is not used, if one does.
-    fn key_left_behind(&self) -> Option<&'static str> {
+    fn key_left_behind(&self) -> Option<String> {
         let beside = self.directory.join(KEY);
         if matches!(self.key, KeySource::File(_)) || !beside.exists() {
             return None;
         }
         let fits = StoreKey::load(&beside).ok().and_then(|key| self.fits(&key).ok());
-        Some(if fits == Some(false) {
-            "it is an old one, as a change of the key leaves it that was cut short: remove the file with `shred -u`"
+        let first = if fits == Some(false) {
+            "it is an old one, as a change of the key leaves it that was cut short:"
         } else {
-            "keep a copy where backups are kept, then remove the file with `shred -u`"
-        })
+            "keep a copy where backups are kept, then"
+        };
+        Some(format!("{first} remove the file with `{}shred -u {}`", as_this_user(), quoted(&beside)))
     }
+}
+
+/// What has root do something as this user, and with this user's groups alone: root would follow a link in the directory.
+fn as_this_user() -> String {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    if user.is_root() {
+        return String::new();
+    }
+    format!("setpriv --reuid={} --regid={} --clear-groups ", user.as_raw(), group.as_raw())
 }
 
 /// What follows the key in a file while it is changed.
@@ -270,7 +282,9 @@ mod tests {
         fs::copy(&beside, &elsewhere).unwrap();
         let key = KeySource::Credential { name: "key".to_owned(), path: Some(elsewhere) };
         let home = Home::new(folder.path(), key);
-        assert!(home.key_left_behind().is_some_and(|it| it.starts_with("keep a copy")));
+        let removed = format!("`{}shred -u '{}'`", as_this_user(), beside.display());
+        let told = home.key_left_behind().unwrap();
+        assert!(told.starts_with("keep a copy") && told.ends_with(&removed), "{told}");
         fs::write(&beside, [5; 32]).unwrap();
         fs::set_permissions(&beside, Permissions::from_mode(0o600)).unwrap();
         assert!(home.key_left_behind().is_some_and(|it| it.starts_with("it is an old one")));

@@ -149,6 +149,7 @@ pub fn read_if_any(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>
     }
 }
 
+pub(crate) use inspection::quoted;
 pub use inspection::{Inspection, NotPrivate};
 pub use part_file::PartFile;
 

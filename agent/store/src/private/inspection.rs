@@ -129,7 +129,8 @@ impl Inspection {
                 } else if found.is_file() {
                     self.judge(&path, &found, 0o600);
                 } else if !found.file_type().is_socket() {
-                    self.add(format!("rm {}   # neither file nor directory", quoted(&path)));
+                    let first = as_user(self.user);
+                    self.add(format!("{first}rm {}   # neither file nor directory", quoted(&path)));
                 }
             }
         }
@@ -161,17 +162,24 @@ impl Inspection {
         if mode & !(most | harmless) != 0 {
             // Of a directory `chmod` takes these bits away only where they are written out.
             let written_out = if mode & 0o7000 == 0 { "" } else { "00" };
-            self.add(format!("chmod {written_out}{most:o} {}   # mode {mode:04o}", quoted(path)));
+            let first = as_user(self.user);
+            self.add(format!("{first}chmod {written_out}{most:o} {}   # mode {mode:04o}", quoted(path)));
         }
     }
 
     fn judge_unwritable(&mut self, path: &Path, found: &Metadata) {
         if ![0, self.user].contains(&found.uid()) {
-            self.add(format!("chown {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
+            // Not with `chown`: its owner may put there what he wants to be given away.
+            self.add(format!(
+                "ls -ld {}   # belongs to user {}: look who put it there, it is to be root's or user {}'s",
+                quoted(path),
+                found.uid(),
+                self.user
+            ));
         }
         let mode = found.mode() & 0o7777;
         if mode & 0o022 != 0 {
-            self.add(format!("chmod go-w {}   # mode {mode:04o}", quoted(path)));
+            self.add(format!("{}chmod go-w {}   # mode {mode:04o}", as_user(found.uid()), quoted(path)));
         }
     }
 
@@ -179,7 +187,8 @@ impl Inspection {
         // Not with a command that fetches what it leads to: whoever put the link there would have root hand any file over.
         let target = fs::read_link(path).unwrap_or_default();
         self.add(format!(
-            "unlink {}   # a link to {}: if that belongs here, put it in its place",
+            "{}unlink {}   # a link to {}: if that belongs here, put it in its place",
+            as_user(self.user),
             quoted(path),
             quoted(&target)
         ));
@@ -228,8 +237,14 @@ fn look<T>(path: &Path, looked: io::Result<T>) -> Result<Option<T>, PrivateError
     }
 }
 
+/// What has root do something as that user, who can do it to nothing but his own: root would follow a link that he put there
+/// meanwhile. The user himself may do it so, too.
+fn as_user(user: u32) -> String {
+    if user == 0 { String::new() } else { format!("setpriv --reuid={user} ") }
+}
+
 /// As a shell takes it for one word.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let mut quoted = String::from("'");
     for letter in path.to_string_lossy().chars() {
         if letter == '\'' {
@@ -291,11 +306,11 @@ mod tests {
         for (path, mode) in [(&state, 0o750), (&state.join("store.key"), 0o644), (&payload, 0o700)] {
             set(path, mode);
         }
-        let shown = state.display();
+        let (shown, first) = (state.display(), as_user(Inspection::default().user));
         let lines = [
-            format!("  chmod 600 '{shown}/store.key'   # mode 0644"),
-            format!("  chmod 600 '{shown}/store/spool/it'\\''s one'   # mode 0700"),
-            format!("  chmod 700 '{shown}'   # mode 0750"),
+            format!("  {first}chmod 600 '{shown}/store.key'   # mode 0644"),
+            format!("  {first}chmod 600 '{shown}/store/spool/it'\\''s one'   # mode 0700"),
+            format!("  {first}chmod 700 '{shown}'   # mode 0750"),
         ];
         let told = told(&state);
         assert_eq!(told.lines().skip(1).collect::<Vec<_>>(), lines);
@@ -313,11 +328,11 @@ mod tests {
         for (path, mode) in [(&state, 0o4700), (&state.join("store"), 0o2770), (&state.join("store.key"), 0o2600)] {
             set(path, mode);
         }
-        let shown = state.display();
+        let (shown, first) = (state.display(), as_user(Inspection::default().user));
         let lines = [
-            format!("  chmod 00600 '{shown}/store.key'   # mode 2600"),
-            format!("  chmod 00700 '{shown}'   # mode 4700"),
-            format!("  chmod 00700 '{shown}/store'   # mode 2770"),
+            format!("  {first}chmod 00600 '{shown}/store.key'   # mode 2600"),
+            format!("  {first}chmod 00700 '{shown}'   # mode 4700"),
+            format!("  {first}chmod 00700 '{shown}/store'   # mode 2770"),
         ];
         let told = told(&state);
         assert_eq!(told.lines().skip(1).collect::<Vec<_>>(), lines);
@@ -368,7 +383,8 @@ mod tests {
             assert_eq!(told(mode), "", "{mode:o}");
         }
         for mode in [0o775, 0o757] {
-            assert_eq!(told(mode), format!("chmod go-w '{}'   # mode {mode:04o}", state.display()));
+            let first = as_user(Inspection::default().user);
+            assert_eq!(told(mode), format!("{first}chmod go-w '{}'   # mode {mode:04o}", state.display()));
         }
     }
 
@@ -408,6 +424,28 @@ mod tests {
         let mut inspection = stranger();
         inspection.file(&state.join("store.key")).unwrap();
         assert!(told(inspection).contains("chown "), "a file alone");
+    }
+
+    /// Print these commands without the user, or `chown` for a file that others may replace, and root does it to what a link
+    /// leads to.
+    #[test]
+    fn what_root_is_told_to_do_is_done_as_whose_it_is() {
+        let (_folder, state) = state();
+        symlink("elsewhere", state.join("link")).unwrap();
+        set(&state, 0o777);
+        let found = fs::metadata(&state).unwrap();
+        let mut inspection = Inspection { user: 4711, ..Inspection::default() };
+        inspection.judge(&state, &found, 0o700);
+        inspection.judge_link(&state.join("link"));
+        for command in inspection.done().unwrap_err().commands() {
+            assert!(command.starts_with("chown -h 4711 ") || command.starts_with("setpriv --reuid=4711 "), "{command}");
+        }
+        let mut inspection = Inspection { user: 4711, ..Inspection::default() };
+        let owner = found.uid();
+        inspection.judge_unwritable(&state, &found);
+        let told = inspection.done().unwrap_err().to_string();
+        assert!(!told.contains("chown") && told.contains(&format!("{}chmod go-w ", as_user(owner))), "{told}");
+        assert_eq!(told.contains("look who put it there"), owner != 0, "{told}");
     }
 
     #[test]
