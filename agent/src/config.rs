@@ -220,12 +220,15 @@ impl Config {
         Ok(inspection.done()?)
     }
 
-    /// Looks whether nobody else may put another file in the place of this one, nor write a file of roots: whoever can decides
-    /// who is taken for a connected system, and so who gets the password.
+    /// Looks whether nobody else may put another file in the place of this one or of a file of roots, nor write one of these:
+    /// whoever can decides who is taken for a connected system, and so who gets the password.
     pub fn inspect_trust(&self) -> Result<(), ExposedError> {
         let mut inspection = Inspection::default();
         inspection.unwritable_directory_of(self.file())?;
-        self.root_files.iter().try_for_each(|file| inspection.unwritable(file))?;
+        for file in &self.root_files {
+            inspection.unwritable(file)?;
+            inspection.unwritable_directory_of(file)?;
+        }
         Ok(inspection.done()?)
     }
 
@@ -256,6 +259,9 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -276,6 +282,31 @@ mod tests {
         assert!(error.starts_with("agent.toml:3: [agent]: unknown field `stat_dir`"), "{error}");
         let error = parse("\n[agents]\n").unwrap_err();
         assert!(error.starts_with("agent.toml:2: `agents` is not a section"), "{error}");
+    }
+
+    /// Look at the files alone, and whoever may rename in their directory chooses who is sent the password.
+    #[test]
+    fn a_directory_where_others_may_put_other_roots_is_named_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificates = folder.path().join("certificates");
+        std::fs::create_dir(&certificates).unwrap();
+        let files = ["a.pem", "b.pem"].map(|name| certificates.join(name));
+        for file in &files {
+            std::fs::write(file, "").unwrap();
+            std::fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
+        }
+        let text = format!(
+            "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[connected_system.salesforce]\nroot_certificates = {files:?}\n"
+        );
+        let config = Config::parse(&folder.path().join("agent.toml"), &text).unwrap();
+        let told = |mode| {
+            std::fs::set_permissions(&certificates, Permissions::from_mode(mode)).unwrap();
+            config.inspect_trust().err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!((told(0o755), told(0o1777)), (String::new(), String::new()));
+        let told = told(0o775);
+        let named = format!("chmod go-w '{}'   # mode 0775", certificates.display());
+        assert_eq!(told.matches(&named).count(), 1, "{told}");
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     if let Err(ExposedError::NotPrivate(error)) = config.inspect_trust() {
         tracing::warn!(
             next = error.commands().join("; "),
-            "others may put another file in the place of the configuration, or write a file of root certificates that it names"
+            "others may put another file in the place of the configuration or of a file of root certificates that it names, or write \
+             one of these"
         );
     }
     let Terms { life, keep } = config.sealing_keys;

@@ -41,7 +41,7 @@ fn private(config: &Config) -> Finding {
     match (config.inspect_itself(), config.inspect_trust()) {
         (Ok(()), Err(ExposedError::NotPrivate(error))) => Finding::warning(
             check,
-            "others may put another file in its place, or write a file of root certificates that it names",
+            "others may put another file in its place or in that of a file of root certificates that it names, or write one of these",
             error.commands().join("\n"),
         ),
         (looked, _) => exposed(check, looked, "only its owner may write it"),

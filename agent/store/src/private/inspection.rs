@@ -147,6 +147,8 @@ impl Inspection {
             return Ok(());
         }
         self.found.sort_unstable();
+        // Two files of one directory.
+        self.found.dedup();
         Err(NotPrivate { found: self.found, more: self.more })
     }
 
