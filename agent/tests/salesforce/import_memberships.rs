@@ -99,6 +99,44 @@ async fn permission_sets_are_replaced_added_and_removed() {
     }
 }
 
+/// Five pages for each two thousand users, as large as pages may be. Bound those of all users of a unit together, and users that
+/// are in many sets can never be imported.
+#[tokio::test]
+async fn what_users_are_in_is_bounded_for_each_two_thousand_of_them() {
+    let wide = json!({ "Id": "0Pa5g00000XyZ12AAF", "AssigneeId": "0055g00000XyZ12AAF", "more": vec![0; 400_000],
+        "PermissionSetId": "0PS5g00000XyZ12AAF" });
+    let page = |is_last: bool| {
+        let next = (!is_last).then_some("/services/data/v66.0/query/01g5g00000XyZ12AAF-2000");
+        json!({ "totalSize": 5, "done": is_last, "nextRecordsUrl": next, "records": [wide] })
+    };
+    let reply = |body: &Value| Mishap::OtherReply { status: 200, body: body.to_string() };
+    let as_it_is = Mishap::DripReply { bytes: 1 << 20, millis: 0 };
+
+    let lab = Lab::with_org(OrgSeed::acme(2_001)).await;
+    let entry =
+        |number| json!({ "Username": format!("user{number:04}@acme.example"), "PermissionSets": "Report_Builder" });
+    let entries: Vec<String> = (1..=2_001).map(|number| entry(number).to_string()).collect();
+    let rule = "permissionsets=remove_diff_with_target".parse().unwrap();
+    let asked = Request { attributes: List::new(vec![rule]).unwrap(), ..Request::new(Format::Jsonl) };
+    let mut task = import_with(asked, entries.join("\n"));
+    // Who the users are, and what there is; then what they are in, two thousand of them in the body of a call.
+    lab.fault("POST", "/composite", as_it_is.clone(), 1);
+    lab.fault(
+        "POST",
+        "/composite",
+        reply(&json!({ "compositeResponse": [{ "body": page(false), "httpStatusCode": 200 }] })),
+        1,
+    );
+    lab.fault("GET", "/query", as_it_is, 1);
+    for pages in [3, 4] {
+        lab.fault("GET", "/query", reply(&page(false)), pages);
+        lab.fault("GET", "/query", reply(&page(true)), 1);
+    }
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(conclusion.outcome, Outcome::AlreadySatisfied, "{:?}", lab.counters().routes);
+    assert_eq!(lab.sim.faults(), 0, "{:?}", lab.counters().routes);
+}
+
 /// A group of permission sets is listed among them, by the set that sums it up; nobody named it.
 #[tokio::test]
 async fn a_user_stays_in_its_groups_of_permission_sets() {

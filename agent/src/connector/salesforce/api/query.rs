@@ -23,7 +23,7 @@ const SHORTEST_LIST: usize = 200;
 const MAX_PAGES: usize = 50;
 /// What all pages of such a query may take in memory: as much as one answer.
 const SMALL: usize = TREE_LIMIT;
-/// The same where a page is often not enough: 100,000 groups by name, or the 100,000 memberships of 10,000 users, take about
+/// The same where a page is often not enough: 100,000 groups by name, or fifty memberships of each of 2,000 users, take about
 /// 220 MiB.
 const LARGE: usize = 4 * TREE_LIMIT;
 /// More rows than any query finds.
