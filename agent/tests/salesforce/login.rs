@@ -183,6 +183,25 @@ async fn the_token_is_tried_once_however_few_refusals_are_allowed_and_whenever_t
     }
 }
 
+/// Count the page, and the token is never sent again, though it is right: a person has to come.
+#[tokio::test]
+async fn a_page_in_place_of_the_answer_to_the_token_leaves_it_to_be_sent() {
+    for status in [400, 401, 403, 407] {
+        let lab = Lab::start().await;
+        let alone = format!("{}max_refused_logins = 1\n", lab.settings("soap"));
+        let both = format!("{alone}security_token = {}\n", lab.secret("token"));
+        tested(&lab, &alone).await;
+        lab.sim.trust("Acme", &[]).unwrap();
+        // The first sending is refused, and the second, with the token, gets a page.
+        lab.fault("POST", "/services/Soap", Mishap::DripReply { bytes: 1 << 20, millis: 0 }, 1);
+        lab.fault("POST", "/services/Soap", Mishap::OtherReply { status, body: "<html></html>".to_owned() }, 1);
+        let failure = test_connection().attempt(&lab.connector_with(&both)).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), lab.counters().login_failures), ("not_a_login_host", 1), "{status}");
+        assert_eq!(lab.sim.faults(), 0);
+        assert_eq!(tested(&lab, &both).await.network.as_str(), "token", "{status}");
+    }
+}
+
 #[tokio::test]
 async fn f60_a_wrong_token_is_tried_once_when_it_is_asked_for_and_never_again() {
     let lab = Lab::start().await;

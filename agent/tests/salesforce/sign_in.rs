@@ -290,25 +290,39 @@ async fn the_json_of_a_gateway_is_no_refusal_of_the_credentials() {
 /// host's, and each task sends it once more, until the account is locked.
 #[tokio::test]
 async fn a_page_over_the_refusal_of_a_password_may_hide_one() {
-    for (method, status) in [("oauth-password", 400), ("oauth-password", 401), ("oauth-password", 407), ("soap", 403)] {
-        let (failure, requests) = refused(method, status, "text/html", PAGE).await;
-        check(method, &failure, "not_a_login_host", Unauthorized, "what stands between");
-        assert_eq!(requests, GUARDED, "{method} {status}");
+    let (failure, requests) = refused("oauth-password", 400, "text/html", PAGE).await;
+    check("400", &failure, "not_a_login_host", Unauthorized, "what stands between");
+    assert_eq!(requests, GUARDED);
 
-        let lab = Lab::start().await;
-        let settings = lab.settings(method);
-        validate("user0001@acme.example").attempt(&lab.connector_with(&settings)).await.unwrap();
-        let page = Mishap::OtherReply { status, body: PAGE.to_owned() };
-        lab.fault("POST", "/services/", page, 100);
-        let mut ended = Vec::new();
-        for _ in 0..8 {
-            let failure = validate("user0001@acme.example").attempt(&lab.connector_with(&settings)).await.unwrap_err();
-            ended.push((failure.code.to_string(), failure.class.known()));
-        }
-        let expected = |code: &str, class| (code.to_owned(), Some(class));
-        let (sent, kept) = (expected("not_a_login_host", Transient), expected("sign_in_paused", RateLimited));
-        assert_eq!(ended, [vec![sent; 5], vec![kept; 3]].concat(), "{method} {status}");
-        assert_eq!(lab.counters().login_attempts, 6, "{method} {status}");
+    let lab = Lab::start().await;
+    let settings = lab.settings("oauth-password");
+    validate("user0001@acme.example").attempt(&lab.connector_with(&settings)).await.unwrap();
+    lab.fault("POST", "/services/", Mishap::OtherReply { status: 400, body: PAGE.to_owned() }, 100);
+    let mut ended = Vec::new();
+    for _ in 0..8 {
+        let failure = validate("user0001@acme.example").attempt(&lab.connector_with(&settings)).await.unwrap_err();
+        ended.push((failure.code.to_string(), failure.class.known()));
+    }
+    let expected = |code: &str, class| (code.to_owned(), Some(class));
+    let (sent, kept) = (expected("not_a_login_host", Transient), expected("sign_in_paused", RateLimited));
+    assert_eq!(ended, [vec![sent; 5], vec![kept; 3]].concat());
+    assert_eq!(lab.counters().login_attempts, 6);
+}
+
+/// No password is refused with these. Count them, and a task that a portal answers waits for a day instead of saying so.
+#[tokio::test]
+async fn a_page_that_hides_no_refusal_of_a_password_is_a_wrong_hosts() {
+    for (method, status) in [
+        ("oauth-password", 401),
+        ("oauth-password", 403),
+        ("oauth-password", 407),
+        ("oauth-jwt", 400),
+        ("soap", 400),
+        ("soap", 403),
+    ] {
+        let (failure, requests) = refused(method, status, "text/html", PAGE).await;
+        check(&format!("{method} {status}"), &failure, "not_a_login_host", Unauthorized, "`domain`");
+        assert_eq!(requests, TRIES, "{method} {status}");
     }
 }
 

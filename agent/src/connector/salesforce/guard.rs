@@ -197,9 +197,12 @@ fn paused() -> Failure {
     Failure::new(
         FailureClass::RateLimited,
         "sign_in_paused",
-        "Several sign-ins in a row were not answered; they may have counted as failed, so the next one waits",
+        "Several sign-ins in a row were not answered by Salesforce; they may have counted as failed, so the next one \
+         waits",
     )
-    .with_next_step("Check the network and Salesforce's status page; it goes on by itself within 15 minutes.")
+    .with_next_step(
+        "Check `domain`, what stands between, and Salesforce's status page; it goes on by itself within 15 minutes.",
+    )
 }
 
 fn fingerprint(salt: &[u8; 16], credentials: &[u8]) -> [u8; 32] {

@@ -369,9 +369,8 @@ impl SignIn {
             429 => Answer::NotSent(Failure { class: FailureClass::RateLimited.into(), ..error::strange(status) }),
             // Who gave up waiting for the request may have passed it on.
             408 => Answer::Lost(error::strange(status)),
-            // What a refused password is answered with, and an answer that is not let through: a gateway may have put its page
-            // over a judgement. Nothing else locks an account.
-            400 | 401 | 403 | 407 if self.settings.method.login().is_some() => Answer::Lost(no_login_host(status)),
+            // What a password is refused with: a gateway may have put its page over a judgement, and nothing else locks an account.
+            400 if matches!(self.settings.method, Method::OauthPassword { .. }) => Answer::Lost(no_login_host(status)),
             300..=499 => Answer::NotSent(no_login_host(status)),
             _ => Answer::Lost(error::strange(status)),
         }
