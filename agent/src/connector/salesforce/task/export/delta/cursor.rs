@@ -66,7 +66,12 @@ pub(in super::super::super::super) struct State {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pending {
     task: String,
+    /// From when it asks; `None`: from the beginning, or an earlier version did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<i64>,
     until: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    reaches_back: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ahead: Option<i64>,
 }
@@ -125,15 +130,7 @@ impl Cursor {
         state.about = about;
         begin.object.clone_into(&mut state.object);
         begin.name.clone_into(&mut state.name);
-        let mut span = Span::new(begin.now, state.watermark())?;
-        let mut ahead = i64::try_from(begin.now.ahead().as_millis()).ok();
-        if let Some(asked) = asked.as_ref()
-            && let Ok(until) = Timestamp::from_millisecond(asked.until)
-        {
-            (span.until, ahead) = (until, asked.ahead);
-        }
-        state.run += 1;
-        state.pending = Some(Pending { task, until: span.until.as_millisecond(), ahead });
+        let span = state.ask(task, asked.as_ref(), begin.now)?;
         // On disk before any hash of this run is, so that a later run knows them for what they are.
         keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, state.key.as_bytes());
@@ -174,6 +171,27 @@ impl State {
             self.lost.push(self.run);
         }
         Ok(())
+    }
+
+    /// What the next run asks for; `asked` is what another attempt at its task did.
+    fn ask(&mut self, task: String, asked: Option<&Pending>, now: Now) -> Result<Span, Failure> {
+        let mut span = Span::new(now, self.watermark())?;
+        let mut ahead = i64::try_from(now.ahead().as_millis()).ok();
+        if let Some(asked) = asked
+            && let Ok(until) = Timestamp::from_millisecond(asked.until)
+        {
+            (span.until, ahead) = (until, asked.ahead);
+            let from = asked.from.and_then(|from| Timestamp::from_millisecond(from).ok());
+            // A cursor that has begun anew since has nothing to go on from.
+            if self.until.is_some() && (from.is_some() || asked.reaches_back) {
+                (span.from, span.reaches_back) = (from, asked.reaches_back);
+            }
+        }
+        self.run += 1;
+        let from = span.from.map(Timestamp::as_millisecond);
+        let (until, reaches_back) = (span.until.as_millisecond(), span.reaches_back);
+        self.pending = Some(Pending { task, from, until, reaches_back, ahead });
+        Ok(span)
     }
 
     fn watermark(&self) -> Option<Watermark> {
@@ -262,4 +280,58 @@ fn asked_otherwise(name: &str) -> Failure {
          not changed, and would never be seen"
     );
     changed(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-11-{time}Z").parse().unwrap()
+    }
+
+    fn now(org: &str, here: &str) -> Now {
+        Now { org: at(org), here: at(here) }
+    }
+
+    /// What the next attempt at a task asks for, whatever became of the one before.
+    fn again(state: &mut State, now: Now) -> Span {
+        let asked = state.pending.take().unwrap();
+        state.lost.push(state.run);
+        state.ask(asked.task.clone(), Some(&asked), now).unwrap()
+    }
+
+    /// Two clocks are never read at the same moment twice. Ask from another moment each time, and each attempt makes a job anew.
+    #[test]
+    fn another_attempt_asks_the_same_after_a_clock_that_was_ahead_too() {
+        let lie = State { until: Some(at("28T17:55:00").as_millisecond()), ahead: Some(6 * 3_600_000), ..State::new() };
+        for (org, from) in [("28T19:00:00", Some(at("28T11:45:00"))), ("28T13:00:00", None)] {
+            let mut state = lie.clone();
+            let first = state.ask("00".to_owned(), None, now(org, org)).unwrap();
+            assert_eq!((first.from, first.reaches_back), (from, true), "{org}");
+            for later in ["29T08:00:00", "29T08:00:00.007"] {
+                let next = again(&mut state, now("29T08:00:00", later));
+                assert_eq!((next.from, next.until, next.reaches_back), (first.from, first.until, true), "{org}");
+            }
+        }
+    }
+
+    /// Runs that were lost made it begin anew: what it remembered of records does not count any more.
+    #[test]
+    fn another_attempt_at_a_cursor_that_began_anew_asks_from_the_beginning() {
+        let mut state = State { until: Some(at("28T11:55:00").as_millisecond()), ahead: Some(0), ..State::new() };
+        let first = state.ask("00".to_owned(), None, now("28T13:00:00", "28T13:00:00")).unwrap();
+        assert_eq!(first.from, Some(at("28T11:45:00")));
+        state.forget();
+        let next = again(&mut state, now("28T13:00:00", "28T13:00:00"));
+        assert_eq!((next.from, next.reaches_back), (None, false));
+    }
+
+    /// An earlier version that an operator goes back to finds what it wrote.
+    #[test]
+    fn what_an_earlier_version_kept_stays_as_it_was() {
+        let kept = r#"{"format":1,"object":"User","name":"nightly","run":3,"from":0,"until":1,"pending":{"task":"00","until":2},"lost":[2],"about":"a","org":"00D","key":"k"}"#;
+        let state: State = serde_json::from_str(kept).unwrap();
+        assert_eq!(serde_json::to_string(&state).unwrap(), kept);
+    }
 }
