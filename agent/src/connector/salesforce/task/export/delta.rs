@@ -96,17 +96,24 @@ impl Watermark {
         let by = self.ahead.map(|ahead| ahead.saturating_add(-now.ahead()));
         by.filter(|by| *by > APART).unwrap_or_default()
     }
+
+    /// Until when records were handed over, whichever of both clocks was wrong.
+    fn reached(self, now: Now) -> Option<Timestamp> {
+        self.until.checked_sub(self.too_far(now)).ok()
+    }
 }
 
 impl Span {
-    /// The span of a run after one that got to `before`.
-    fn new(now: Now, before: Option<Watermark>) -> Result<Self, Failure> {
+    /// The span of a run after one that got to `before`. If that was too far, so may be what runs before it got to, back to `sure`.
+    fn new(now: Now, before: Option<Watermark>, sure: Option<Watermark>) -> Result<Self, Failure> {
         let out_of_time = |_| Failure::new(FailureClass::Internal, "clock", "Salesforce's clock shows no usable time");
         let until = now.org.checked_sub(LAG).map_err(out_of_time)?;
         let Some(before) = before else { return Ok(Self { from: None, until, reaches_back: false }) };
         let too_far = before.too_far(now);
+        let sure = sure.filter(|_| !too_far.is_zero());
         // What is not over yet was not handed over, whenever the run before was.
-        let reached = before.until.checked_sub(too_far).ok().filter(|_| before.until <= now.org);
+        let reached = before.reached(now).filter(|_| before.until <= now.org);
+        let reached = reached.and_then(|it| sure.map_or(Some(it), |sure| sure.reached(now).map(|sure| sure.min(it))));
         let Some(reached) = reached else { return Ok(Self { from: None, until, reaches_back: true }) };
         let from = Some(reached.checked_sub(OVERLAP).map_err(out_of_time)?);
         // Two answers of one moment may tell different ones.
@@ -248,7 +255,8 @@ mod tests {
     }
 
     fn span(org: &str, here: &str, before: Watermark) -> (Option<Timestamp>, Timestamp, bool) {
-        let Span { from, until, reaches_back } = Span::new(Now { org: at(org), here: at(here) }, Some(before)).unwrap();
+        let Span { from, until, reaches_back } =
+            Span::new(Now { org: at(org), here: at(here) }, Some(before), None).unwrap();
         (from, until, reaches_back)
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::super::super::kept::{admit, buckets, is_of_another, short_hash};
 use super::record::{Known, Marks};
-use super::{Now, Span, Watermark};
+use super::{APART, Now, Span, Watermark};
 use crate::connector::{Keep, Standing};
 use crate::random;
 
@@ -50,6 +50,9 @@ pub(in super::super::super::super) struct State {
     /// By how many milliseconds that clock was ahead of this host's then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ahead: Option<i64>,
+    /// The same of the run before that clock went ahead, while it stays so: it may have been wrong in each run since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sure: Option<Sure>,
     /// The run that was not known to be handed over when this was written.
     pending: Option<Pending>,
     /// Runs that were never handed over.
@@ -61,6 +64,13 @@ pub(in super::super::super::super) struct State {
     org: String,
     /// The key of the hashes.
     key: String,
+}
+
+/// Until when records were handed over for sure, and how far Salesforce's clock was ahead then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Sure {
+    until: i64,
+    ahead: i64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -166,16 +176,33 @@ impl State {
             None => false,
         };
         if delivered {
-            (self.until, self.ahead) = (Some(pending.until), pending.ahead);
+            self.move_on(&pending);
         } else {
             self.lost.push(self.run);
         }
         Ok(())
     }
 
+    /// What a run told was handed over.
+    fn move_on(&mut self, run: &Pending) {
+        let stood = self.until.zip(self.ahead).map(|(until, ahead)| Sure { until, ahead });
+        let sure = self.sure.or(stood);
+        let apart = i64::try_from(APART.as_millis()).unwrap_or_default();
+        let ahead = sure.zip(run.ahead).map(|(sure, ahead)| ahead.saturating_sub(sure.ahead)).filter(|it| *it > apart);
+        self.sure = match (sure, ahead) {
+            // It told everything until it began, which may have been earlier than that clock said.
+            (Some(sure), Some(ahead)) if run.reaches_back => {
+                Some(Sure { until: run.until.saturating_sub(ahead), ..sure })
+            }
+            (sure, Some(_)) => sure,
+            (_, None) => self.sure.filter(|_| !run.reaches_back),
+        };
+        (self.until, self.ahead) = (Some(run.until), run.ahead);
+    }
+
     /// What the next run asks for; `asked` is what another attempt at its task did.
     fn ask(&mut self, task: String, asked: Option<&Pending>, now: Now) -> Result<Span, Failure> {
-        let mut span = Span::new(now, self.watermark())?;
+        let mut span = Span::new(now, self.watermark(), self.sure.and_then(|it| watermark(it.until, Some(it.ahead))))?;
         let mut ahead = i64::try_from(now.ahead().as_millis()).ok();
         if let Some(asked) = asked
             && let Ok(until) = Timestamp::from_millisecond(asked.until)
@@ -195,16 +222,20 @@ impl State {
     }
 
     fn watermark(&self) -> Option<Watermark> {
-        let until = Timestamp::from_millisecond(self.until?).ok()?;
-        Some(Watermark { until, ahead: self.ahead.map(SignedDuration::from_millis) })
+        watermark(self.until?, self.ahead)
     }
 
     /// Everything is handed over again.
     fn forget(&mut self) {
         self.from = self.run + 1;
-        self.until = None;
+        (self.until, self.sure) = (None, None);
         self.lost.clear();
     }
+}
+
+fn watermark(until: i64, ahead: Option<i64>) -> Option<Watermark> {
+    let until = Timestamp::from_millisecond(until).ok()?;
+    Some(Watermark { until, ahead: ahead.map(SignedDuration::from_millis) })
 }
 
 /// Where a cursor is kept.
@@ -312,6 +343,45 @@ mod tests {
             for later in ["29T08:00:00", "29T08:00:00.007"] {
                 let next = again(&mut state, now("29T08:00:00", later));
                 assert_eq!((next.from, next.until, next.reaches_back), (first.from, first.until, true), "{org}");
+            }
+        }
+    }
+
+    /// Each row is a night: what both clocks said, and from when its run asked. Keep the newest run's clocks alone, and what changed
+    /// between two of those that were ahead is in no run.
+    #[test]
+    fn clocks_that_were_ahead_in_several_runs_are_gone_back_from_to_the_one_before_them() {
+        let ahead_alike = [
+            ("24T02:00:00", "24T02:00:00", None, false),
+            ("25T08:00:00", "25T02:00:00", Some("24T01:45:00"), false),
+            ("26T08:00:00", "26T02:00:00", Some("25T07:45:00"), false),
+            ("27T02:00:00", "27T02:00:00", Some("24T01:45:00"), true),
+            ("28T02:00:00", "28T02:00:00", Some("27T01:45:00"), false),
+        ];
+        let partly_right_between = [
+            ("24T02:00:00", "24T02:00:00", None, false),
+            ("25T08:00:00", "25T02:00:00", Some("24T01:45:00"), false),
+            ("26T05:00:00", "26T02:00:00", Some("24T01:45:00"), true),
+            ("27T05:00:00", "27T02:00:00", Some("26T04:45:00"), false),
+            ("28T02:00:00", "28T02:00:00", Some("26T01:45:00"), true),
+            ("29T02:00:00", "29T02:00:00", Some("28T01:45:00"), false),
+        ];
+        // It costs nothing until then.
+        let a_host_that_was_set_back_for_good = [
+            ("24T02:00:00", "24T02:00:00", None, false),
+            ("25T02:00:00", "24T20:00:00", Some("24T01:45:00"), false),
+            ("26T02:00:00", "25T20:00:00", Some("25T01:45:00"), false),
+            ("27T02:00:00", "26T20:00:30", Some("26T01:45:00"), false),
+        ];
+        for nights in [&ahead_alike[..], &partly_right_between, &a_host_that_was_set_back_for_good] {
+            let mut state = State::new();
+            for (org, here, from, reaches_back) in nights {
+                if let Some(pending) = state.pending.take() {
+                    state.move_on(&pending);
+                }
+                let span = state.ask("00".to_owned(), None, now(org, here)).unwrap();
+                assert_eq!((span.from, span.reaches_back), (from.map(at), *reaches_back), "{org} {here}");
+                state = serde_json::from_slice(&serde_json::to_vec(&state).unwrap()).unwrap();
             }
         }
     }
