@@ -125,11 +125,25 @@ async fn a_date_that_was_ahead_of_its_time_skips_nothing() {
     let (output, lines) = deltas.run(request(BOTH), true).await;
     assert_eq!((lines.len(), &lines[0]["Username"]), (1, &json!(JOE)), "he alone: the others are known");
     assert!(output.until < ahead.until);
-    assert!(output.warnings.len() == 1 && output.warnings[0].contains("reaches back"), "{:?}", output.warnings);
+    assert!(output.warnings.len() == 1 && output.warnings[0].contains("reads everything"), "{:?}", output.warnings);
     deltas.lab.sim.advance(LAG);
     let (quiet, _) = deltas.run(request(BOTH), true).await;
     assert_eq!((quiet.records, quiet.warnings.len()), (0, 0));
     assert!(quiet.since < output.until && output.until < quiet.until, "it goes on from there");
+}
+
+/// A job of hours is not what somebody expects who reads of some minutes.
+#[tokio::test]
+async fn a_run_after_a_date_that_was_ahead_says_how_far_it_goes_back() {
+    for (ahead_secs, word) in [(4 * 60, "reaches back to before that"), (6 * 3_600, "reads everything")] {
+        let deltas = Deltas::start().await;
+        deltas.run(request(BOTH), true).await;
+        deltas.lab.fault("GET", "/describe", Mishap::OtherDate { ahead_secs }, 1);
+        deltas.run(request(BOTH), true).await;
+        let (output, lines) = deltas.run(request(BOTH), true).await;
+        assert!(output.warnings.len() == 1 && output.warnings[0].contains(word), "{:?}", output.warnings);
+        assert_eq!((output.since.is_empty(), lines.len()), (word == "reads everything", 0), "{word}");
+    }
 }
 
 /// Feature B13.

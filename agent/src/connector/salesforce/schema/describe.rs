@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::super::api::{Answer, Call};
 use super::super::{Salesforce, error};
+use crate::clock;
 
 /// The code of the failure that the org has no such object, or does not show it.
 pub(in super::super) const HIDDEN: &str = "object_hidden";
@@ -32,6 +33,8 @@ pub(in super::super) struct Described {
     pub(in super::super) fields: Vec<Field>,
     /// When it was read, by Salesforce's clock.
     pub(in super::super) at: Option<Timestamp>,
+    /// The same moment by this host's: what is waited for afterwards is no difference of the clocks.
+    pub(in super::super) here: Timestamp,
     by_name: HashMap<String, usize>,
 }
 
@@ -191,7 +194,7 @@ impl Described {
     /// An object with these fields.
     pub(in super::super) fn new(name: impl Into<String>, fields: Vec<Field>) -> Self {
         let by_name = fields.iter().enumerate().map(|(at, field)| (field.name.to_ascii_lowercase(), at)).collect();
-        Self { name: name.into(), fields, at: None, by_name }
+        Self { name: name.into(), fields, at: None, here: clock::wall(), by_name }
     }
 
     /// Reads what the org answered.

@@ -24,11 +24,10 @@ use postern_protocol::{Failure, FailureClass};
 use super::super::api::lock_wait;
 use super::super::kept::{Turn, busy};
 use super::super::{Salesforce, error, soql};
-use crate::clock;
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use bulk::Bulk;
 pub(in super::super) use bulk::{Head, Made};
-use delta::{Begin, Cursor, Now, Span, Tracker};
+use delta::{Begin, Cursor, Span, Tracker};
 pub(in super::super) use delta::{Known, State, cursors, forget_cursor};
 use pages::Pages;
 use sink::Sink;
@@ -159,7 +158,9 @@ fn begin_turn<'a>(org: &'a Salesforce, it: &Request, plan: &Plan) -> Result<Opti
 }
 
 const REACHES_BACK: &str = "Salesforce's clock may have been ahead when this cursor last moved on, or this host's was set since: \
-    this run reaches back by as much, and tells nothing twice";
+    this run reaches back to before that, and tells nothing twice";
+const READS_EVERYTHING: &str = "This cursor got to a time that Salesforce's clock has not come to: a date of Salesforce's was wrong, \
+    then or now. This run reads everything, and tells nothing twice";
 
 /// Begins the run of a cursor, if the export is a delta, and leaves only its span of time.
 async fn begin_delta(
@@ -177,14 +178,14 @@ async fn begin_delta(
         about: &plan.about,
         restart: delta.restart,
         task: cx.task,
-        now: Now { org: plan.now.ok_or_else(|| error::strange(200))?, here: clock::wall() },
+        now: plan.now.ok_or_else(|| error::strange(200))?,
     };
     let (cursor, span, forgot) = Cursor::begin(org.keep.as_ref(), begin).await?;
     if let Some(forgot) = forgot {
         plan.warn(forgot.to_owned());
     }
     if span.reaches_back {
-        plan.warn(REACHES_BACK.to_owned());
+        plan.warn(if span.from.is_none() { READS_EVERYTHING } else { REACHES_BACK }.to_owned());
     }
     plan.within(&span);
     Ok(Some((cursor, span)))

@@ -64,7 +64,7 @@ pub(super) struct Span {
     pub(super) reaches_back: bool,
 }
 
-/// The time of day, by both clocks.
+/// One moment, by both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     /// By Salesforce's, which stamps records. One answer tells it, and whoever gave that may be wrong.
@@ -74,6 +74,11 @@ pub(super) struct Now {
 }
 
 impl Now {
+    /// When an object was described.
+    pub(super) fn of(object: &Described) -> Option<Self> {
+        Some(Self { org: object.at?, here: object.here })
+    }
+
     /// How far Salesforce's clock is ahead.
     fn ahead(self) -> SignedDuration {
         self.org.duration_since(self.here)

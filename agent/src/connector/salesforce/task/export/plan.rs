@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use postern_protocol::Failure;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::filter::Attribute;
@@ -14,7 +13,7 @@ use super::super::super::schema::describe::{Described, Kind};
 use super::super::super::schema::reach::{Found, Reach};
 use super::super::super::soql::{condition, manual};
 use super::super::{name_all, refused};
-use super::delta::{self, Span};
+use super::delta::{self, Now, Span};
 use super::value::Column;
 use crate::dataset::writer::Form;
 
@@ -38,8 +37,8 @@ pub(in super::super) struct Plan {
     pub(super) form: Form,
     /// Everything that decides which records and attributes are handed over.
     pub(super) about: String,
-    /// Now, by Salesforce's clock.
-    pub(super) now: Option<Timestamp>,
+    /// Now, if Salesforce said what its clock showed.
+    pub(super) now: Option<Now>,
     /// The object's name as Salesforce spells it.
     pub(super) object: String,
     conditions: Vec<String>,
@@ -90,7 +89,7 @@ impl Plan {
                 columns.extend(reach.find(stamp).map(|found| Column::new(&found, None)));
             }
         }
-        let (name, now) = (object.name.clone(), object.at);
+        let (name, now) = (object.name.clone(), Now::of(object));
         let columns = columns.into();
         let plan = Self {
             columns,
@@ -120,7 +119,7 @@ impl Plan {
             incidental: Vec::new(),
             form: Form::JsonLines,
             about: String::new(),
-            now: object.at,
+            now: Now::of(object),
             object: object.name.clone(),
             conditions,
             stamp: "",
