@@ -32,6 +32,11 @@ async fn enrollment_refuses_what_is_wrong_with_a_sentence_and_an_exit_code() {
         says(&refused, 2, &["number 1 of `--controller`", "wss://host:port"]);
         assert!(!refused.err.contains("hush"), "{}", refused.err);
     }
+    // Look at a URL when it is dialled, and one that cannot be used is remembered for the night when it is needed.
+    let token_file = agent.folder().join("token");
+    let token_file = token_file.to_str().unwrap();
+    let second = ["enroll", "--controller", url, "--controller", "https://127.0.0.1:1", "--token-file", token_file];
+    says(&agent.run(&second).await, 2, &["number 2 of `--controller`"]);
     assert!(!agent.folder().join("state").exists(), "nothing is made before it is known where to ask");
     says(&agent.try_enroll("wss://127.0.0.1:1", &token).await, 69, &["cannot connect"]);
 
