@@ -86,7 +86,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let total = reader::count(cx, form).await?;
     let mut tally = tally(cx).await?;
     if total == 0 {
-        return Ok(tally.conclusion());
+        return Ok(tally.conclusion(total));
     }
     let schema = org.describe("User").await?;
     let choices = Choices::of(&it, &schema, &cx.system, org.settings.marker.as_deref())?;
@@ -139,7 +139,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         }
     }
     cx.journal.progress(tally.entries(), total, IMPORTING);
-    Ok(if course == Course::Plan { tally.plan(stock.taken()) } else { tally.conclusion() })
+    Ok(if course == Course::Plan { tally.plan(total, stock.taken()) } else { tally.conclusion(total) })
 }
 
 /// The steps of the journal: one for as many entries as are journaled at once, one or more a unit.

@@ -181,3 +181,76 @@ fn malformed(error: &DatasetError) -> Failure {
     Failure::new(FailureClass::Rejected, "dataset_malformed", format!("the dataset cannot be read: {error}"))
         .with_next_step("Correct the dataset at that place and submit it again; nothing was changed by this attempt.")
 }
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::Secret;
+
+    use super::super::Steps;
+    use super::*;
+    use crate::dataset::{Attribute, BadEntry, Change, Place, Record};
+
+    const PLACE: Place = Place { line: 1, column: 1, offset: 0 };
+
+    fn entry(number: u64, name: u64, size: usize) -> Entry {
+        let attribute = |(name, value): (&str, String)| Attribute { name: name.to_owned(), value: Secret::new(value) };
+        let attributes =
+            [("Username", format!("{name}@acme.example")), ("Title", "x".repeat(size))].map(attribute).into();
+        Entry { number, place: PLACE, end: 1, record: Record { change: Change::Modify, attributes } }
+    }
+
+    /// A journal says what was done by the numbers of steps, and another version may go on with it: with other steps, entries
+    /// would be left out, or done twice.
+    #[tokio::test]
+    async fn units_and_steps_are_those_of_every_version() {
+        let unreadable =
+            BadEntry { number: 2_600, place: PLACE, end: Some(1), code: "bad_entry", problem: String::new() };
+        let dataset: Vec<Item> = (0..1_200)
+            // A user who is named twice, and entries that are too many bytes together.
+            .map(|number| entry(number, if number == 301 { 300 } else { number }, 10))
+            .chain((1_200..1_220).map(|number| entry(number, number, 250 * 1024)))
+            .chain((1_220..2_600).map(|number| entry(number, number, 10)))
+            .map(Ok)
+            .chain([Err(unreadable)])
+            .collect();
+        for (size, units) in [
+            (
+                Size::CALL,
+                &[
+                    (200, 0),
+                    (101, 1),
+                    (200, 2),
+                    (200, 3),
+                    (200, 4),
+                    (200, 5),
+                    (107, 6),
+                    (8, 7),
+                    (200, 8),
+                    (200, 9),
+                    (200, 10),
+                    (200, 11),
+                    (200, 12),
+                    (200, 13),
+                    (185, 14),
+                ][..],
+            ),
+            (Size::CALLS, &[(301, 1), (500, 4), (407, 7), (8, 8), (500, 11), (500, 14), (385, 16)]),
+            (Size::JOB, &[(301, 1), (2_300, 13)]),
+        ] {
+            let (sender, items) = mpsc::channel(dataset.len());
+            for item in dataset.clone() {
+                sender.try_send(Ok(item)).unwrap();
+            }
+            drop(sender);
+            let (mut read, mut steps) = (Units { items, next: None, size }, Steps { next: 0, entries: AT_ONCE });
+            let mut met = Vec::new();
+            loop {
+                let entries = read.next().await.unwrap().len();
+                let Some(step) = steps.of(entries) else { break };
+                met.push((entries, step.last));
+            }
+            assert_eq!(met, units, "{size:?}: entries of each unit, and the number of its last step");
+        }
+        assert_eq!((Size::JOB.entries, Size::JOB.bytes), (10_000, 8 * 1024 * 1024));
+    }
+}

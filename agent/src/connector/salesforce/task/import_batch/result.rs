@@ -216,26 +216,26 @@ impl Tally {
         self.deadly
     }
 
-    /// How the batch ended.
-    pub(super) fn conclusion(self) -> Conclusion {
+    /// How a batch of this many entries ended.
+    pub(super) fn conclusion(self, total: u64) -> Conclusion {
         let changed = match (self.created + self.modified + self.partly, self.unknown + self.perhaps) {
             (1.., _) => Changed::Yes,
             (0, 1..) => Changed::Unknown,
             (0, 0) => Changed::No,
         };
-        self.ended(Vec::new(), changed)
+        self.ended(total, Vec::new(), changed)
     }
 
-    /// How a dry run ended.
-    pub(super) fn plan(self, licenses: Vec<License>) -> Conclusion {
-        let mut conclusion = self.ended(licenses, Changed::No);
+    /// How a dry run of this many entries ended.
+    pub(super) fn plan(self, total: u64, licenses: Vec<License>) -> Conclusion {
+        let mut conclusion = self.ended(total, licenses, Changed::No);
         if let Some(TaskOutput::ImportBatch(output)) = &mut conclusion.output {
             output.dry_run = true;
         }
         conclusion
     }
 
-    fn ended(self, licenses: Vec<License>, changed: Changed) -> Conclusion {
+    fn ended(self, total: u64, licenses: Vec<License>, changed: Changed) -> Conclusion {
         let Self { created, modified, unchanged, failed, unknown, .. } = self;
         let (entries, good) = (self.entries(), created + modified + unchanged);
         let licenses = List::clipped(licenses);
@@ -245,6 +245,18 @@ impl Tally {
         } else {
             Conclusion::succeeded(output, changed)
         };
+        if entries != total {
+            // Another version may have had other steps, and what it wrote of an entry may not be readable.
+            let changed = if changed == Changed::Yes { Changed::Yes } else { Changed::Unknown };
+            let failure = Some(incomplete(entries, total));
+            return Conclusion {
+                outcome: Outcome::Unknown,
+                certainty: Certainty::Unknown,
+                changed,
+                failure,
+                ..conclusion
+            };
+        }
         if !self.has_failures() {
             return conclusion;
         }
@@ -263,6 +275,14 @@ impl Tally {
         };
         Conclusion { outcome, certainty, failure: Some(failure), ..conclusion }
     }
+}
+
+fn incomplete(entries: u64, total: u64) -> Failure {
+    let summary = format!("the dataset has {total} entries, and the results can be read of {entries}");
+    Failure::new(FailureClass::Internal, "results_incomplete", summary).with_next_step(
+        "Compare the results with the dataset: of each entry without exactly one line, look in Salesforce what became of it, and \
+         import it again if it was not done. The batch was gone on with by another version of the agent: tell its vendor.",
+    )
 }
 
 #[cfg(test)]
@@ -341,10 +361,31 @@ mod tests {
             (0, 1, 1, Outcome::PartiallySucceeded, Changed::Unknown),
         ] {
             let tally = Tally { created, failed, unknown, ..Tally::default() };
-            let conclusion = tally.conclusion();
+            let conclusion = tally.conclusion(tally.entries());
             assert_eq!((conclusion.outcome, conclusion.changed), (outcome, changed), "{tally:?}");
         }
-        let perhaps = Tally { failed: 1, perhaps: 1, ..Tally::default() }.conclusion();
+        let perhaps = Tally { failed: 1, perhaps: 1, ..Tally::default() }.conclusion(1);
         assert_eq!((perhaps.outcome, perhaps.changed), (Outcome::Failed, Changed::Unknown));
+    }
+
+    #[test]
+    fn a_batch_is_not_done_while_an_entry_has_no_line_or_two() {
+        let unreadable = [text(&[line(1, "a")]), br#"{"entry":2,"outcome":"postponed"}"#.to_vec()].concat();
+        let read = Tally::of_results(unreadable.as_slice()).unwrap();
+        for (tally, total, changed) in [
+            (Tally { created: 1, ..Tally::default() }, 2, Changed::Yes),
+            (Tally { unchanged: 3, ..Tally::default() }, 2, Changed::Unknown),
+            (read, 2, Changed::Unknown),
+        ] {
+            for conclusion in [tally.conclusion(total), tally.plan(total, Vec::new())] {
+                assert_eq!(
+                    (conclusion.outcome, conclusion.certainty),
+                    (Outcome::Unknown, Certainty::Unknown),
+                    "{tally:?}"
+                );
+                assert_eq!(conclusion.failure.unwrap().code.as_str(), "results_incomplete");
+            }
+            assert_eq!(tally.conclusion(total).changed, changed, "{tally:?}");
+        }
     }
 }
