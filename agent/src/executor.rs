@@ -366,6 +366,7 @@ impl Executor {
             Err(_) if halt.stop.is_cancelled() && !halt.stopping.is_cancelled() => Vec::new(),
             streams => streams?,
         };
+        let failure = if streams.is_empty() { failure } else { untold(failure) };
         let ending = Ending::given_up(failure, &journal, why);
         let teller = Teller::new(Arc::clone(&self.who), Arc::new(offer), origin, &journal);
         Ok(Ending { streams, audit: teller.ended(&ending), ..ending })
@@ -435,6 +436,16 @@ fn log(Unfinished { failure, patience }: &Unfinished) {
     }
     let wait_secs = patience.as_secs();
     tracing::warn!(class = %failure.class, code = %failure.code, summary = %failure.summary, wait_secs, "attempt failed");
+}
+
+/// Why a batch is given up whose results tell of a part of it.
+fn untold(failure: Failure) -> Failure {
+    let next_step = format!(
+        "The batch was given up in the middle: an entry without a line in the results was not done, or is not known, and \
+         `--failed` writes it with those that failed. {}",
+        failure.next_step
+    );
+    failure.with_next_step(next_step)
 }
 
 fn internal(code: &str, summary: &str) -> Failure {

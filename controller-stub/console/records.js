@@ -26,12 +26,12 @@ export async function drawRecords(place, task) {
       const { items, next } = await someRecords(task, only.value, cursor, isWanted);
       if (!isWanted()) return;
       const shown = [...before, ...items];
-      fill(list, shown.length > 0 ? recordTable(shown) : noRecords(only.value), next && button("Show more", () => load(shown, next), { id: "more-records" }));
+      fill(list, shown.length > 0 ? recordTable(shown) : noRecords(task, only.value), next && button("Show more", () => load(shown, next), { id: "more-records" }));
     } catch (problem) {
       if (isWanted()) fill(list, notice("bad", prose(problem.message)));
     }
   };
-  fill(place, el("section", {}, el("h2", {}, "Records"), el("div", { class: "filters" }, el("label", { for: "only" }, "Entries"), only, saveButton(task)), list));
+  fill(place, el("section", {}, el("h2", {}, "Records"), el("div", { class: "filters" }, el("label", { for: "only" }, "Entries"), only, saveButton(task)), !isWhole(task) && notice("warn", UNTOLD), list));
   await load();
 }
 
@@ -47,7 +47,15 @@ async function someRecords(task, only, cursor, isWanted) {
   return answer.items.length > 0 || !answer.next || !isWanted() ? answer : someRecords(task, only, answer.next, isWanted);
 }
 
-const noRecords = (only) => (only ? empty("No entry failed.") : empty("The dataset has no entries."));
+/** Whether every entry has its record: a batch that was given up in the middle has no output. */
+const isWhole = (task) => task.output && task.failure?.code !== "results_incomplete";
+
+const UNTOLD = "The batch was given up in the middle: an entry that is not among all of these was not done, or it is not known.";
+
+function noRecords(task, only) {
+  if (!isWhole(task)) return empty(only ? "No entry that was told of failed." : "No entry was told of.");
+  return empty(only ? "No entry failed." : "The dataset has no entries.");
+}
 
 function recordTable(records) {
   return table("Records", [

@@ -70,10 +70,15 @@ pub fn results(data: &[u8]) {
         let again: RecordView = serde_json::from_value(shown.clone()).expect("what is shown can be read");
         assert_eq!(serde_json::to_value(&again).ok(), Some(shown), "it means something else");
     }
-    let mut end = 0;
-    for part in rest.parts(length) {
-        assert!(end <= part.start && part.start < part.end && part.end <= length, "{part:?} behind {end} of {length}");
-        end = part.end;
+    for entries in [None, Some(rest.told())] {
+        let mut end = 0;
+        for part in rest.parts(length, entries) {
+            assert!(
+                end <= part.start && part.start < part.end && part.end <= length,
+                "{part:?} behind {end} of {length}"
+            );
+            end = part.end;
+        }
     }
 }
 

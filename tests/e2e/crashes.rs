@@ -173,8 +173,14 @@ async fn f10_a_batch_that_is_given_up_delivers_the_results_of_its_finished_units
     }
     let batch = lab.controller.finished(id).await;
     assert_eq!((&batch["outcome"], &batch["changed"]), (&json!("dead_lettered"), &json!("yes")), "{batch}");
-    let results = lab.folder().join("results.jsonl");
-    lab.controller.try_cli(&["task", "results", &id.to_string(), "--output", results.to_str().unwrap()]).await;
+    let next_step = batch["failure"]["next_step"].as_str().unwrap();
+    assert!(next_step.contains("an entry without a line in the results was not done"), "{batch}");
+    let [results, rest] = ["results.jsonl", "rest.jsonl"].map(|name| lab.folder().join(name));
+    let (output, failed) = (results.to_str().unwrap(), rest.to_str().unwrap());
+    let arguments = ["task", "results", &id.to_string(), "--output", output, "--failed", failed, "--dataset", file];
+    let (code, _, said) = lab.controller.try_cli(&arguments).await;
+    assert!(code == Some(0) && said.contains("the results tell of 1 of the entries"), "{said}");
     let results = std::fs::read_to_string(&results).unwrap();
     assert_eq!((results.lines().count(), results.matches("\"modified\"").count()), (1, 1), "{results}");
+    assert_eq!(std::fs::read_to_string(&rest).unwrap().trim(), lines[1], "what was not told of is to be done again");
 }

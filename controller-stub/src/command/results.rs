@@ -5,15 +5,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use postern_protocol::TaskId;
 use postern_protocol::task::import_batch::Remainder;
+use postern_protocol::{TaskId, TaskKind};
 use postern_store::excerpt;
 use postern_store::private::{NewFile, PartFile};
 
-use super::output::WhileRead;
+use super::output::{WhileRead, remark};
 use super::{new_file, payload};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
+use crate::state::tasks::TaskView;
 
 /// The longest line that is understood; an agent's are much shorter.
 const MAX_LINE: usize = 64 * 1024;
@@ -27,6 +28,8 @@ pub(super) async fn run(
     rest: Option<(&Path, &Path)>,
 ) -> Result<(), Failure> {
     let mut rest = rest.map(|(failed, dataset)| Rest::begin(output, failed, dataset)).transpose()?;
+    let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
+    let entries = view.output.as_ref().and_then(|output| output.get("entries")?.as_u64());
     let path = format!("/v1/tasks/{task}/results");
     let lines = match output {
         None => download(client, &path, &mut WhileRead(io::stdout().lock())).await?,
@@ -37,7 +40,14 @@ pub(super) async fn run(
             lines
         }
     };
-    rest.as_mut().map_or(Ok(()), |it| it.write(&lines))
+    if view.kind == TaskKind::ImportBatch && !lines.is_whole(entries) {
+        remark(format!(
+            "the results tell of {} of the entries: what they leave out was not done, or is not known; `--failed` \
+             writes it as well",
+            lines.told()
+        ));
+    }
+    rest.as_mut().map_or(Ok(()), |it| it.write(&lines, entries))
 }
 
 async fn download(client: &Client, path: &str, sink: &mut dyn Write) -> Result<Remainder, Failure> {
@@ -76,9 +86,9 @@ impl Rest {
         Ok(Self { file, dataset: source })
     }
 
-    fn write(&mut self, rest: &Remainder) -> Result<(), Failure> {
+    fn write(&mut self, rest: &Remainder, entries: Option<u64>) -> Result<(), Failure> {
         let length = self.dataset.metadata().map_err(|error| Failure::from_error(Exit::Failed, &error))?.len();
-        let parts = rest.parts(length);
+        let parts = rest.parts(length, entries);
         if parts.is_empty() {
             return Ok(());
         }

@@ -284,7 +284,8 @@ pub struct License {
     pub needed: u64,
 }
 
-/// How many entries ended how. Their sum is the number of entries; the stream of the report says it for each.
+/// How many entries ended how. Their sum is the number of entries, but for the failure `results_incomplete`; the stream of
+/// the report says it for each. A batch that was given up in the middle has none: its stream tells of what was done until then.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
@@ -310,13 +311,20 @@ pub struct Output {
 /// form of the original, whatever that is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remainder {
-    /// Where the first entry begins and the last one ends; what is around them belongs to the form.
-    entries: Option<Range<u64>>,
+    /// Entries that have a line.
+    told: u64,
+    /// Where the first of them begins and the last one ends; what is around them belongs to the form.
+    place: Option<Range<u64>>,
     failed: Vec<Range<u64>>,
+    /// The number of the last one that was told, and where it ends.
+    last: Option<(u64, u64)>,
+    /// Where there are entries without a line, between two that have one.
+    untold: Vec<Range<u64>>,
 }
 
 #[derive(Deserialize)]
 struct Told {
+    entry: u64,
     outcome: String,
     offset: u64,
     /// Without it, the entry is all the rest.
@@ -328,7 +336,14 @@ impl Remainder {
     pub fn note(&mut self, line: &[u8]) {
         let Ok(told) = serde_json::from_slice::<Told>(line) else { return };
         let entry = told.offset..told.length.map_or(u64::MAX, |length| told.offset.saturating_add(length));
-        let all = self.entries.get_or_insert_with(|| entry.clone());
+        if let Some((last, end)) = self.last
+            && last.saturating_add(1) < told.entry
+        {
+            self.untold.push(end..entry.start);
+        }
+        self.told = self.told.saturating_add(1);
+        self.last = Some((told.entry, entry.end));
+        let all = self.place.get_or_insert_with(|| entry.clone());
         all.start = all.start.min(entry.start);
         all.end = all.end.max(entry.end);
         if matches!(told.outcome.as_str(), "failed" | "unknown") {
@@ -336,15 +351,32 @@ impl Remainder {
         }
     }
 
-    /// The parts of a dataset of `length` bytes that make a dataset of what did not succeed; none if all did. They ascend
-    /// and have no byte in common, whatever the lines say: no entry is sent twice that they name twice.
-    pub fn parts(&self, length: u64) -> Vec<Range<u64>> {
-        let Some(entries) = self.entries.as_ref().filter(|_| !self.failed.is_empty()) else { return Vec::new() };
-        let (head, tail) = (0..entries.start, entries.end..length);
-        let mut failed = self.failed.clone();
-        failed.sort_unstable_by_key(|it| it.start);
+    /// How many entries the results tell of.
+    pub fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// Whether the results tell of each of the entries that a batch's output counts. A batch that was given up in the
+    /// middle has no output.
+    pub fn is_whole(&self, entries: Option<u64>) -> bool {
+        entries == Some(self.told)
+    }
+
+    /// The parts of a dataset of `length` bytes that make a dataset of what did not succeed, and of what the results do
+    /// not tell of where they are not whole; none if all did. They ascend and have no byte in common, whatever the lines
+    /// say: no entry is sent twice that they name twice.
+    pub fn parts(&self, length: u64, entries: Option<u64>) -> Vec<Range<u64>> {
+        let is_whole = self.is_whole(entries);
+        if is_whole && self.failed.is_empty() {
+            return Vec::new();
+        }
+        let place = self.place.clone().unwrap_or_default();
+        let (head, tail) = (0..place.start, place.end..length);
+        let mut open = self.failed.clone();
+        open.extend(self.untold.iter().filter(|_| !is_whole).cloned());
+        open.sort_unstable_by_key(|it| it.start);
         let mut taken = 0;
-        let parts = [head].into_iter().chain(failed).chain([tail]).filter_map(|part| {
+        let parts = [head].into_iter().chain(open).chain([tail]).filter_map(|part| {
             let part = part.start.max(taken)..part.end.min(length);
             (!part.is_empty()).then(|| {
                 taken = part.end;
@@ -400,19 +432,42 @@ mod tests {
     #[test]
     fn what_did_not_succeed_is_cut_out_between_head_and_tail() {
         let mut rest = Remainder::default();
-        rest.note(br#"{"outcome":"modified","offset":10,"length":5}"#);
-        assert!(rest.parts(40).is_empty());
+        rest.note(br#"{"entry":1,"outcome":"modified","offset":10,"length":5}"#);
+        assert!(rest.parts(40, Some(1)).is_empty());
         for line in [
-            &br#"{"outcome":"failed","offset":15,"length":5}"#[..],
-            br#"{"outcome":"unknown","offset":25,"length":5}"#,
-            br#"{"outcome":"unchanged","offset":30,"length":5}"#,
+            &br#"{"entry":2,"outcome":"failed","offset":15,"length":5}"#[..],
+            br#"{"entry":3,"outcome":"unknown","offset":25,"length":5}"#,
+            br#"{"entry":4,"outcome":"unchanged","offset":30,"length":5}"#,
             b"no line",
         ] {
             rest.note(line);
         }
-        assert_eq!(rest.parts(40), [0..10, 15..20, 25..30, 35..40]);
-        rest.note(br#"{"outcome":"failed","offset":35}"#);
-        assert_eq!(rest.parts(40), [0..10, 15..20, 25..30, 35..40]);
+        assert_eq!(rest.parts(40, Some(4)), [0..10, 15..20, 25..30, 35..40]);
+        rest.note(br#"{"entry":5,"outcome":"failed","offset":35}"#);
+        assert_eq!(rest.parts(40, Some(5)), [0..10, 15..20, 25..30, 35..40]);
+    }
+
+    /// A batch that is given up in the middle tells of what it has done: all of that may have succeeded, and nothing is said
+    /// of the others.
+    #[test]
+    fn what_results_do_not_tell_of_did_not_succeed() {
+        let mut rest = Remainder::default();
+        assert_eq!(rest.parts(40, None), std::slice::from_ref(&(0..40)), "nothing was told");
+        assert!(rest.parts(40, Some(0)).is_empty(), "there is nothing to tell of");
+        rest.note(br#"{"entry":1,"outcome":"modified","offset":10,"length":5}"#);
+        rest.note(br#"{"entry":2,"outcome":"modified","offset":15,"length":5}"#);
+        assert!(rest.is_whole(Some(2)) && rest.parts(40, Some(2)).is_empty());
+        for entries in [None, Some(4)] {
+            assert!(!rest.is_whole(entries));
+            assert_eq!(rest.parts(40, entries), [0..10, 20..40]);
+        }
+        rest.note(br#"{"entry":5,"outcome":"failed","offset":30,"length":5}"#);
+        assert_eq!(rest.parts(40, Some(5)), [0..10, 20..30, 30..35, 35..40], "3 and 4 have no line");
+        assert_eq!(
+            rest.parts(40, Some(3)),
+            [0..10, 30..35, 35..40],
+            "there are no others: what is between them is no entry"
+        );
     }
 
     /// An agent that is not what it should be may name any place, any number of times.
@@ -420,15 +475,15 @@ mod tests {
     fn no_entry_is_in_the_rest_twice_that_results_name_twice_or_in_another_order() {
         let mut rest = Remainder::default();
         for line in [
-            &br#"{"outcome":"failed","offset":25,"length":5}"#[..],
-            br#"{"outcome":"failed","offset":10,"length":5}"#,
-            br#"{"outcome":"failed","offset":25,"length":5}"#,
-            br#"{"outcome":"unknown","offset":12,"length":8}"#,
-            br#"{"outcome":"failed","offset":90,"length":5}"#,
+            &br#"{"entry":4,"outcome":"failed","offset":25,"length":5}"#[..],
+            br#"{"entry":1,"outcome":"failed","offset":10,"length":5}"#,
+            br#"{"entry":4,"outcome":"failed","offset":25,"length":5}"#,
+            br#"{"entry":2,"outcome":"unknown","offset":12,"length":8}"#,
+            br#"{"entry":9,"outcome":"failed","offset":90,"length":5}"#,
         ] {
             rest.note(line);
         }
-        assert_eq!(rest.parts(40), [0..10, 10..15, 15..20, 25..30]);
+        assert_eq!(rest.parts(40, Some(5)), [0..10, 10..15, 15..20, 25..30]);
     }
 
     /// The largest request fits the place that an offer has for it.

@@ -28,10 +28,10 @@ impl RestFile {
         })
     }
 
-    /// Writes what did not succeed of a dataset, if anything, in the dataset's own form.
-    pub(super) fn fill(&mut self, rest: &Remainder, dataset: &Path) -> Result<(), Failed> {
+    /// Writes what did not succeed of a dataset of so many entries, if anything, in the dataset's own form.
+    pub(super) fn fill(&mut self, rest: &Remainder, entries: Option<u64>, dataset: &Path) -> Result<(), Failed> {
         let written = File::open(dataset).and_then(|mut source| {
-            let parts = rest.parts(source.metadata()?.len());
+            let parts = rest.parts(source.metadata()?.len(), entries);
             if parts.is_empty() { Ok(()) } else { self.0.fill(|file| excerpt(&mut source, &parts, file)) }
         });
         written.map_err(|error| {

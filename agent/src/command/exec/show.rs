@@ -32,7 +32,7 @@ pub(super) fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Rep
     let password = told_of_password(local, report, saved.is_ok());
     let failed = match local.payload.take() {
         Some((key, file)) => payload_file::fill(file, app, &key, offer, report).map(|()| FailedEntries::default())?,
-        None => save_results(app, local, report)?,
+        None => save_results(app, local, report, output.get("entries").and_then(Value::as_u64))?,
     };
     if local.json {
         say_json(&json!({
@@ -107,8 +107,13 @@ fn save_generated(local: &mut LocalTask, offer: &Offer, report: &Report) -> Resu
     file.fill(&password)
 }
 
-/// Writes the results where they were wanted and returns the entries that failed.
-fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<FailedEntries, Failed> {
+/// Writes the results of so many entries where they were wanted and returns those that failed.
+fn save_results(
+    app: &App,
+    local: &mut LocalTask,
+    report: &Report,
+    entries: Option<u64>,
+) -> Result<FailedEntries, Failed> {
     let mut failed = FailedEntries::default();
     let Some(stream) = report.streams.first() else { return Ok(failed) };
     let reader = app
@@ -143,7 +148,7 @@ fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<Fai
         file.complete().map_err(|error| unwritten(&path, &error))?;
     }
     if let (Some(file), Some(dataset)) = (&mut local.rest, &local.dataset) {
-        file.fill(&rest, dataset)?;
+        file.fill(&rest, entries, dataset)?;
     }
     Ok(failed)
 }

@@ -239,7 +239,7 @@ impl Tally {
         let Self { created, modified, unchanged, failed, unknown, .. } = self;
         let (entries, good) = (self.entries(), created + modified + unchanged);
         let licenses = List::clipped(licenses);
-        let output = Output { dry_run: false, entries, created, modified, unchanged, failed, unknown, licenses };
+        let output = Output { dry_run: false, entries: total, created, modified, unchanged, failed, unknown, licenses };
         let conclusion = if unchanged > 0 && unchanged == entries {
             Conclusion::already_satisfied(output)
         } else {
