@@ -91,6 +91,23 @@ async fn a_run_that_was_not_handed_over_is_repeated_and_one_that_was_is_not() {
     assert_eq!(quiet.records, 0);
 }
 
+/// Salesforce describes objects and answers no query, all night long. Count each attempt, and the first run after it tells
+/// every user as a new one.
+#[tokio::test]
+async fn a_night_of_runs_that_were_lost_makes_no_cursor_begin_anew() {
+    let deltas = Deltas::start().await;
+    deltas.run(request(BOTH), true).await;
+    deltas.lab.sim.advance(LAG);
+    for _ in 0..70 {
+        deltas.run(request(BOTH), false).await;
+    }
+    deltas.change(disable(JOE)).await;
+    deltas.lab.sim.advance(LAG);
+    let (output, told) = deltas.run(request(BOTH), true).await;
+    assert_eq!((output.records, output.since.is_empty()), (1, false), "{told:?}");
+    assert!(output.warnings.is_empty(), "{:?}", output.warnings);
+}
+
 /// Take the lag or the overlap out and this fails.
 #[tokio::test]
 async fn late_records_are_told_once_and_in_the_next_run() {

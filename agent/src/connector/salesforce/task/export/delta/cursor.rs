@@ -12,8 +12,9 @@ use super::{APART, Now, Span, Watermark};
 use crate::connector::{Keep, Standing};
 use crate::random;
 
-/// Runs that were lost, after which a cursor begins anew: each is remembered, because its hashes may still lie about.
-const MAX_LOST: usize = 64;
+/// How often runs may be lost before a cursor begins anew: each is remembered, because its hashes may still lie about. Those
+/// of one incident follow each other and count once, so that there are decades of incidents in some 30 KiB.
+const MAX_LOST: usize = 1_024;
 
 /// Cursors of one connected system: each remembers some hundred bytes of every record, and the disk has an end.
 const MAX_CURSORS: usize = 32;
@@ -55,8 +56,8 @@ pub(in super::super::super::super) struct State {
     sure: Option<Sure>,
     /// The run that was not known to be handed over when this was written.
     pending: Option<Pending>,
-    /// Runs that were never handed over.
-    lost: Vec<u64>,
+    /// Runs that were never handed over, in their order.
+    lost: Vec<Lost>,
     /// What the cursor is of: a hash over object, filter, clause and attributes.
     about: String,
     /// The id of the org; empty if that was not kept yet.
@@ -64,6 +65,32 @@ pub(in super::super::super::super) struct State {
     org: String,
     /// The key of the hashes.
     key: String,
+}
+
+/// Runs in a row that were never handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Lost {
+    /// This one.
+    One(u64),
+    /// From the first to the last.
+    Row(u64, u64),
+}
+
+impl Lost {
+    fn has(self, run: u64) -> bool {
+        self.first() <= run && run <= self.last()
+    }
+
+    fn first(self) -> u64 {
+        let (Self::One(first) | Self::Row(first, _)) = self;
+        first
+    }
+
+    fn last(self) -> u64 {
+        let (Self::One(last) | Self::Row(_, last)) = self;
+        last
+    }
 }
 
 /// Until when records were handed over for sure, and how far Salesforce's clock was ahead then.
@@ -113,7 +140,7 @@ impl Cursor {
         }
         let read = stored.as_deref().and_then(|stored| serde_json::from_slice::<State>(stored).ok());
         let known = read.filter(|state| state.format == FORMAT);
-        let forgot = (stored.is_some() && known.is_none()).then_some(UNKNOWN);
+        let mut forgot = (stored.is_some() && known.is_none()).then_some(UNKNOWN);
         if begin.restart || known.is_none() {
             // A record of which nothing is remembered is new: cut off in the middle, this makes nobody miss one.
             buckets::forget(keep, &place).await?;
@@ -124,7 +151,10 @@ impl Cursor {
         // Another attempt at a task asks the same, so that it can go on with the job of the one before.
         let asked = state.pending.as_ref().filter(|pending| pending.task == task).cloned();
         state.settle(keep)?;
-        if begin.restart || state.lost.len() >= MAX_LOST {
+        if begin.restart {
+            state.forget();
+        } else if state.lost.len() >= MAX_LOST {
+            forgot = Some(LOST_TOO_OFTEN);
             state.forget();
         } else if state.until.is_some() {
             if state.about != about {
@@ -154,7 +184,7 @@ impl Cursor {
 
     /// The hashes of a record as it was last handed over.
     pub(super) fn standing<'a>(&self, known: &'a Known) -> Option<&'a Marks> {
-        let counts = |run: u64| run >= self.state.from && run < self.state.run && !self.state.lost.contains(&run);
+        let counts = |run: u64| run >= self.state.from && run < self.state.run && !self.state.has_lost(run);
         if counts(known.marks.run) {
             return Some(&known.marks);
         }
@@ -178,9 +208,22 @@ impl State {
         if delivered {
             self.move_on(&pending);
         } else {
-            self.lost.push(self.run);
+            self.lose();
         }
         Ok(())
+    }
+
+    /// The newest run was not handed over.
+    fn lose(&mut self) {
+        match self.lost.last_mut() {
+            Some(before) if before.last() + 1 == self.run => *before = Lost::Row(before.first(), self.run),
+            _ => self.lost.push(Lost::One(self.run)),
+        }
+    }
+
+    fn has_lost(&self, run: u64) -> bool {
+        let behind = self.lost.partition_point(|it| it.last() < run);
+        self.lost.get(behind).is_some_and(|it| it.has(run))
     }
 
     /// What a run told was handed over.
@@ -284,6 +327,9 @@ fn names(keep: &dyn Keep) -> Result<Vec<String>, Failure> {
 
 const UNKNOWN: &str = "What the cursor remembered was written by another version of the agent, so it begins anew: everything is handed over";
 
+const LOST_TOO_OFTEN: &str =
+    "So many runs of the cursor were never handed over that it begins anew: everything is handed over";
+
 fn full(shown: &str) -> Failure {
     let summary = format!("There is no place for the cursor `{shown}`: a member keeps {MAX_CURSORS} for one system");
     Failure::new(FailureClass::Rejected, "too_many_cursors", summary).with_next_step(
@@ -328,7 +374,7 @@ mod tests {
     /// What the next attempt at a task asks for, whatever became of the one before.
     fn again(state: &mut State, now: Now) -> Span {
         let asked = state.pending.take().unwrap();
-        state.lost.push(state.run);
+        state.lose();
         state.ask(asked.task.clone(), Some(&asked), now).unwrap()
     }
 
@@ -395,6 +441,24 @@ mod tests {
         state.forget();
         let next = again(&mut state, now("28T13:00:00", "28T13:00:00"));
         assert_eq!((next.from, next.reaches_back), (None, false));
+    }
+
+    /// Remember each by itself, and some hours of an incident make a cursor begin anew: every record is told as a new one.
+    #[test]
+    fn runs_that_are_lost_in_a_row_take_one_place() {
+        let mut state = State { until: Some(0), ..State::new() };
+        for run in 1..=300 {
+            state.run = run;
+            if !matches!(run, 1..=3 | 100 | 200 | 202) {
+                state.lose();
+            }
+        }
+        assert_eq!(state.lost, [Lost::Row(4, 99), Lost::Row(101, 199), Lost::One(201), Lost::Row(203, 300)]);
+        let kept = serde_json::to_string(&state).unwrap();
+        assert!(kept.contains(r#""lost":[[4,99],[101,199],201,[203,300]]"#), "{kept}");
+        let state: State = serde_json::from_str(&kept).unwrap();
+        let delivered: Vec<u64> = (1..=301).filter(|run| !state.has_lost(*run)).collect();
+        assert_eq!(delivered, [1, 2, 3, 100, 200, 202, 301]);
     }
 
     /// An earlier version that an operator goes back to finds what it wrote.
