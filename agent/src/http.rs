@@ -167,7 +167,18 @@ impl Http {
         let way = way(lost::place(request.url()));
         // Only what goes in clear goes through its hands.
         let is_by_proxy = self.proxy.is_some() && request.url().scheme() == "http";
-        let mut response = self.connections.client().execute(request).await.map_err(|error| way.lost(error))?;
+        let mut response = match self.connections.client().execute(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                let lost = way.lost(error);
+                if lost.hop == Hop::Tls {
+                    let connections = self.connections.clone();
+                    // Whoever tries again does so with the new ones.
+                    drop(tokio::task::spawn_blocking(move || connections.trust_anew()).await);
+                }
+                return Err(lost);
+            }
+        };
         let status = response.status();
         if is_by_proxy && status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(way.refused_by_proxy(&refusal(response.headers())));

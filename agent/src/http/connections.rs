@@ -1,53 +1,79 @@
 //! The connections to a system, which can be given up all at once.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reqwest::{Client, Proxy, redirect};
 use rustls::ClientConfig;
 
 use super::{Compression, Encryption, HttpError, IDLE, Options, PING, Version};
+use crate::chain::Chain;
 
 /// The HTTP library's client, and what it takes to make another.
 #[derive(Clone)]
 pub(super) struct Connections {
-    client: Arc<Mutex<Client>>,
+    current: Arc<Mutex<Current>>,
     recipe: Arc<Recipe>,
+}
+
+struct Current {
+    client: Client,
+    tls: ClientConfig,
 }
 
 struct Recipe {
     options: Options,
-    tls: ClientConfig,
     proxy: Option<Proxy>,
 }
 
 impl Connections {
     pub(super) fn new(options: &Options, proxy: Option<Proxy>) -> Result<Self, HttpError> {
-        let tls = options.roots.client_config(options.version)?;
-        let recipe = Recipe { options: options.clone(), tls, proxy };
-        let client = recipe.client().map_err(HttpError::Client)?;
-        Ok(Self { client: Arc::new(Mutex::new(client)), recipe: Arc::new(recipe) })
+        let recipe = Recipe { options: options.clone(), proxy };
+        let current = recipe.begin()?;
+        Ok(Self { current: Arc::new(Mutex::new(current)), recipe: Arc::new(recipe) })
     }
 
     pub(super) fn client(&self) -> Client {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current().client.clone()
     }
 
     /// Closes every connection as soon as nobody waits for an answer on it. The next request opens one anew.
     ///
     /// What was received last stays in a connection's buffers until the next answer is written over it.
     pub(super) fn give_up(&self) {
-        match self.recipe.client() {
-            Ok(client) => *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client,
+        let mut current = self.current();
+        match self.recipe.client(&current.tls) {
+            Ok(client) => current.client = client,
             Err(error) => tracing::warn!(%error, "connections are kept that should be closed"),
         }
+    }
+
+    /// Reads the root certificates again, which somebody may have replaced since. As long as they cannot be used, those that were
+    /// read before are. Blocks.
+    pub(super) fn trust_anew(&self) {
+        match self.recipe.begin() {
+            Ok(anew) => *self.current() = anew,
+            Err(error) => {
+                let error = Chain(&error);
+                tracing::warn!(%error, "the root certificates are used that were read before");
+            }
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Recipe {
-    fn client(&self) -> Result<Client, reqwest::Error> {
+    fn begin(&self) -> Result<Current, HttpError> {
+        let tls = self.options.roots.client_config(self.options.version)?;
+        Ok(Current { client: self.client(&tls).map_err(HttpError::Client)?, tls })
+    }
+
+    fn client(&self, tls: &ClientConfig) -> Result<Client, reqwest::Error> {
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
+            .tls_backend_preconfigured(tls.clone())
             .https_only(self.options.encryption == Encryption::Required)
             .no_proxy()
             .redirect(redirect::Policy::none())

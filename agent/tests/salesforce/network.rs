@@ -75,6 +75,27 @@ async fn http_2_is_spoken_where_it_is_asked_for_and_http_1_otherwise() {
     }
 }
 
+/// The root of a proxy that inspects TLS is replaced every few years. Read the files at the start alone, and nothing but a
+/// restart helps, which nobody is told.
+#[tokio::test]
+async fn root_certificates_that_were_replaced_are_trusted_without_a_restart() {
+    let lab = Lab::start().await;
+    let settings = lab.https();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let other = rcgen::CertificateParams::new(vec!["another root".to_owned()]).unwrap().self_signed(&key).unwrap();
+    lab.write("roots", &other.pem());
+    let connector = lab.connector_with(&settings);
+    let failure = validate(JOE).attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "unreachable_tls");
+    lab.write("roots", "half a file");
+    let failure = validate(JOE).attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "unreachable_tls", "what was read before is trusted on");
+    lab.write("roots", lab.sim.ca_pem());
+    let failure = validate(JOE).attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "unreachable_tls", "it is read now");
+    validate(JOE).attempt(&connector).await.unwrap();
+}
+
 /// Plain HTTP has no handshake in which to ask for it.
 #[tokio::test]
 async fn http_2_needs_tls_and_is_not_forced_upon_plain_http() {
