@@ -49,7 +49,7 @@ pub struct Config {
     pub lease_ttl: Duration,
     /// How long after a lease has run out an effect begun under it may still appear.
     pub settle: Duration,
-    /// The most unfinished tasks: each takes about two KiB of memory.
+    /// The most unfinished tasks: each takes up to four KiB of memory, with what the store keeps of it.
     pub max_unfinished: usize,
 }
 

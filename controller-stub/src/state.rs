@@ -92,7 +92,7 @@ pub struct Settings {
     pub keep: Retention,
 }
 
-/// The most unfinished tasks: about 50 MiB of memory.
+/// The most unfinished tasks: a day's work of a large company, and some 400 MiB of memory.
 const MAX_UNFINISHED: usize = 100_000;
 /// The most who may wait for tasks at once: fifty times as many as the API has requests under way.
 const MAX_WAITERS: usize = 10_000;
