@@ -17,8 +17,7 @@ static LISTS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// Makes a place for another name in a list that is kept, if there is one. Whether the name is in the list now.
 pub(super) async fn admit(keep: &dyn Keep, list: &str, name: &str, most: usize) -> Result<bool, Failure> {
     let _alone = LISTS.lock().await;
-    let stored = keep.recall(list)?;
-    let mut names: Vec<String> = stored.and_then(|names| serde_json::from_slice(&names).ok()).unwrap_or_default();
+    let mut names = names(keep, list)?;
     if names.iter().any(|known| known == name) {
         return Ok(true);
     }
@@ -28,6 +27,22 @@ pub(super) async fn admit(keep: &dyn Keep, list: &str, name: &str, most: usize) 
     names.push(name.to_owned());
     keep.keep(list, serde_json::to_vec(&names).unwrap_or_default()).await?;
     Ok(true)
+}
+
+/// Forgets what is kept under a name of a list, and makes its place free.
+pub(super) async fn dismiss(keep: &dyn Keep, list: &str, name: &str) -> Result<(), Failure> {
+    buckets::forget(keep, name).await?;
+    keep.forget(name).await?;
+    let _alone = LISTS.lock().await;
+    let mut names = names(keep, list)?;
+    names.retain(|known| known != name);
+    keep.keep(list, serde_json::to_vec(&names).unwrap_or_default()).await
+}
+
+/// The names in a list that is kept.
+pub(super) fn names(keep: &dyn Keep, list: &str) -> Result<Vec<String>, Failure> {
+    let stored = keep.recall(list)?;
+    Ok(stored.and_then(|names| serde_json::from_slice(&names).ok()).unwrap_or_default())
 }
 
 /// Whether what is kept of the records of one org would be taken for that of another. Of which one it was may not have been

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
+use jiff::{SignedDuration, Timestamp};
 use postern_protocol::task::collect::Request;
 use postern_protocol::{Failure, FailureClass, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::super::super::kept::buckets::{self, Buckets, Fact, put_number, put_text, take_number, take_text};
-use super::super::super::kept::{admit, is_of_another, short_hash};
+use super::super::super::kept::{admit, dismiss, is_of_another, names, short_hash};
 use crate::connector::Keep;
 
 /// Collections of one connected system: each remembers every user, and the disk has an end.
@@ -21,6 +22,9 @@ const MAX_COLLECTIONS: usize = 32;
 const COLLECTIONS: &str = "salesforce/collections";
 /// The layout of what is kept.
 const FORMAT: u32 = 1;
+/// A collection that has not begun a run for so many days gives its place to another when there is none left: names are given by
+/// whoever submits, and nobody else knows which are still wanted. A quarter, so that one that runs each month keeps its own.
+const IDLE: SignedDuration = SignedDuration::from_hours(24 * 92);
 /// Users who are forgotten in one run. More are forgotten in the next.
 const FORGOTTEN: usize = 10_000;
 
@@ -102,8 +106,12 @@ impl Memory {
     ) -> Result<(Self, Option<String>), Failure> {
         let (keep, place) = (Arc::clone(keep), place(&it.name));
         let stored = keep.recall(&place)?;
-        if stored.is_none() && !admit(keep.as_ref(), COLLECTIONS, &place, MAX_COLLECTIONS).await? {
-            return Err(full(&it.name));
+        let admitted = async || admit(keep.as_ref(), COLLECTIONS, &place, MAX_COLLECTIONS).await;
+        if stored.is_none() && !admitted().await? {
+            make_place(keep.as_ref(), started).await?;
+            if !admitted().await? {
+                return Err(full(&it.name));
+            }
         }
         let read = stored.as_deref().and_then(|stored| serde_json::from_slice::<State>(stored).ok());
         let known = read.filter(|state| state.format == FORMAT);
@@ -201,10 +209,34 @@ impl State {
         Ok(pending.forgot)
     }
 
+    /// When its newest run began.
+    fn began(&self) -> Option<Timestamp> {
+        self.pending.as_ref().or(self.handed_over.as_ref()).and_then(|run| run.started.parse().ok())
+    }
+
     /// Nobody was seen before this run.
     fn forget(&mut self) {
         self.from = self.run;
         self.handed_over = None;
+    }
+}
+
+/// Forgets the collection that has been idle for longest, if one has been for long.
+async fn make_place(keep: &dyn Keep, now: &str) -> Result<(), Failure> {
+    let Ok(now) = now.parse::<Timestamp>() else { return Ok(()) };
+    let mut idle = Vec::new();
+    for place in names(keep, COLLECTIONS)? {
+        let state = keep.recall(&place)?;
+        let began = match &state {
+            Some(state) => serde_json::from_slice::<State>(state).ok().and_then(|state| state.began()),
+            // What was kept of it is gone, and its name was to go with it.
+            None => Some(Timestamp::MIN),
+        };
+        idle.extend(began.filter(|began| now.duration_since(*began) > IDLE).map(|began| (began, place)));
+    }
+    match idle.into_iter().min() {
+        Some((_, place)) => dismiss(keep, COLLECTIONS, &place).await,
+        None => Ok(()),
     }
 }
 
@@ -219,5 +251,38 @@ const UNKNOWN: &str = "What the collection remembered was written by another ver
 fn full(shown: &str) -> Failure {
     let summary =
         format!("There is no place for the collection `{shown}`: a member keeps {MAX_COLLECTIONS} for one system");
-    Failure::new(FailureClass::Rejected, "too_many_collections", summary).with_next_step("Use one that is there")
+    Failure::new(FailureClass::Rejected, "too_many_collections", summary)
+        .with_next_step("Use one that is there. One that has not run for 92 days gives its place to another by itself")
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::bounded::Text;
+
+    use super::*;
+    use crate::kept::Kept;
+
+    async fn begin(keep: &Arc<dyn Keep>, name: &str, started: &str) -> Result<(), Failure> {
+        let request = serde_json::from_value(json!({ "name": name })).unwrap();
+        Memory::begin(keep, &request, "00D5g000004c92EAAQ", TaskId::from_bytes([7; 16]), started).await.map(drop)
+    }
+
+    /// Names of one night each are never used again, and nobody can say which those are.
+    #[tokio::test]
+    async fn the_collection_that_was_idle_for_longest_makes_place_for_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep: Arc<dyn Keep> = Arc::new(Kept::in_folder(folder.path()));
+        for number in 1..=MAX_COLLECTIONS {
+            let day = if number == 9 { 1 } else { 2 + number % 20 };
+            begin(&keep, &number.to_string(), &format!("2026-01-{day:02}T02:00:00Z")).await.unwrap();
+        }
+        let full = begin(&keep, "another", "2026-04-03T01:00:00Z").await.unwrap_err();
+        assert_eq!(full.code, Text::clipped("too_many_collections"));
+        begin(&keep, "another", "2026-04-03T03:00:00Z").await.unwrap();
+        let there = names(keep.as_ref(), COLLECTIONS).unwrap();
+        assert!(there.contains(&place("another")) && !there.contains(&place("9")), "{there:?}");
+        assert!(keep.recall(&place("9")).unwrap().is_none());
+        begin(&keep, "10", "2026-04-03T03:00:00Z").await.unwrap();
+        begin(&keep, "yet another", "2026-04-03T03:00:00Z").await.unwrap_err();
+    }
 }

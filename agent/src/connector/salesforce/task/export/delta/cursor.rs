@@ -6,7 +6,7 @@ use postern_protocol::{Failure, FailureClass, TaskId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::super::super::super::kept::{admit, buckets, is_of_another, short_hash};
+use super::super::super::super::kept::{admit, buckets, dismiss, is_of_another, names, short_hash};
 use super::record::{Known, Marks};
 use super::{APART, Now, Span, Watermark};
 use crate::connector::{Keep, Standing};
@@ -289,7 +289,7 @@ pub(in super::super) fn place(object: &str, name: &str) -> String {
 /// The cursors of a connected system, by what they are called.
 pub(in super::super::super::super) fn cursors(keep: &dyn Keep) -> Result<Vec<Standing>, Failure> {
     let mut all = Vec::new();
-    for name in names(keep)? {
+    for name in names(keep, CURSORS)? {
         let Some(mut state) = keep.recall(&name)?.and_then(|state| serde_json::from_slice::<State>(&state).ok()) else {
             continue;
         };
@@ -308,21 +308,12 @@ pub(in super::super::super::super) async fn forget_cursor(
     object: &str,
     name: &str,
 ) -> Result<bool, Failure> {
-    let name = place(object, name);
-    let mut names = names(keep)?;
-    if !names.contains(&name) {
-        return Ok(false);
+    let place = place(object, name);
+    let is_there = names(keep, CURSORS)?.contains(&place);
+    if is_there {
+        dismiss(keep, CURSORS, &place).await?;
     }
-    buckets::forget(keep, &name).await?;
-    keep.forget(&name).await?;
-    names.retain(|known| *known != name);
-    keep.keep(CURSORS, serde_json::to_vec(&names).unwrap_or_default()).await?;
-    Ok(true)
-}
-
-fn names(keep: &dyn Keep) -> Result<Vec<String>, Failure> {
-    let stored = keep.recall(CURSORS)?;
-    Ok(stored.and_then(|names| serde_json::from_slice(&names).ok()).unwrap_or_default())
+    Ok(is_there)
 }
 
 const UNKNOWN: &str = "What the cursor remembered was written by another version of the agent, so it begins anew: everything is handed over";
