@@ -74,6 +74,21 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A record is whole, and in a form that only another version knows. Nothing was moved aside.
+    #[error(
+        "record {key} of table `{table}` is of another version of the store's records, {found}, and this program reads \
+         {known} alone: start the version again that ran last"
+    )]
+    OtherRecord {
+        /// The table's name, or its tag when the reader has no name for it.
+        table: String,
+        /// The record's key in hexadecimal.
+        key: String,
+        /// The version found.
+        found: u8,
+        /// The version that this program reads.
+        known: u8,
+    },
     /// A record in parts lacks one of them.
     #[error("record {key} of table `{table}` lacks a part")]
     Incomplete {
@@ -156,7 +171,7 @@ impl StoreError {
 
     /// Whether another version wrote the store, and this one cannot read it (exit code 78).
     pub const fn is_other_format(&self) -> bool {
-        matches!(self, Self::OtherFormat { .. })
+        matches!(self, Self::OtherFormat { .. } | Self::OtherRecord { .. })
     }
 
     /// Whether the batch may be committed later, when space is free.

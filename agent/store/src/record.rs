@@ -2,7 +2,8 @@
 //!
 //! sled key: `table tag (1)  key`. sled value: `version (1)  table tag (1)  crc32 (4, little-endian)
 //! nonce (24)  ciphertext  seal tag (16)`. The CRC covers the sled key and everything of the value
-//! but itself: it tells damage from tampering or a wrong key without decrypting.
+//! but itself: it tells damage from tampering or a wrong key, and from a record of another version, without decrypting.
+//! So every version has its first six bytes in common.
 
 use data_encoding::HEXLOWER;
 
@@ -56,7 +57,8 @@ pub(crate) fn open(sealer: &Sealer, name: Option<&str>, disk_key: &[u8], record:
         return Err(bad("checksum"));
     }
     if version != VERSION {
-        return Err(bad("unknown version"));
+        let (table, key) = name_of(name, disk_key);
+        return Err(StoreError::OtherRecord { table, key, found: version, known: VERSION });
     }
     if disk_key.first() != Some(&tag) {
         return Err(bad("of another table"));
@@ -77,11 +79,17 @@ fn associated(disk_key: &[u8]) -> Vec<u8> {
 }
 
 fn bad_record(name: Option<&str>, disk_key: &[u8], reason: &'static str) -> StoreError {
+    let (table, key) = name_of(name, disk_key);
+    StoreError::BadRecord { table, key, reason }
+}
+
+/// Table and key of a record, for people.
+fn name_of(name: Option<&str>, disk_key: &[u8]) -> (String, String) {
     let (table, key) = match disk_key {
         [tag, key @ ..] => (name.map_or_else(|| format!("#{tag}"), str::to_owned), key),
         [] => ("#?".to_owned(), disk_key),
     };
-    StoreError::BadRecord { table, key: HEXLOWER.encode(key), reason }
+    (table, HEXLOWER.encode(key))
 }
 
 #[cfg(test)]
