@@ -169,6 +169,8 @@ fn a_line_that_was_edited_with_its_hash_is_named_by_the_next() {
 fn removed_inserted_and_moved_lines_are_named() {
     let lab = Lab::with(5);
     let text = lab.text();
+    let mut heads = Vec::new();
+    Verifier::new(&lab.directory()).run(|line| heads.push(line.head)).unwrap();
     let after = |change: fn(&mut Vec<String>)| {
         fs::write(lab.file(1), &text).unwrap();
         lab.rewrite(change);
@@ -181,7 +183,7 @@ fn removed_inserted_and_moved_lines_are_named() {
     let moved = after(|lines| lines.swap(1, 2));
     assert_eq!(moved, (2, Why::Number { expected: 2, found: 3 }));
     let beginning = after(|lines| drop(lines.remove(0)));
-    assert_eq!(beginning, (1, Why::Begins { found: 2 }));
+    assert_eq!(beginning, (1, Why::Begins { after: heads[0] }));
     let blank = after(|lines| lines.insert(1, "\n".to_owned()));
     assert_eq!(blank, (2, Why::Line(Wrong::Malformed)));
     let foreign = after(|lines| lines.push("{\"no\":6}\n".to_owned()));
@@ -266,6 +268,7 @@ fn a_missing_file_is_named() {
     assert_eq!((broken.file, broken.line, broken.why), (lab.file(3), 1, Why::Number { expected: 2, found: 3 }));
 }
 
+/// Leave the head out of the sentence, and whoever asks in need is shown nothing, and not told how to ask.
 #[test]
 fn old_files_may_be_moved_away_by_who_knows_how_they_ended() {
     let lab = three_files();
@@ -273,7 +276,12 @@ fn old_files_may_be_moved_away_by_who_knows_how_they_ended() {
     let directory = lab.directory();
     Verifier::new(&directory).run(|line| heads.push(line.head)).unwrap();
     fs::remove_file(lab.file(1)).unwrap();
-    assert_eq!(lab.verify(None).unwrap_err().why, Why::Begins { found: 2 });
+    let told = lab.verify(None).unwrap_err().to_string();
+    let named: Head = told.split_once("`--after ").unwrap().1.split_once('`').unwrap().0.parse().unwrap();
+    assert_eq!(named, heads[0]);
+    let mut left = Vec::new();
+    Verifier::new(&directory).after(named).run(|line| left.push(line.head)).unwrap();
+    assert_eq!(left, heads[1..]);
     let found = Verifier::new(&directory).after(heads[0]).known(heads[0]).run(|_| ()).unwrap();
     assert_eq!((found.lines, found.head), (2, heads[2]));
     let another = Head { number: 1, ..heads[2] };
@@ -425,7 +433,7 @@ fn a_log_that_is_gone_goes_on_behind_what_is_known() {
     assert_eq!(lab.reopen(Some(head)), (0, Some(Fault::Gone { known: 3 })));
     assert_eq!(lab.log.append(&events([4])).unwrap().number, 4);
     let broken = lab.verify(None).unwrap_err();
-    assert_eq!((broken.file, broken.line, broken.why), (lab.file(4), 1, Why::Begins { found: 4 }));
+    assert_eq!((broken.file, broken.line, broken.why), (lab.file(4), 1, Why::Begins { after: head }));
 }
 
 #[test]

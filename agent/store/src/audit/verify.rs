@@ -47,10 +47,13 @@ pub enum Why {
     #[error(transparent)]
     Line(#[from] Wrong),
     /// Lines before the first one are not there.
-    #[error("the log begins with line {found}: the files before it were moved away, or removed")]
+    #[error(
+        "the log begins behind line {}: the files before were moved away, or removed; with `--after {after}`, which proves \
+         nothing of them, what is left is read", after.number
+    )]
     Begins {
-        /// The number of its first line.
-        found: u64,
+        /// The line that its first one says it follows.
+        after: Head,
     },
     /// In the newest file, where nobody knows of a line, there is none, and zeros in its place.
     #[error(
@@ -247,7 +250,8 @@ impl<'a> Verifier<'a> {
     fn check(&self, head: Head, line: &Line<'_>) -> Result<(), Why> {
         let found = line.head.number;
         if head == self.after && found > head.number.saturating_add(1) {
-            return Err(Why::Begins { found });
+            let after = Head { number: found.saturating_sub(1), hash: line.prev };
+            return Err(Why::Begins { after });
         }
         follow(head, line)?;
         let is_other = |known: &Head| known.number == found && known.hash != line.head.hash;
