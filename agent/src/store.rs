@@ -77,7 +77,7 @@ pub enum AgentStoreError {
     Record {
         /// The table.
         table: &'static str,
-        /// The key in hexadecimal.
+        /// The key, in hexadecimal if it is no text.
         key: String,
         /// What is wrong with it.
         #[source]

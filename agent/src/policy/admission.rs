@@ -28,8 +28,7 @@ impl Admission {
     /// Goes on with what was counted before.
     pub fn open(policy: Arc<Policy>, system: SystemName, store: Store) -> Result<Self, AgentStoreError> {
         let counters = match store.recall(&system, COUNTERS)? {
-            Some(kept) => serde_json::from_slice(&kept)
-                .map_err(|error| CodecError::Malformed { reason: format!("counters of the policy: {error}") })?,
+            Some(kept) => serde_json::from_slice(&kept).map_err(|error| unreadable(&system, &error))?,
             None => Counters::default(),
         };
         Ok(Self { policy, system, store, counters: Mutex::new(counters) })
@@ -54,6 +53,11 @@ impl Admission {
     }
 }
 
+fn unreadable(system: &SystemName, error: &serde_json::Error) -> AgentStoreError {
+    let source = CodecError::Malformed { reason: postern_protocol::plain::json(error) };
+    AgentStoreError::Record { table: "kept", key: format!("{system}/{COUNTERS}"), source }
+}
+
 fn uncounted(error: &AgentStoreError) -> Failure {
     let summary = format!("What the policy counts cannot be written: {}", Chain(error));
     Failure::new(FailureClass::Transient, "store", summary)
@@ -62,13 +66,22 @@ fn uncounted(error: &AgentStoreError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::store_exit;
+    use crate::exit::Exit;
     use crate::policy::{Ceiling, Ceilings, Counted, Rule};
 
-    fn admission(folder: &std::path::Path) -> Admission {
+    fn policy() -> Policy {
         let deactivations = Ceiling { per_hour: None, per_day: Some(2) };
-        let policy = Policy { ceilings: Ceilings { deactivations, ..Ceilings::default() }, ..Policy::default() };
+        Policy { ceilings: Ceilings { deactivations, ..Ceilings::default() }, ..Policy::default() }
+    }
+
+    fn admission(folder: &std::path::Path) -> Admission {
         let (store, _) = Store::open(folder).unwrap();
-        Admission::open(Arc::new(policy), "acme".parse().unwrap(), store).unwrap()
+        Admission::open(Arc::new(policy()), "acme".parse().unwrap(), store).unwrap()
+    }
+
+    fn deactivation() -> Act {
+        Act { account: "a@b.c".to_owned(), deactivates: true, ..Act::default() }
     }
 
     /// The store is not closed: what is on disk is what a killed process leaves. Keep the counters in memory alone, and the
@@ -76,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_counted_is_on_disk_before_the_change_begins() {
         let folder = tempfile::tempdir().unwrap();
-        let act = Act { account: "a@b.c".to_owned(), deactivates: true, ..Act::default() };
+        let act = deactivation();
         for _ in 0..2 {
             let admission = admission(folder.path());
             assert_eq!(admission.admit(std::slice::from_ref(&act)).await.unwrap(), [Ok(())]);
@@ -85,5 +98,26 @@ mod tests {
         let refused = answers[0].as_ref().unwrap_err();
         assert_eq!(refused.rule, Rule::PerDay(Counted::Deactivations));
         assert_eq!(answers[1], Ok(()), "each is decided for itself");
+    }
+
+    /// Take it for what a disk brought about, and the agent is started again and again, with a sentence about sizes.
+    #[tokio::test]
+    async fn what_another_version_counted_is_named_and_needs_that_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        let system: SystemName = "acme".parse().unwrap();
+        let open = async |kept: &str| {
+            store.keep(&system, COUNTERS, kept.as_bytes()).await.unwrap();
+            Admission::open(Arc::new(policy()), system.clone(), store.clone())
+        };
+        let error = open("{\"deactivations\":1}").await.err().unwrap();
+        assert_eq!(store_exit(&error), Exit::Config);
+        let told = error.to_string();
+        assert!(told.contains("record acme/policy/counters of table kept is of another version"), "{told}");
+
+        let slot = clock::wall().as_second() / 3_600;
+        let fewer = format!("{{\"deactivations\":{{\"day\":[[{slot},1]]}},\"renames\":{{\"hour\":[]}}}}");
+        let answers = open(&fewer).await.unwrap().admit(&[deactivation(), deactivation()]).await.unwrap();
+        assert_eq!(answers.iter().filter(|it| it.is_ok()).count(), 1, "what it knows counts");
     }
 }

@@ -137,13 +137,15 @@ impl Seen {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Counter {
     hour: Seen,
     day: Seen,
 }
 
-/// How often things were done, as far back as it matters.
+/// How often things were done, as far back as it matters. What a version before did not count counts from nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     deactivations: Counter,
     resets: Counter,
