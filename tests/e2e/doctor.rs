@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 use postern_tests::lab::{
-    AgentOptions, ControllerOptions, Finished, JWT_KEY, LabOptions, SYSTEM, SignIn, UNKNOWN_HOST,
+    AgentOptions, ControllerOptions, Finished, JWT_KEY, LabOptions, SYSTEM, SignIn, UNKNOWN_HOST, sealing_key,
 };
 use postern_tests::leak::{Search, Wanted};
 use postern_tests::proxy::{ConnectProxy, Manner};
@@ -482,7 +482,6 @@ async fn doctor_shows_what_holds_and_where_it_came_from() {
 /// The secrets of the lab, in every form that they may take.
 fn secrets(agent: &Agent) -> Vec<Wanted> {
     let state = agent.folder().join("state");
-    let keys = std::fs::read(state.join("identity/sealing.keys")).unwrap();
     vec![
         Wanted::new("the service account's password", salesforce_sim::ADMIN_PASSWORD.as_bytes()),
         Wanted::new("the service account's security token", salesforce_sim::ADMIN_TOKEN.as_bytes()),
@@ -490,7 +489,7 @@ fn secrets(agent: &Agent) -> Vec<Wanted> {
         Wanted::new("the key of the connected app", JWT_KEY.as_bytes()),
         Wanted::new("the proxy's password", PROXY_PASSWORD.as_bytes()),
         Wanted::new("the key of the store", &std::fs::read(state.join("store.key")).unwrap()),
-        Wanted::new("the agent's sealing key", &keys[..32]),
+        Wanted::new("the agent's sealing key", &sealing_key(&state)),
     ]
 }
 

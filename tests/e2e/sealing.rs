@@ -7,7 +7,7 @@ use postern_controller_stub::client::sealing::Binding;
 use postern_fail_point::Point;
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::{TaskId, TaskKind, TaskRequest};
-use postern_tests::lab::{AgentOptions, CLUSTER, SYSTEM, new_task_id};
+use postern_tests::lab::{AgentOptions, CLUSTER, SYSTEM, new_task_id, sealing_key};
 use postern_tests::proxy::{Passing, Tap};
 use postern_tests::{Agent, Lab, wait_for};
 use serde_json::{Value, json};
@@ -171,7 +171,7 @@ async fn a_task_that_waited_for_longer_than_its_key_was_kept_is_sealed_again_and
     let lab = Lab::start(programs()).await;
     let mut agent = lab.member_with("agent", keys_for(&SHORT)).await;
     let keys = given(&lab).await;
-    let private = std::fs::read(agent.folder().join("state/identity/sealing.keys")).unwrap()[..32].to_vec();
+    let private = sealing_key(&agent.folder().join("state"));
     lab.controller.cli(&["member", "drain", agent.member()]).await;
     let task = submit(&lab, "T00-late-now", &keys).await;
     wiped(&lab, &agent, &keys[0].id().to_string()).await;

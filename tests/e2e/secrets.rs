@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use postern_fail_point::Point;
 use postern_store::{Batch, CHUNK, MAX_VALUE, Options, Spool, SpoolId, Store, StoreKey, Table, parts};
-use postern_tests::lab::{AgentOptions, ControllerOptions, JWT_KEY, LabOptions, SYSTEM, SignIn};
+use postern_tests::lab::{AgentOptions, ControllerOptions, JWT_KEY, LabOptions, SYSTEM, SignIn, sealing_key};
 use postern_tests::leak::{Search, Wanted};
 use postern_tests::proxy::{ConnectProxy, Manner, Passing, Recorder, Tap, Way};
 use postern_tests::{Agent, Lab, wait_for};
@@ -293,8 +293,7 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
     }
 
     // Behind the key stands what is known of it, which changes.
-    let keys = std::fs::read(scene.agent.folder().join("state/identity/sealing.keys")).unwrap();
-    wanted.push(Wanted::new("the agent's sealing key", &keys[..32]));
+    wanted.push(Wanted::new("the agent's sealing key", &sealing_key(&scene.agent.folder().join("state"))));
     let identity = std::fs::read(scene.agent.folder().join("state/identity/current.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(&identity).unwrap();
     wanted.push(Wanted::new("the agent's TLS key", key.secret_der()));

@@ -10,7 +10,7 @@ mod process;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use agent::{Agent, AgentOptions, Finished, SignIn};
+pub use agent::{Agent, AgentOptions, Finished, SignIn, sealing_key};
 pub use api::Api;
 pub use collector::Collector;
 pub use controller::{Controller, ControllerOptions, new_task_id};

@@ -11,6 +11,8 @@ use crate::{clock, random};
 
 /// All keys in one file: what is known of one changes together with what is known of the next.
 pub(super) const KEYS: &str = "sealing.keys";
+/// What the file begins with. Any 32 bytes are a private key, so that nothing else tells keys from entries of another form.
+const FORM: &[u8] = b"postern sealing keys 1\n";
 /// The private half, when it was made, and when it was acknowledged or zero: milliseconds since 1970, little-endian.
 const ENTRY: usize = 32 + 8 + 8;
 
@@ -65,11 +67,15 @@ impl IdentityDir {
     pub fn kept_sealing_keys(&self) -> Result<Option<Vec<KeptKey>>, IdentityError> {
         let path = self.file(KEYS);
         let Some(bytes) = private::read_if_any(&path, MAX_FILE)? else { return Ok(None) };
-        let (entries, rest) = bytes.as_chunks();
+        let damaged = |reason: &str| IdentityError::Damaged { path, reason: reason.to_owned() };
+        let Some(entries) = bytes.strip_prefix(FORM) else {
+            return Err(damaged("it does not begin as keys of this version do"));
+        };
+        let (entries, rest) = entries.as_chunks();
         let keys: Option<Vec<KeptKey>> = entries.iter().map(KeptKey::read).collect();
-        keys.filter(|keys| rest.is_empty() && !keys.is_empty())
+        keys.filter(|keys| rest.is_empty() && (1..=MAX_MEMBER_KEYS).contains(&keys.len()))
             .map(Some)
-            .ok_or_else(|| IdentityError::Damaged { path, reason: "it does not hold whole keys".to_owned() })
+            .ok_or_else(|| damaged("it does not hold whole keys, or too many"))
     }
 
     /// Makes a new key the newest; what was sealed to those before is still opened, as far as there is room for them.
@@ -88,7 +94,8 @@ impl IdentityDir {
     /// Makes these keys durable, and no other: those that are gone are overwritten.
     pub fn store_sealing_keys(&self, keys: &[KeptKey]) -> Result<(), IdentityError> {
         // Room for all of them, because what grows leaves copies behind.
-        let mut file = Zeroizing::new(Vec::with_capacity(keys.len() * ENTRY));
+        let mut file = Zeroizing::new(Vec::with_capacity(FORM.len() + keys.len() * ENTRY));
+        file.extend(FORM);
         for key in keys {
             key.write(&mut file);
         }
@@ -123,13 +130,24 @@ mod tests {
         assert_eq!(read[1].key.expose_private(), keys[1].key.expose_private());
     }
 
+    /// Look at the length alone, and three entries of a version that keeps more of each are four keys, to which everybody
+    /// seals until the next rotation overwrites the true ones.
     #[test]
-    fn a_damaged_file_of_keys_is_named() {
+    fn a_file_of_keys_that_is_damaged_or_of_another_version_is_named_and_left() {
         let (_folder, identity) = folder();
-        for damage in [b"".as_slice(), b"short", &[1; ENTRY + 1]] {
-            private::replace(&identity.file(KEYS), damage).unwrap();
-            let error = identity.sealing_keys().unwrap_err().to_string();
-            assert!(error.contains(KEYS) && error.contains("enroll"), "{error}");
+        let ours = |entries: usize, more: &[u8]| [FORM, &vec![1; entries * ENTRY], more].concat();
+        let theirs = [b"postern sealing keys 2\n".as_slice(), &[1; ENTRY]].concat();
+        let others = [vec![], b"short".to_vec(), vec![1; 3 * 64], theirs];
+        let damaged = [ours(0, b""), ours(1, b"x"), ours(MAX_MEMBER_KEYS + 1, b"")];
+        for content in others.iter().chain(&damaged) {
+            private::replace(&identity.file(KEYS), content).unwrap();
+            for error in [identity.sealing_keys().err(), identity.replace_sealing_key().err()] {
+                let told = error.unwrap().to_string();
+                assert!(told.contains(KEYS) && told.contains("enroll") && told.contains("newer version"), "{told}");
+            }
+            assert_eq!(std::fs::read(identity.file(KEYS)).unwrap(), *content);
         }
+        private::replace(&identity.file(KEYS), &ours(MAX_MEMBER_KEYS, b"")).unwrap();
+        assert_eq!(identity.sealing_keys().unwrap().len(), MAX_MEMBER_KEYS);
     }
 }

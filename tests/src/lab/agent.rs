@@ -64,6 +64,13 @@ impl Default for AgentOptions {
     }
 }
 
+/// The private half of the newest sealing key, as it stands in the state directory: behind the line that names the file's form.
+pub fn sealing_key(state: &Path) -> Vec<u8> {
+    let keys = std::fs::read(state.join("identity/sealing.keys")).expect("the sealing keys");
+    let line = keys.iter().position(|byte| *byte == b'\n').expect("its first line");
+    keys[line + 1..][..32].to_vec()
+}
+
 /// What a command of the agent came to.
 #[derive(Debug)]
 pub struct Finished {
