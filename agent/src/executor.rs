@@ -200,21 +200,17 @@ impl Executor {
     /// Whether the policy takes a controller's word for a task of a system that is served.
     pub fn check_signature(&self, offer: &Offer) -> Result<(), Refusal> {
         let Some(Served { admission, .. }) = self.systems.get(&offer.system) else { return Ok(()) };
-        let refused = admission.policy().check_signature(offer, clock::wall());
-        refused.map_err(|refused| {
-            metrics().policy_refusals.one(&[offer.system.as_str()]);
-            Refusal::lasting(Rejection::BadSignature, refused.to_string())
-        })
+        let refused = admission.check_signature(offer);
+        refused.map_err(|refused| Refusal::lasting(Rejection::BadSignature, refused.to_string()))
     }
 
     /// Whether the policy lets a task of a system that is served be taken.
     pub fn check_policy(&self, offer: &Offer, request: &TaskRequest) -> Result<(), Refusal> {
         let Some(Served { admission, .. }) = self.systems.get(&offer.system) else { return Ok(()) };
-        let refused = admission.policy().check_request(request, brings_password(offer));
+        let refused = admission.check_request(request, brings_password(offer));
         refused.map_err(|refused| {
             let refused = refused.to_string();
             let Offer { task, kind, system, .. } = offer;
-            metrics().policy_refusals.one(&[system.as_str()]);
             if may_tell_of(Topic::Offers) {
                 tracing::warn!(%task, %kind, %system, refused, "the policy refused a task");
             }
@@ -285,8 +281,7 @@ impl Executor {
         let earlier = if resumed { self.earlier(offer.task).await? } else { Earlier::default() };
         // It may have waited for its dataset, or for the agent to be started again.
         if origin == Origin::Controller && !earlier.has_begun() {
-            let policy = admission.policy();
-            let checked = policy.check_kind(kind).and_then(|()| policy.check_signature(&offer, clock::wall()));
+            let checked = admission.check_kind(kind).and_then(|()| admission.check_signature(&offer));
             checked.map_err(|refused| refused.failure())?;
         }
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);

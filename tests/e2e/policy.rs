@@ -11,6 +11,7 @@ use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::health::{get, told_address};
 use crate::{JOE, programs};
 
 /// An agent with these rules.
@@ -49,6 +50,39 @@ async fn a_controller_cannot_exceed_what_an_agent_counted_not_even_by_a_kill() {
     assert!(lab.salesforce.user(&user(3)).unwrap().active);
     let other = lab.controller.submit("enable_user", &user(1)).await;
     assert_eq!(lab.controller.finished(other).await["outcome"], json!("succeeded"), "nothing else has a ceiling");
+}
+
+/// What is to be noticed is what a ceiling stops, one account after the other or in an import: count what is refused at its
+/// offer alone, and nobody hears of it.
+#[tokio::test]
+async fn an_alert_counts_what_the_policy_refuses_at_an_offer_when_it_begins_and_in_an_import() {
+    let lab = Lab::start(programs()).await;
+    let agent_section = "\n[health]\nlisten = \"127.0.0.1:0\"\n".to_owned();
+    let rules = under("deactivations_per_hour = 1\ndeny = [\"user0009@*\"]\n");
+    let agent = lab.member_with("agent", AgentOptions { agent_section, ..rules }).await;
+    let refusals = async || {
+        let (_, page) = get(format!("http://{}/metrics", told_address(&agent.log()))).await;
+        let line = page.lines().find(|line| line.starts_with("postern_policy_refusals_total{")).map(str::to_owned);
+        line.map_or(0, |line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap())
+    };
+    let finished = async |account: &str| {
+        let task = lab.controller.submit("disable_user", account).await;
+        lab.controller.finished(task).await["outcome"].clone()
+    };
+    assert_eq!((finished(&user(1)).await, refusals().await), (json!("succeeded"), 0));
+    assert_eq!((finished(&user(2)).await, refusals().await), (json!("failed"), 1), "the ceiling");
+    assert_eq!((finished(&user(9)).await, refusals().await), (json!("failed"), 2), "the offer");
+    let dataset = lab.folder().join("users.jsonl");
+    let entries = [
+        json!({ "Username": user(9), "Title": "Denied" }),
+        json!({ "Username": user(3), "IsActive": "false" }),
+        json!({ "Username": user(4), "Title": "Let through" }),
+    ];
+    std::fs::write(&dataset, entries.map(|entry| entry.to_string()).join("\n")).unwrap();
+    let import = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap()];
+    let (_, told, err) = lab.controller.try_cli(&import).await;
+    assert!(told.contains("partially_succeeded"), "{told} {err}");
+    assert_eq!(refusals().await, 4, "a name and the ceiling, each in an entry");
 }
 
 #[tokio::test]

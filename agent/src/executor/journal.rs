@@ -57,7 +57,7 @@ impl TaskJournal {
 
     async fn ask(&self, acts: &[Act]) -> Result<Vec<Result<(), Refused>>, Failure> {
         // A task that was taken before the agent was configured anew.
-        self.admission.policy().check_kind(self.kind).map_err(|refused| refused.failure())?;
+        self.admission.check_kind(self.kind).map_err(|refused| refused.failure())?;
         self.admission.admit(acts).await
     }
 

@@ -6,6 +6,7 @@ use super::super::memory::{self, Note};
 use super::super::plan::Refused;
 use super::Unit;
 use super::work::{End, Work, said};
+use crate::metrics::metrics;
 use crate::policy::{Act, Refused as ByPolicy};
 
 impl Unit<'_> {
@@ -20,6 +21,7 @@ impl Unit<'_> {
                 let refused = Refused::new("policy", message);
                 self.end(index, End::unsent(refused, &self.memory));
             } else if let Err(refused) = self.cx.policy.check_names(&act) {
+                metrics().policy_refusals.one(&[self.cx.system.as_str()]);
                 self.refuse_by_policy(index, &refused);
             }
         }
