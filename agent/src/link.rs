@@ -37,7 +37,7 @@ use self::condition::Conditions;
 pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
 pub use self::greeting::{Greeted, greet};
 pub use self::keys::{KeyRing, KeyStatus};
-use self::pump::{Pump, Received};
+use self::pump::{Pump, Received, complaint};
 #[cfg(feature = "failpoints")]
 pub use self::rehearsal::{Opening, Rehearsal};
 pub use self::vitals::LinkVitals;
@@ -287,14 +287,15 @@ impl Link {
                 }
                 received = pump.receive() => match received {
                     Received::Frame(frame) => session.handle_message(*frame, clock::now()),
+                    Received::Unreadable(error) if session.handle_unreadable(&error) => (),
                     Received::Unreadable(_) if unreadable == MAX_UNREADABLE => {
                         let why = "the controller sent too many frames that cannot be read";
                         pump.try_send(goodbye(SessionRefusal::ProtocolViolation, why).into());
                         break Left::Ended(why.to_owned());
                     }
-                    Received::Unreadable(answer) => {
+                    Received::Unreadable(error) => {
                         unreadable += 1;
-                        pump.send(answer.into()).await;
+                        pump.send(complaint(&error).into()).await;
                     }
                     Received::Ended(why) => break Left::Ended(why),
                 },

@@ -10,7 +10,8 @@ use futures_util::SinkExt as _;
 use postern_controller_stub::random;
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{
-    Extension, MemberState, MembershipState, Offer, Ping, ProtocolError, Rejection, StreamFault, StreamReset, Welcome,
+    Extension, MemberState, MembershipState, Offer, Ping, ProtocolError, Rejection, SessionRefusal, StreamFault,
+    StreamReset, Welcome,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::{SealContext, SealedField};
@@ -21,7 +22,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use self::stage::{Stage, frame, offer, welcome};
+use self::stage::{Stage, frame, offer, read, welcome};
 use crate::JOE;
 
 /// Something a later version may say, and whether whoever does not know it must refuse.
@@ -225,4 +226,19 @@ async fn f57_an_older_controller_is_refused_with_what_to_update() {
     socket.send(Message::Binary(FromController::from(older).encode().unwrap().into())).await.unwrap();
     let error = stage.agent.link_fails("update the older of the two programs").await;
     assert!(error.contains("frame 29"), "{error}");
+}
+
+/// One that has gone on to another welcome altogether. Take it for a frame like others, and the agent's complaint has no place
+/// there: both sides tell of a fault of the agent's.
+#[tokio::test]
+async fn f57_a_welcome_of_another_revision_is_refused_with_what_to_update() {
+    let stage = Stage::set().await;
+    let (mut socket, hello) = stage.hello().await;
+    let mut newer = FromController::from(welcome(&hello)).encode().unwrap();
+    newer[2] = 2;
+    socket.send(Message::Binary(newer.into())).await.unwrap();
+    let said = read(&mut socket).await;
+    let Some(FromMember::GoAway(bye)) = &said else { panic!("no goodbye but {said:?}") };
+    assert_eq!(bye.reason.known(), Some(SessionRefusal::Incompatible));
+    stage.agent.link_fails("update the older of the two programs").await;
 }

@@ -110,6 +110,21 @@ async fn goodbye(socket: &mut Socket) -> (String, String) {
     }
 }
 
+/// A member that has gone on to another way to introduce itself. Take it for one that breaks the protocol, and neither side
+/// names what to update.
+#[tokio::test]
+async fn f57_a_hello_of_another_revision_is_refused_with_what_to_update() {
+    let (lab, bystander, identity) = scene().await;
+    let mut socket = connect(&lab, session::PATH, Some(session::SUBPROTOCOL), Some(&identity)).await.unwrap();
+    let mut newer = hello().encode().unwrap();
+    newer[2] = 2;
+    socket.send(Message::Binary(newer.into())).await.unwrap();
+    let (reason, sentence) = goodbye(&mut socket).await;
+    assert_eq!(reason, "incompatible", "{sentence}");
+    assert!(sentence.contains("update the older of the two programs"), "{sentence}");
+    unharmed(&lab, &bystander).await;
+}
+
 /// Reads until the connection is at its end, and returns the reason of the goodbye, unless that was lost.
 async fn ending(socket: &mut Socket) -> Option<String> {
     let end = async {

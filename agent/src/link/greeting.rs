@@ -37,7 +37,9 @@ pub async fn greet(socket: Socket, member: MemberId, hello: Hello) -> Greeted {
         tokio::select! {
             received = pump.receive() => match received {
                 Received::Frame(frame) => session.handle_message(*frame, clock::now()),
-                Received::Unreadable(_) => (),
+                Received::Unreadable(error) => {
+                    session.handle_unreadable(&error);
+                }
                 Received::Ended(why) => break Greeted::Broken(why),
             },
             () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),

@@ -32,8 +32,8 @@ const STOP: std::time::Duration = std::time::Duration::from_secs(2);
 pub(super) enum Received {
     /// A frame.
     Frame(Box<FromController>),
-    /// A frame that could not be read, and what to say about it.
-    Unreadable(ProtocolError),
+    /// A frame that could not be read.
+    Unreadable(FrameError),
     /// Nothing more will come.
     Ended(String),
 }
@@ -178,7 +178,7 @@ async fn read(mut stream: SplitStream<Socket>, received: mpsc::Sender<Received>)
         let next = match stream.next().await {
             Some(Ok(Message::Binary(bytes))) => match FromController::decode(&bytes) {
                 Ok(frame) => Received::Frame(Box::new(frame)),
-                Err(error) => Received::Unreadable(complaint(&error)),
+                Err(error) => Received::Unreadable(error),
             },
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
             Some(Ok(Message::Text(_))) => Received::Ended("the controller sent text, which is no frame".to_owned()),
@@ -193,7 +193,7 @@ async fn read(mut stream: SplitStream<Socket>, received: mpsc::Sender<Received>)
 }
 
 /// What to say about a frame that could not be read. The session goes on.
-fn complaint(error: &FrameError) -> ProtocolError {
+pub(super) fn complaint(error: &FrameError) -> ProtocolError {
     let tag = match error {
         FrameError::Unknown { tag, .. } | FrameError::Body { tag, .. } => *tag,
         FrameError::NoHeader { .. } | FrameError::WrongLength { .. } => 0,

@@ -318,6 +318,8 @@ impl Pump {
                 self.take_events(bytes.len()).await
             }
             Err(error) => {
+                self.machine.handle_unreadable(&error);
+                self.take_events(0).await?;
                 let tag = bytes.first_chunk::<2>().map_or(0, |tag| u16::from_le_bytes(*tag));
                 self.unreadable(tag, &Chain(&error).to_string())
             }

@@ -4,10 +4,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Ended, HANDSHAKE, Heartbeat};
+use crate::frame::FrameError;
 use crate::message::v1::{Confirm, Hello, Ping, Pong, Refused, Welcome};
 use crate::message::{FromController, FromMember};
 use crate::time::Timestamp;
-use crate::version::check_common;
+use crate::version::{NoCommonRevision, check_common};
+
+/// The tag of `Hello`.
+const HELLO: u16 = 1;
 
 /// What the controller's shell has to act on.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,6 +78,14 @@ impl ControllerSession {
                 self.end(Ended::Violation { frame: other.name(), place: "after the handshake" });
             }
             (State::Established, other) => self.events.push_back(Event::Message(other)),
+        }
+    }
+
+    /// A frame came that cannot be read. A `Hello` of another revision ends the session; of everything else it is the shell
+    /// that decides.
+    pub fn handle_unreadable(&mut self, error: &FrameError) {
+        if let (State::AwaitingHello { .. }, FrameError::Unknown { tag: tag @ HELLO, .. }) = (&self.state, error) {
+            self.end(NoCommonRevision { tag: *tag }.into());
         }
     }
 
@@ -329,6 +341,28 @@ mod tests {
         let fewer = FromMember::REVISIONS.iter().skip(1).copied().collect();
         session.handle_message(Hello { revisions: List::new(fewer).unwrap(), ..hello() }.into(), at(1));
         assert!(matches!(ended(&mut session), Ended::Incompatible(error) if error.tag == 1));
+    }
+
+    /// Take it for any frame that cannot be read, and nobody is told which of the two programs is too old.
+    #[test]
+    fn f57_a_hello_of_another_revision_is_named_incompatible() {
+        let unknown = |frame: &FromMember| {
+            let mut bytes = frame.encode().unwrap();
+            bytes[2] = 2;
+            FromMember::decode(&bytes).unwrap_err()
+        };
+        let mut session = begun();
+        session.handle_unreadable(&unknown(&hello().into()));
+        let why = ended(&mut session);
+        assert!(why.to_string().contains("update the older of the two programs"), "{why}");
+        assert_eq!(why.goodbye(), Some(SessionRefusal::Incompatible));
+
+        let mut session = begun();
+        session.handle_unreadable(&unknown(&drain()));
+        assert_eq!(session.poll_event(), None, "no Hello");
+        let mut session = established();
+        session.handle_unreadable(&unknown(&hello().into()));
+        assert_eq!(session.poll_event(), None, "it is established");
     }
 
     #[test]

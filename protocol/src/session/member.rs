@@ -4,11 +4,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Ended, HANDSHAKE, HEARTBEAT, Heartbeat, MAX_AHEAD};
+use crate::frame::FrameError;
 use crate::id::{MemberId, SessionNo};
 use crate::message::v1::{Confirm, Hello, Ping, Pong, Welcome, unknown_critical};
 use crate::message::{FromController, FromMember};
 use crate::time::Timestamp;
-use crate::version::check_common;
+use crate::version::{NoCommonRevision, check_common};
+
+/// The tags of what answers `Hello`.
+const WELCOME: u16 = 2;
+const REFUSED: u16 = 3;
 
 /// What the member's shell has to act on.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,6 +83,18 @@ impl MemberSession {
             }
             (State::Established, other) => self.events.push_back(Event::Message(Box::new(other))),
         }
+    }
+
+    /// A frame came that cannot be read. An answer to `Hello` in another revision ends the session. Returns whether it did: else
+    /// it is the shell that decides.
+    pub fn handle_unreadable(&mut self, error: &FrameError) -> bool {
+        let (State::AwaitingWelcome { .. }, FrameError::Unknown { tag: tag @ (WELCOME | REFUSED), .. }) =
+            (&self.state, error)
+        else {
+            return false;
+        };
+        self.end(NoCommonRevision { tag: *tag }.into());
+        true
     }
 
     fn welcome(&mut self, welcome: Welcome, now: Timestamp) {
@@ -158,7 +175,7 @@ mod tests {
     use super::*;
     use crate::bounded::{Bytes, List, Text};
     use crate::id::{Epoch, SessionNo};
-    use crate::message::v1::{Extension, GoAway, InventoryAsk, ProtocolError, SessionRefusal};
+    use crate::message::v1::{Extension, GoAway, InventoryAsk, ProtocolError, Refused, SessionRefusal};
     use crate::session::samples::{MEMBER, at, hello, welcome};
 
     fn established() -> MemberSession {
@@ -233,6 +250,33 @@ mod tests {
         older.revisions = List::default();
         session.handle_message(older.into(), at(1));
         assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::Incompatible(_)))));
+    }
+
+    /// Go on as with any frame that cannot be read, and the complaint has no place before the handshake: the end is told as
+    /// the agent's fault.
+    #[test]
+    fn f57_an_answer_to_hello_of_another_revision_is_named_incompatible() {
+        let unknown = |frame: &FromController| {
+            let mut bytes = frame.encode().unwrap();
+            bytes[2] = 2;
+            FromController::decode(&bytes).unwrap_err()
+        };
+        let refused = Refused {
+            reason: SessionRefusal::Revoked.into(),
+            message: Text::default(),
+            retry_after_ms: 0,
+            ext: List::default(),
+        };
+        for answer in [welcome().into(), refused.into()] {
+            let mut session = MemberSession::new(MEMBER, hello(), at(0));
+            assert!(session.handle_unreadable(&unknown(&answer)));
+            let Some(Event::Ended(why)) = session.poll_event() else { panic!("the session should have ended") };
+            assert!(why.to_string().contains("update the older of the two programs"), "{why}");
+            assert_eq!(why.goodbye(), Some(SessionRefusal::Incompatible));
+            assert!(!established().handle_unreadable(&unknown(&answer)), "it is established");
+        }
+        let mut session = MemberSession::new(MEMBER, hello(), at(0));
+        assert!(!session.handle_unreadable(&unknown(&InventoryAsk { nonce: 1 }.into())), "no answer to Hello");
     }
 
     #[test]
