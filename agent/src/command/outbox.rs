@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use postern_agent_core::TaskState;
+use postern_agent_core::{Restored, TaskState};
 use postern_protocol::message::v1::Report;
 use postern_protocol::outbox::OwedReport;
 use postern_store::private::NewFile;
@@ -24,12 +24,7 @@ pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
     let store = open_whole(&config)?;
     let mut file = NewFile::create(output).map_err(|error| unwritten(output, &error))?;
     let restored = store.restore()?;
-    let concluded = restored.tasks.iter().filter_map(|task| match &task.state {
-        TaskState::Concluded(report) => Some(&**report),
-        TaskState::Journaled { .. } | TaskState::Started { .. } => None,
-    });
-    let owed: Vec<&Report> = restored.reports.iter().chain(concluded).collect();
-    let begun = restored.tasks.iter().filter(|task| matches!(task.state, TaskState::Started { .. })).count();
+    let (owed, begun) = owed(&restored);
     let lines = owed.iter().map(|report| line(&identity, &store, report)).collect::<Result<Vec<_>, _>>()?;
     file.fill(|file| lines.iter().try_for_each(|line| writeln!(file, "{line}")))
         .map_err(|error| unwritten(output, &error))?;
@@ -62,6 +57,18 @@ pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
     }
 }
 
+/// What the controller is owed, and how many of its tasks have begun and have no outcome. What was asked for here is owed to
+/// nobody there.
+fn owed(restored: &Restored) -> (Vec<&Report>, usize) {
+    let tasks = || restored.tasks.iter().filter(|task| !task.origin.is_local());
+    let concluded = tasks().filter_map(|task| match &task.state {
+        TaskState::Concluded(report) => Some(&**report),
+        TaskState::Journaled { .. } | TaskState::Started { .. } => None,
+    });
+    let begun = tasks().filter(|task| matches!(task.state, TaskState::Started { .. })).count();
+    (restored.reports.iter().chain(concluded).collect(), begun)
+}
+
 fn line(identity: &Identity, store: &Store, report: &Report) -> Result<String, Failed> {
     let unusable = |error: &(dyn std::error::Error + 'static)| Failed::because(Exit::Store, error);
     let owed = OwedReport::new(identity.membership.member, store.incarnation(), report).map_err(|it| unusable(&it))?;
@@ -85,7 +92,9 @@ fn unwritten(output: &Path, error: &io::Error) -> Failed {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
+    use postern_agent_core::{Caller, Origin, Write};
     use postern_protocol::MemberId;
     use postern_protocol::bounded::{Bytes, List};
     use postern_protocol::id::TokenId;
@@ -95,13 +104,42 @@ mod tests {
 
     use super::*;
     use crate::identity::{Membership, Trust};
+    use crate::store::lab::{offer, report};
 
-    /// A file without a report would say that nothing is owed.
-    #[test]
-    fn a_store_that_was_damaged_does_not_owe_nothing() {
+    /// Tell of all that the store holds, and an operator looks at the controller for the lease of a task that it never had.
+    #[tokio::test]
+    async fn what_was_asked_for_here_is_owed_to_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("state");
-        let config = folder.path().join("postern.toml");
+        let (state, config) = enrolled(folder.path());
+        let (store, _) = Store::open(&state).unwrap();
+        let (theirs, person, schedule, begun) = (offer(1, 1), offer(2, 1), offer(3, 1), offer(4, 1));
+        let ended = |task| Write::PutState(task, TaskState::Concluded(Box::new(report(0, task))));
+        let writes = [
+            Write::PutTask(Box::new(theirs.clone()), Origin::Controller),
+            ended(theirs.task),
+            Write::PutTask(Box::new(schedule.clone()), Origin::Local(Caller::Schedule)),
+            ended(schedule.task),
+            Write::PutTask(Box::new(person.clone()), Origin::Local(Caller::Person)),
+            Write::PutState(person.task, TaskState::Started { unended: 1 }),
+            Write::PutTask(Box::new(begun.clone()), Origin::Controller),
+            Write::PutState(begun.task, TaskState::Started { unended: 1 }),
+        ];
+        store.commit(&writes).await.unwrap();
+        assert_eq!(owed(&store.restore().unwrap()), (vec![&report(0, theirs.task)], 1));
+        drop(store);
+
+        let output = folder.path().join("outbox.jsonl");
+        let export = OutboxCommand::Export { output: output.clone(), json: false };
+        assert_eq!(run(&config, &Outbox { command: export }).unwrap(), Exit::Ok);
+        let lines = fs::read_to_string(&output).unwrap();
+        assert_eq!(lines.lines().count(), 1);
+        assert!(lines.contains(&theirs.task.to_string()), "{lines}");
+    }
+
+    /// The state directory and the configuration of an agent that has enrolled.
+    fn enrolled(folder: &Path) -> (PathBuf, PathBuf) {
+        let state = folder.join("state");
+        let config = folder.join("postern.toml");
         private::replace(&config, format!("[agent]\nstate_dir = {state:?}\n").as_bytes()).unwrap();
         let identity = IdentityDir::open(&state).unwrap();
         let membership = Membership {
@@ -118,6 +156,14 @@ mod tests {
         let root = Bytes::new(root.self_signed(&key).unwrap().der().to_vec()).unwrap();
         let trust = Trust::from_bundle(&TrustBundle { number: 1, roots: List::new(vec![root]).unwrap() }).unwrap();
         identity.enroll(&membership, &credential, &trust).unwrap();
+        (state, config)
+    }
+
+    /// A file without a report would say that nothing is owed.
+    #[test]
+    fn a_store_that_was_damaged_does_not_owe_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, config) = enrolled(folder.path());
         drop(Store::open(&state).unwrap());
         fs::write(state.join("store").join("format"), "nonsense").unwrap();
 

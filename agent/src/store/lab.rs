@@ -1,4 +1,4 @@
-//! A disk for tests that does what they say.
+//! A disk for tests that does what they say, and what they put on it.
 
 use std::fs::File;
 use std::io;
@@ -6,6 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
+use postern_protocol::bounded::{Bytes, List, Text};
+use postern_protocol::message::v1::{Mode, Offer, Report};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{Epoch, Outcome, ReportNo, TaskId, TaskKind};
 use postern_store::{Disk, Home, Options, RealDisk};
 
 use super::Store;
@@ -48,5 +52,50 @@ impl Default for Disklike {
     /// One with a lot of space, and nothing to do.
     fn default() -> Self {
         Self { free: AtomicU64::new(1 << 40), busy: Mutex::new(false), changed: Condvar::new() }
+    }
+}
+
+/// An offer of the controller's, with parameters of this length.
+pub(crate) fn offer(n: u8, params: usize) -> Offer {
+    Offer {
+        task: TaskId::from_bytes([n; 16]),
+        kind: TaskKind::DisableUser.into(),
+        kind_rev: 1,
+        epoch: Epoch(4),
+        lease_ttl_ms: 1,
+        deadline_ms: 2,
+        priority: 3,
+        system: "acme".parse().unwrap(),
+        target: Text::new("joe").unwrap(),
+        mode: Mode::Sync.into(),
+        attempt: 5,
+        reconcile: true,
+        alone_since: Epoch(0),
+        alone_ms: 0,
+        observations: List::default(),
+        params: Bytes::new((0..params).map(|n| n.to_le_bytes()[0]).collect()).unwrap(),
+        sealed: List::default(),
+        streams: List::default(),
+        requester: None,
+        signature: None,
+        ext: List::default(),
+    }
+}
+
+/// The report of a task that succeeded.
+pub(crate) fn report(number: u64, task: TaskId) -> Report {
+    Report {
+        number: ReportNo(number),
+        task,
+        epoch: Epoch(4),
+        attempt: 5,
+        outcome: Outcome::Succeeded.into(),
+        certainty: Certainty::Certain.into(),
+        changed: Changed::Yes.into(),
+        failure: None,
+        output: Bytes::new(vec![7; 8000]).unwrap(),
+        sealed: List::default(),
+        streams: List::default(),
+        ext: List::default(),
     }
 }

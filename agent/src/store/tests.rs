@@ -5,13 +5,14 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use postern_agent_core::{Caller, Mark, Origin, TaskState};
 use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::message::v1::{MAX_PARAMS, MAX_PARTS, MembershipState, Mode, Offer, Report, StreamRef};
+use postern_protocol::message::v1::{MAX_PARAMS, MAX_PARTS, MembershipState, Offer, Report, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{MAX_RECIPIENTS, MAX_SECRET, SealedField, SealingPublicKey, WrappedKey};
-use postern_protocol::{Epoch, Outcome, TaskKind};
+use postern_protocol::{Epoch, Outcome};
 use postern_store::private;
 use sha2::{Digest as _, Sha256};
 
+use super::lab::{offer, report};
 use super::*;
 
 impl Store {
@@ -21,51 +22,8 @@ impl Store {
     }
 }
 
-fn offer(n: u8, params: usize) -> Offer {
-    Offer {
-        task: TaskId::from_bytes([n; 16]),
-        kind: TaskKind::DisableUser.into(),
-        kind_rev: 1,
-        epoch: Epoch(4),
-        lease_ttl_ms: 1,
-        deadline_ms: 2,
-        priority: 3,
-        system: "acme".parse().unwrap(),
-        target: Text::new("joe").unwrap(),
-        mode: Mode::Sync.into(),
-        attempt: 5,
-        reconcile: true,
-        alone_since: Epoch(0),
-        alone_ms: 0,
-        observations: List::default(),
-        params: Bytes::new((0..params).map(|n| n.to_le_bytes()[0]).collect()).unwrap(),
-        sealed: List::default(),
-        streams: List::default(),
-        requester: None,
-        signature: None,
-        ext: List::default(),
-    }
-}
-
 fn read_journal(store: &Store, task: TaskId) -> Vec<JournalEntry> {
     store.journal(task).collect::<Result<_, _>>().unwrap()
-}
-
-fn report(number: u64, task: TaskId) -> Report {
-    Report {
-        number: ReportNo(number),
-        task,
-        epoch: Epoch(4),
-        attempt: 5,
-        outcome: Outcome::Succeeded.into(),
-        certainty: Certainty::Certain.into(),
-        changed: Changed::Yes.into(),
-        failure: None,
-        output: Bytes::new(vec![7; 8000]).unwrap(),
-        sealed: List::default(),
-        streams: List::default(),
-        ext: List::default(),
-    }
 }
 
 #[tokio::test]
