@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use postern_tests::Lab;
 use postern_tests::lab::SYSTEM;
+use postern_tests::{Lab, wait_for};
+use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::json;
 
 use crate::{JOE, programs};
@@ -195,6 +196,42 @@ async fn what_failed_of_an_import_can_be_mended_and_fed_back() {
     assert_eq!((mended.code, &mended.json()["output"]["modified"]), (Some(0), &json!(1)), "{mended:?}");
     assert!(!lab.folder().join("none.csv").exists());
     assert_eq!(lab.salesforce.user("user0002@acme.example").unwrap().fields["Title"], json!("R;\nD"));
+}
+
+/// Give up at the first file that cannot be written, and nobody ever knows what was done: a local task leaves no record.
+#[tokio::test]
+async fn an_import_tells_its_outcome_although_its_files_cannot_be_written() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let gone = lab.folder().join("gone");
+    let path = |name: &str| gone.join(name).to_str().unwrap().to_owned();
+    let (dataset, results, rest) = (path("users.csv"), path("results.jsonl"), lab.folder().join("rest.csv"));
+    for (more, told) in [
+        (&["--results", &results][..], "results.jsonl"),
+        (&["--failed", rest.to_str().unwrap()], "cannot be read from"),
+    ] {
+        std::fs::create_dir(&gone).unwrap();
+        std::fs::write(&dataset, format!("Username;Alias\n{JOE};joe\nuser0002@acme.example;ninechars\n")).unwrap();
+        lab.salesforce.inject(Fault {
+            when: Matching { method: Some("PATCH".to_owned()), path: None },
+            what: Mishap::Latency { millis: 2_000 },
+            times: Some(1),
+        });
+        let import = ["exec", "import-batch", "--system", SYSTEM, "--json", "--dataset", &dataset];
+        let import = [&import[..], more].concat();
+        let vanishes = async {
+            wait_for("the change to be under way", async || match lab.salesforce.faults() {
+                0 => Ok(()),
+                faults => Err(faults),
+            })
+            .await;
+            std::fs::remove_dir_all(&gone).unwrap();
+        };
+        let (done, ()) = tokio::join!(agent.run(&import), vanishes);
+        assert_eq!((done.code, &done.json()["outcome"]), (Some(1), &json!("partially_succeeded")), "{done:?}");
+        assert_eq!(done.json()["failed_entries"][0]["entry"], json!(2), "{done:?}");
+        assert!(done.err.contains(told), "{done:?}");
+    }
 }
 
 #[tokio::test]

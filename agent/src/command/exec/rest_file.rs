@@ -30,11 +30,19 @@ impl RestFile {
 
     /// Writes what did not succeed of a dataset of so many entries, if anything, in the dataset's own form.
     pub(super) fn fill(&mut self, rest: &Remainder, entries: Option<u64>, dataset: &Path) -> Result<(), Failed> {
-        let written = File::open(dataset).and_then(|mut source| {
-            let parts = rest.parts(source.metadata()?.len(), entries);
-            if parts.is_empty() { Ok(()) } else { self.0.fill(|file| excerpt(&mut source, &parts, file)) }
-        });
-        written.map_err(|error| {
+        let unread = |error: io::Error| {
+            let shown = dataset.display();
+            Failed::new(
+                Exit::Failed,
+                format!("the entries that failed cannot be read from `{shown}` any more: {error}"),
+            )
+        };
+        let mut source = File::open(dataset).map_err(unread)?;
+        let parts = rest.parts(source.metadata().map_err(unread)?.len(), entries);
+        if parts.is_empty() {
+            return Ok(());
+        }
+        self.0.fill(|file| excerpt(&mut source, &parts, file)).map_err(|error| {
             let shown = self.0.path().display();
             Failed::new(Exit::Failed, format!("the entries that failed cannot be written to `{shown}`: {error}"))
         })

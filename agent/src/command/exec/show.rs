@@ -4,12 +4,14 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use postern_protocol::code::CodeSet as _;
-use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::message::v1::{Offer, Report, StreamRef};
 use postern_protocol::outcome::Outcome;
 use postern_protocol::seal::SealContext;
 use postern_protocol::task::import_batch::Remainder;
 use postern_protocol::task::reset_password::Source;
 use postern_protocol::{TaskKind, TaskOutput, TaskRequest};
+use postern_store::SpoolError;
+use postern_store::private::PartFile;
 use serde_json::{Value, json};
 
 use super::{Failed, LocalTask, payload_file};
@@ -23,16 +25,17 @@ const SHOWN: usize = 20;
 /// The longest result line that is read back.
 const MAX_LINE: usize = 64 * 1024;
 
-/// Shows what came of it and writes what was to be written, and returns the exit code.
+/// Writes what was to be written and shows what came of it, even where that could not be written: nobody can ask again.
+/// Returns the exit code.
 pub(super) fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Report) -> Result<Exit, Failed> {
     let kind = local.request.kind();
     let output = if report.output.is_empty() { None } else { TaskOutput::decode(kind, &report.output).ok() };
     let output = output.map_or(Value::Null, |output| serde_json::to_value(output).unwrap_or_default());
     let saved = save_generated(local, offer, report);
     let password = told_of_password(local, report, saved.is_ok());
-    let failed = match local.payload.take() {
-        Some((key, file)) => payload_file::fill(file, app, &key, offer, report).map(|()| FailedEntries::default())?,
-        None => save_results(app, local, report, output.get("entries").and_then(Value::as_u64))?,
+    let (failed, written) = match local.payload.take() {
+        Some((key, file)) => (FailedEntries::default(), payload_file::fill(file, app, &key, offer, report)),
+        None => save_results(app, local, report, output.get("entries").and_then(Value::as_u64)),
     };
     if local.json {
         say_json(&json!({
@@ -44,6 +47,7 @@ pub(super) fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Rep
         show_failed(&failed);
     }
     saved?;
+    written?;
     Ok(match report.outcome.known() {
         Some(Outcome::Succeeded | Outcome::AlreadySatisfied) => Exit::Ok,
         _ => Exit::Failed,
@@ -107,30 +111,51 @@ fn save_generated(local: &mut LocalTask, offer: &Offer, report: &Report) -> Resu
     file.fill(&password)
 }
 
-/// Writes the results of so many entries where they were wanted and returns those that failed.
+/// Writes the results of so many entries, and what did not succeed of the dataset, where they were wanted. Returns the entries
+/// that failed, and what could not be written first.
 fn save_results(
     app: &App,
     local: &mut LocalTask,
     report: &Report,
     entries: Option<u64>,
-) -> Result<FailedEntries, Failed> {
+) -> (FailedEntries, Result<(), Failed>) {
     let mut failed = FailedEntries::default();
-    let Some(stream) = report.streams.first() else { return Ok(failed) };
-    let reader = app
-        .store
-        .spool()
-        .read(spool_id(stream.id), stream.length)
-        .map_err(|error| Failed::because(Exit::Store, &error))?;
+    let Some(stream) = report.streams.first() else { return (failed, Ok(())) };
     let mut rest = Remainder::default();
+    let mut results = local.results.take().map(Ok);
+    let read = each_line(
+        app,
+        stream,
+        |piece| write_on(&mut results, piece),
+        |line| {
+            failed.note(line);
+            rest.note(line);
+        },
+    );
+    let written = results.transpose().and_then(|file| file.map_or(Ok(()), complete));
+    // What was not read through says nothing of what is behind.
+    let rest = match (&read, &mut local.rest, &local.dataset) {
+        (Ok(()), Some(file), Some(dataset)) => file.fill(&rest, entries, dataset),
+        _ => Ok(()),
+    };
+    (failed, read.and(written).and(rest))
+}
+
+/// Reads the results through, piece by piece and line by line.
+fn each_line(
+    app: &App,
+    stream: &StreamRef,
+    mut with_piece: impl FnMut(&[u8]),
+    mut with_line: impl FnMut(&[u8]),
+) -> Result<(), Failed> {
+    let unread = |error: SpoolError| Failed::because(Exit::Store, &error);
+    let reader = app.store.spool().read(spool_id(stream.id), stream.length).map_err(unread)?;
     let mut line = Vec::new();
     let mut offset = 0;
-    let mut results = local.results.take();
     while offset < stream.length {
-        let piece = reader.read_at(offset).map_err(|error| Failed::because(Exit::Store, &error))?;
+        let piece = reader.read_at(offset).map_err(unread)?;
         offset += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        if let Some(file) = &mut results {
-            file.write_all(&piece).map_err(|error| unwritten(file.path(), &error))?;
-        }
+        with_piece(&piece);
         for byte in piece {
             if byte != b'\n' {
                 if line.len() < MAX_LINE {
@@ -138,19 +163,25 @@ fn save_results(
                 }
                 continue;
             }
-            failed.note(&line);
-            rest.note(&line);
+            with_line(&line);
             line.clear();
         }
     }
-    if let Some(file) = results {
-        let path = file.path().to_owned();
-        file.complete().map_err(|error| unwritten(&path, &error))?;
+    Ok(())
+}
+
+/// Goes on with a file, unless that has failed before.
+fn write_on(results: &mut Option<Result<PartFile, Failed>>, piece: &[u8]) {
+    if let Some(Ok(file)) = results
+        && let Err(error) = file.write_all(piece)
+    {
+        *results = Some(Err(unwritten(file.path(), &error)));
     }
-    if let (Some(file), Some(dataset)) = (&mut local.rest, &local.dataset) {
-        file.fill(&rest, entries, dataset)?;
-    }
-    Ok(failed)
+}
+
+fn complete(file: PartFile) -> Result<(), Failed> {
+    let path = file.path().to_owned();
+    file.complete().map_err(|error| unwritten(&path, &error))
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Failed {
