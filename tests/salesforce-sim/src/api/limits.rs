@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::call::Call;
 use crate::http::reply::Reply;
-use crate::schema::ObjectKind;
 use crate::world::World;
 
 /// `GET limits`.
@@ -24,20 +23,4 @@ pub(crate) fn all(world: &mut World, call: &Call<'_>) -> Reply {
             "SingleEmail": full(5_000),
         }),
     )
-}
-
-/// `GET limits/recordCount`: objects without records are left out.
-pub(crate) fn record_count(world: &mut World, call: &Call<'_>) -> Reply {
-    world.tally.route("GET limits/recordCount");
-    let wanted = call.parameter("sObjects");
-    let names: Vec<&str> = wanted.as_deref().map(|it| it.split(',').map(str::trim).collect()).unwrap_or_default();
-    let tables = &world.org(call.caller().org).tables;
-    let counts: Vec<_> = ObjectKind::ALL
-        .into_iter()
-        .filter(|it| names.is_empty() || names.iter().any(|name| name.eq_ignore_ascii_case(it.object().name)))
-        .map(|it| (it.object().name, tables.of(it).rows().len()))
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| json!({"count": count, "name": name}))
-        .collect();
-    Reply::json(200, &json!({"sObjects": counts}))
 }

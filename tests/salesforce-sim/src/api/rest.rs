@@ -64,7 +64,6 @@ pub(crate) fn dispatch(world: &mut World, call: &Call<'_>, resource: &[&str]) ->
     match resource {
         [] => resources(world, call),
         ["limits"] => limits::all(world, call),
-        ["limits", "recordCount"] => limits::record_count(world, call),
         ["query" | "queryAll"] => query::first(world, call),
         ["query" | "queryAll", locator] => query::next(world, call, locator),
         ["sobjects"] => global_describe(world, call),
