@@ -1,5 +1,6 @@
 //! The API as the commands use it.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,14 @@ pub enum Where {
         /// The file.
         token_file: PathBuf,
     },
+}
+
+/// Why a task was not submitted, as far as that is known.
+pub struct Unsubmitted {
+    /// What was said last.
+    pub failure: Failure,
+    /// Whether a try may have been taken in all the same, because nobody said that it was not.
+    pub is_in_doubt: bool,
 }
 
 /// A connection to the API.
@@ -232,6 +241,26 @@ impl Client {
         patiently(self.pause, || self.post(path, body)).await
     }
 
+    /// Submits a task, which outlives a restart of the controller: under its id it may be submitted twice.
+    pub async fn submit<T: DeserializeOwned>(&self, task: &impl Serialize) -> Result<T, Unsubmitted> {
+        let is_in_doubt = Cell::new(false);
+        let submit = async || {
+            let sent = self.request(Method::POST, "/v1/tasks").json(task).send().await.map_err(Silence::from);
+            let is_no = match &sent {
+                Ok(response) => is_no(response.status()),
+                Err(silence) => silence.is_connect(),
+            };
+            let told = match sent {
+                Ok(response) => self.read(response).await,
+                Err(silence) => Err(self.unreachable(&silence)),
+            };
+            // What one try left open is not settled by what is said to the next.
+            is_in_doubt.set(is_in_doubt.get() || told.is_err() && !is_no);
+            told
+        };
+        patiently(self.pause, submit).await.map_err(|failure| Unsubmitted { failure, is_in_doubt: is_in_doubt.get() })
+    }
+
     /// Asks until the controller answers, however long it is away, and tells once that it does not.
     pub async fn until_answered<T>(
         &self,
@@ -336,6 +365,12 @@ impl Client {
             ),
         )
     }
+}
+
+/// Whether who answers so has not done what was asked for. Nobody can tell that of a proxy without an answer, nor of a
+/// controller that stops or fails in the middle.
+fn is_no(status: StatusCode) -> bool {
+    status.is_redirection() || status.is_client_error() || status == StatusCode::INSUFFICIENT_STORAGE
 }
 
 /// Asks while the controller restarts or has no time, a few times, with such pauses.

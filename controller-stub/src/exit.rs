@@ -17,6 +17,8 @@ pub enum Exit {
     Bug,
     /// The store cannot be used.
     Store,
+    /// A task goes on, or may have been taken in: it is not known how it ends.
+    UnderWay,
     /// The controller said no.
     Refused,
     /// The configuration makes no sense.
@@ -27,12 +29,13 @@ pub enum Exit {
 
 impl Exit {
     /// Every way to end badly, by number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Failed,
         Self::Usage,
         Self::Unreachable,
         Self::Bug,
         Self::Store,
+        Self::UnderWay,
         Self::Refused,
         Self::Configuration,
         Self::StoreInUse,
@@ -46,6 +49,7 @@ impl Exit {
             Self::Unreachable => 69,
             Self::Bug => 70,
             Self::Store => 74,
+            Self::UnderWay => 75,
             Self::Refused => 77,
             Self::Configuration => 78,
             Self::StoreInUse => 79,
@@ -62,6 +66,9 @@ impl Exit {
             Self::Unreachable => "the controller does not answer, or has no time now",
             Self::Bug => "a defect of Postern's",
             Self::Store => "the store cannot be used",
+            Self::UnderWay => {
+                "the task goes on, or may have been taken in: wait for the one that is named before it is submitted again"
+            }
             Self::Refused => "the controller refused",
             Self::Configuration => {
                 "the configuration, the data directory, the store's key or the API token is not usable"

@@ -28,7 +28,8 @@ Examples:
 Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
 reset_password, expire_password, deprovision_user, restore_user, import_batch,
 export, describe_schema, collect.
-Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
+Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise; with 75
+when it goes on, or may have been taken in: the message names it, for `task wait`, before it is submitted again.")]
     Submit(Box<Submit>),
     /// Submit a task that `task submit --write` wrote; more than once is no more than once
     #[command(after_help = "\
@@ -221,7 +222,8 @@ pub struct Submit {
         conflicts_with_all = ["generate", "output_password", "show_password", "output", "asynchronous", "timeout_secs"]
     )]
     pub write: Option<PathBuf>,
-    /// The task's id, so that a repeated submission is the same task; made up if not given
+    /// The task's id, so that a repeated submission is the same task; made up if not given. Not where something is
+    /// sealed: each sealing is different
     #[arg(long)]
     pub id: Option<TaskId>,
 }

@@ -1,12 +1,12 @@
-//! What comes of a task and only the process that submitted it can open, because the key is nowhere else.
+//! What only the process that submits a task knows: its id, and the key that opens what comes of it.
 
 use postern_protocol::TaskId;
 
 use super::output;
 use crate::client::Client;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
-/// What it is.
+/// What comes of a task and nobody else can open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
     /// A password that is made up.
@@ -51,4 +51,19 @@ impl Held {
         };
         Failure { exit, text: format!("{text}; {next}") }
     }
+}
+
+/// Why nobody can say here how a task ends that was submitted. Whoever submits it again without its id has it done twice.
+pub(super) fn in_doubt(task: TaskId, held: Option<Held>, failure: Failure) -> Failure {
+    let Failure { exit, text } = failure;
+    let text = match held {
+        Some(held) => held.lost(task, Failure { exit, text }).text,
+        // It says so already.
+        None if exit == Exit::UnderWay => text,
+        None => format!(
+            "{text}; it may have been taken in as {task}: see what becomes of it (`postern-controller task wait {task}`) \
+             before it is submitted again"
+        ),
+    };
+    Failure { exit: Exit::UnderWay, text }
 }

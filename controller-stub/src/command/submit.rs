@@ -1,7 +1,7 @@
 //! `task submit`: secrets are sealed here, before anything leaves the process.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal as _, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::held::Held;
+use super::held::{Held, in_doubt};
 use super::signing::{self, Content};
 use super::{output, payload, task, written};
 use crate::api::{KeysView, StreamView, SystemView};
 use crate::cli::{Import, Reach, Submit};
-use crate::client::Client;
 use crate::client::sealing::{self, Binding};
+use crate::client::{Client, Unsubmitted};
 use crate::exit::{Exit, Failure};
 use crate::state::streams::MAX_STREAM;
 use crate::state::tasks::{OpaqueView, TaskView};
@@ -81,17 +81,11 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
         return Ok(());
     }
     let held = held(options);
-    let lost = |failure| match held {
-        Some(held) => held.lost(id, failure),
-        None => failure,
-    };
-    let submitted: Result<TaskView, Failure> = client.post_patiently("/v1/tasks", &body).await;
-    // The controller may have it, even if it did not get to say so.
-    let view = submitted.map_err(|failure| if failure.exit == Exit::Unreachable { lost(failure) } else { failure })?;
     if options.asynchronous {
-        return accepted(reach, &view);
+        return accepted(reach, &submitted(client, id, held, &body).await?);
     }
-    let view = task::wait(client, id, options.timeout_secs.map(Duration::from_secs), held).await.map_err(lost)?;
+    let patience = options.timeout_secs.map(Duration::from_secs);
+    let view = ended(client, id, held, &body, patience).await?;
     task::show(reach, &view)?;
     if let Some(delivery) = delivery {
         delivery.deliver(&binding, &view)?;
@@ -103,9 +97,41 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
             let file = begun.take().map_or_else(|| payload::begin(&path), Ok)?;
             payload::download(client, &view, key, file).await
         };
-        Held::Payload.until_answered(client, download).await.map_err(lost)?;
+        let downloaded = Held::Payload.until_answered(client, download).await;
+        downloaded.map_err(|failure| Held::Payload.lost(id, failure))?;
     }
     task::judge(&view)
+}
+
+/// Submits a task. Its id is in every sentence but a no: the controller may have it, even if it did not get to say so.
+pub(super) async fn submitted(
+    client: &Client,
+    id: TaskId,
+    held: Option<Held>,
+    body: &Value,
+) -> Result<TaskView, Failure> {
+    let submitted = client.submit(body).await;
+    submitted.map_err(
+        |Unsubmitted { failure, is_in_doubt }| {
+            if is_in_doubt { in_doubt(id, held, failure) } else { failure }
+        },
+    )
+}
+
+/// Submits a task and waits for its end.
+pub(super) async fn ended(
+    client: &Client,
+    id: TaskId,
+    held: Option<Held>,
+    body: &Value,
+    patience: Option<Duration>,
+) -> Result<TaskView, Failure> {
+    // Ctrl-C leaves no time for it.
+    if std::io::stderr().is_terminal() {
+        output::remark(format!("this is task {id}; Ctrl-C ends the waiting, not the task"));
+    }
+    submitted(client, id, held, body).await?;
+    task::wait(client, id, patience, held).await.map_err(|failure| in_doubt(id, held, failure))
 }
 
 /// What of this task only this process will be able to open.
@@ -184,8 +210,11 @@ fn check(options: &Submit) -> Result<(), Failure> {
         Submit { result_key: None, asynchronous: true, kind, .. } if is_sealed_whole(*kind) => {
             usage("--async needs --result-key FILE here: without the key nobody can open what comes of the task")
         }
-        Submit { id: Some(_), .. }
-            if is_reset || is_import || is_sealed_whole(options.kind) || options.password_file.is_some() =>
+        Submit { id: Some(_), service, .. }
+            if is_reset && (!service || options.wants_password())
+                || is_import
+                || is_sealed_whole(options.kind)
+                || options.password_file.is_some() =>
         {
             usage(
                 "--id cannot be used where secrets are sealed: every sealing is different, so the id would be refused the second time",
@@ -364,4 +393,73 @@ pub(super) fn accepted(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
     }
     output::say(format!("{} is taken in; next: postern-controller task wait {0}", view.id));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::canned::{self, Canned};
+
+    const TASK: TaskId = TaskId::from_bytes([7; 16]);
+
+    async fn told(canned: &Canned, held: Option<Held>, answers: &[(usize, u16, &str)]) -> Failure {
+        let body = json!({ "id": TASK });
+        let (told, _) = tokio::join!(ended(&canned.client, TASK, held, &body, None), canned.answer(answers));
+        told.unwrap_err()
+    }
+
+    /// Submit and hear nothing, then hear this.
+    async fn told_behind_silence(held: Option<Held>, answers: &[(usize, u16, &str)]) -> Failure {
+        let canned = Canned::new().await;
+        let body = json!({ "id": TASK });
+        let controller = async {
+            drop(canned.accept().await);
+            canned.answer(answers).await
+        };
+        let (told, _) = tokio::join!(ended(&canned.client, TASK, held, &body, None), controller);
+        told.unwrap_err()
+    }
+
+    fn names_the_task(failure: &Failure) {
+        assert_eq!(failure.exit, Exit::UnderWay, "{}", failure.text);
+        assert!(failure.text.contains(&format!("task wait {TASK}`")), "{}", failure.text);
+    }
+
+    /// Tell that the controller does not answer and no more, and who tries again has it done twice, under two ids.
+    #[tokio::test]
+    async fn a_task_that_may_have_been_taken_in_is_named_whatever_goes_wrong_then() {
+        let full = json!({ "status": 507, "title": "", "detail": "free space" }).to_string();
+        for last in [(19, 503, "{}"), (19, 502, ""), (1, 507, full.as_str()), (1, 401, "{}"), (1, 500, "{}")] {
+            names_the_task(&told_behind_silence(None, &[last]).await);
+        }
+        let canned = Canned::new().await;
+        let mut view = canned::task(TASK);
+        view["outcome"] = Value::Null;
+        let view = view.to_string();
+        for last in [(20, 503, "{}"), (1, 401, "{}")] {
+            names_the_task(&told(&canned, None, &[(1, 202, &view), last]).await);
+        }
+        let password = told_behind_silence(Some(Held::Password), &[(1, 507, &full)]).await;
+        assert!(password.text.contains("nobody can open the password"), "{}", password.text);
+    }
+
+    /// Name it all the same, and whoever was refused looks for a task that was never there.
+    #[tokio::test]
+    async fn a_no_to_every_try_is_told_as_one() {
+        let canned = Canned::new().await;
+        let later = json!({ "status": 429, "title": "", "detail": "later", "retry_after": 1 }).to_string();
+        let cases = [
+            (vec![(1, 422, "{}")], Exit::Refused),
+            (vec![(1, 429, later.as_str()), (1, 403, "{}")], Exit::Refused),
+            (vec![(20, 429, later.as_str())], Exit::Unreachable),
+        ];
+        for (answers, exit) in cases {
+            let failure = told(&canned, Some(Held::Password), &answers).await;
+            assert_eq!(failure.exit, exit, "{}", failure.text);
+            assert!(!failure.text.contains(&TASK.to_string()), "{}", failure.text);
+        }
+        let client = canned.off();
+        let failure = ended(&client, TASK, None, &json!({ "id": TASK }), None).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Unreachable, "{}", failure.text);
+    }
 }

@@ -25,13 +25,12 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
     match command {
         TaskCommand::Submit(options) => submit::run(reach, &patient_client().await?, &options).await,
         TaskCommand::Send { file, asynchronous, timeout_secs } => {
-            let body = written::read(&file, asynchronous)?;
+            let (id, body) = written::read(&file, asynchronous)?;
             let client = patient_client().await?;
-            let view: TaskView = client.post_patiently("/v1/tasks", &body).await?;
             if asynchronous {
-                return submit::accepted(reach, &view);
+                return submit::accepted(reach, &submit::submitted(&client, id, None, &body).await?);
             }
-            let view = wait(&client, view.id, timeout_secs.map(Duration::from_secs), None).await?;
+            let view = submit::ended(&client, id, None, &body, timeout_secs.map(Duration::from_secs)).await?;
             show(reach, &view)?;
             judge(&view)
         }
@@ -114,7 +113,7 @@ pub(super) async fn wait(
         if until.is_some_and(|it| it <= clock::now()) {
             line.finish_and_clear();
             return Err(Failure::new(
-                Exit::Failed,
+                Exit::UnderWay,
                 format!(
                     "task {task} is not finished yet ({}): `postern-controller task wait {task}` waits on",
                     how_far(&view)
@@ -138,7 +137,7 @@ pub(super) fn judge(view: &TaskView) -> Result<(), Failure> {
     match view.outcome {
         Some(Outcome::Succeeded | Outcome::AlreadySatisfied) => Ok(()),
         Some(outcome) => Err(Failure::new(Exit::Failed, format!("task {} ended as {outcome}", view.id))),
-        None => Err(Failure::new(Exit::Failed, format!("task {} is not finished", view.id))),
+        None => Err(Failure::new(Exit::UnderWay, format!("task {} is not finished", view.id))),
     }
 }
 

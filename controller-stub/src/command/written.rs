@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use postern_protocol::plain;
+use postern_protocol::{TaskId, plain};
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use super::new_file;
@@ -21,7 +22,7 @@ pub(super) fn write(file: &Path, task: &Value) -> Result<(), Failure> {
 }
 
 /// Reads a task that was written, to be submitted by whoever waits for it or does not.
-pub(super) fn read(file: &Path, asynchronous: bool) -> Result<Value, Failure> {
+pub(super) fn read(file: &Path, asynchronous: bool) -> Result<(TaskId, Value), Failure> {
     let unusable = |why: String| Failure::new(Exit::Usage, format!("`{}` {why}", file.display()));
     let mut text = String::new();
     File::open(file)
@@ -32,13 +33,15 @@ pub(super) fn read(file: &Path, asynchronous: bool) -> Result<Value, Failure> {
     }
     let mut task: Map<String, Value> = serde_json::from_str(&text)
         .map_err(|error| unusable(format!("is not what `task submit --write` wrote: {}", plain::json(&error))))?;
-    if !task.contains_key("id") {
+    let Some(id) = task.get("id") else {
         return Err(unusable(
             "has no `id`, so that it would be another task each time: write it with `task submit --write`".to_owned(),
         ));
-    }
+    };
+    let id =
+        TaskId::deserialize(id).map_err(|error| unusable(format!("has no `id` of a task: {}", plain::json(&error))))?;
     task.insert("mode".to_owned(), json!(if asynchronous { "async" } else { "sync" }));
-    Ok(Value::Object(task))
+    Ok((id, Value::Object(task)))
 }
 
 #[cfg(test)]
@@ -50,7 +53,7 @@ mod tests {
     fn what_is_longer_than_a_task_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("task.json");
-        let task = r#"{"id": "tsk_01"}"#;
+        let task = r#"{"id": "tsk_00000000000000000000000000000001"}"#;
         std::fs::write(&file, task).unwrap();
         assert!(read(&file, false).is_ok());
         std::fs::write(&file, format!("{task}{}{task}", " ".repeat(300_000))).unwrap();

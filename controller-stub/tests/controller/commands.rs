@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::fs::{chown, symlink};
 
+use postern_controller_stub::clock;
+use postern_protocol::TaskId;
 use serde_json::Value;
 
 use crate::lab::{Lab, new_task};
@@ -101,6 +103,26 @@ async fn a_task_in_a_file_is_the_same_whether_somebody_waits_for_it_or_not() {
     let again: Value = lab.client().post("/v1/tasks", &body).await.unwrap();
     assert_eq!(again["id"], body["id"], "a program that asks in the other mode");
     assert_eq!(lab.client().list::<Value>("/v1/tasks", usize::MAX).await.unwrap().len(), 1);
+}
+
+/// Refuse the id where nothing is sealed, and who heard no answer to a reset can only ask for another, with a second mail.
+#[tokio::test]
+async fn a_reset_of_the_systems_own_under_one_id_is_one_task() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    let task = TaskId::from_random(clock::wall().0, [7; 10]).to_string();
+    let submit = ["task", "submit", "reset_password", "--system", "sf", "--account", "joe", "--service", "--id", &task];
+    let (code, _, err) = lab.command(&[&submit[..], &["--timeout-secs", "1"]].concat());
+    assert_eq!(code, Some(75), "it goes on: {err}");
+    assert!(err.contains(&format!("task wait {task}")), "{err}");
+    let offer = session.offer().await;
+    session.send(succeeded(1, &offer)).await;
+    lab.finished(offer.task).await;
+    let (code, _, err) = lab.command(&submit);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(lab.client().list::<Value>("/v1/tasks", usize::MAX).await.unwrap().len(), 1);
+    let (code, _, err) = lab.command(&[&submit[..], &["--show-password"]].concat());
+    assert_eq!(code, Some(2), "{err}");
 }
 
 /// Return without a word, and a script goes on without the file until the results are forgotten.
