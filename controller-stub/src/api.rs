@@ -113,6 +113,34 @@ pub struct Parts {
     pub stop: CancellationToken,
 }
 
+#[cfg(test)]
+impl Parts {
+    /// With room for many calls.
+    pub(crate) fn of_test(
+        handle: Handle,
+        spool: Spool,
+        space: Space,
+        tokens: watch::Receiver<KnownTokens>,
+        data_dir: &std::path::Path,
+    ) -> Self {
+        let rate = postern_protocol::rate::Rate::new(10_000, std::time::Duration::from_secs(1));
+        Self {
+            handle,
+            spool,
+            space,
+            tokens,
+            rates: CallRates { calls: rate, failures: rate },
+            hush: Arc::default(),
+            names: Vec::new(),
+            controller_urls: Vec::new(),
+            spans: None,
+            data_dir: data_dir.to_owned(),
+            spawner: Spawner::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
 /// What every request needs.
 #[derive(Clone)]
 pub struct Api {

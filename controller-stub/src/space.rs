@@ -46,6 +46,11 @@ pub(crate) mod lab {
         pub(crate) fn leave(&self, bytes: u64) {
             self.0.store(RESERVE + bytes, Ordering::SeqCst);
         }
+
+        /// Nothing is free, nor of what has to stay so.
+        pub(crate) fn fill(&self) {
+            self.0.store(0, Ordering::SeqCst);
+        }
     }
 
     impl Disk for Filling {

@@ -112,7 +112,6 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     use axum::body::Body;
     use axum::http::Request;
@@ -120,18 +119,16 @@ mod tests {
     use futures_util::FutureExt as _;
     use hyper::service::Service as _;
     use hyper_util::service::TowerToHyperService;
-    use postern_protocol::rate::Rate;
     use postern_protocol::{ClusterName, MemberId};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::access::Role;
     use crate::api::auth::Caller;
-    use crate::api::{Api, CallRates, Parts};
+    use crate::api::{Api, Parts};
     use crate::clock;
     use crate::dispatcher::Dispatcher;
     use crate::space::Space;
-    use crate::spawn::Spawner;
     use crate::state::api_tokens::Known;
     use crate::state::lab;
     use crate::state::records::Records as _;
@@ -236,22 +233,8 @@ mod tests {
         let tokens = state.known_api_tokens();
         state.end_turn().publish();
         let (dispatcher, handle) = Dispatcher::new(state, ledger.clone(), spool.clone());
-        let rate = Rate::new(10_000, Duration::from_secs(1));
-        let router = Api::new(Parts {
-            handle: handle.clone(),
-            spool,
-            space: Space::new(ledger.store().clone()),
-            tokens,
-            rates: CallRates { calls: rate, failures: rate },
-            hush: Arc::default(),
-            names: Vec::new(),
-            controller_urls: Vec::new(),
-            spans: None,
-            data_dir: folder.path().to_owned(),
-            spawner: Spawner::default(),
-            stop: CancellationToken::new(),
-        })
-        .router();
+        let space = Space::new(ledger.store().clone());
+        let router = Api::new(Parts::of_test(handle.clone(), spool, space, tokens, folder.path())).router();
         let ask = |path: &str| {
             let request = Request::get(path).header(HOST, "localhost");
             let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));

@@ -87,12 +87,15 @@ pub(super) async fn submit(
     let (mut submission, wait) = body.said.check()?;
     // Its own if traces are told here.
     submission.trace = parent.or_else(|| api.spans.is_some().then(|| TraceContext::of_task(submission.id)));
-    check_space(&api.space, 0)?;
     let (id, mode) = (submission.id, submission.mode);
     let told = api.spans.as_ref().zip(submission.trace);
-    let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
-    api.desk.act_told(body.bytes.len(), &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
-    if let Some((spans, trace)) = told {
+    if let Err(problem) = take_in(&api, &caller, submission, body.bytes.len()).await {
+        // What is in needs no room any more, and whoever asks again because no answer came is not to take it for refused.
+        let is_full = problem.status == StatusCode::INSUFFICIENT_STORAGE;
+        if !(is_full && is_submitted(&api, &body.bytes).await?) {
+            return Err(problem);
+        }
+    } else if let Some((spans, trace)) = told {
         spans.record(traces::submission(id, trace, begun, clock::wall()));
     }
     if mode == Mode::Sync {
@@ -101,6 +104,18 @@ pub(super) async fn submit(
     let view = seen_by(caller.role(), api.desk.look(move |state, _| state.task(id)).await??);
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
+}
+
+async fn take_in(api: &Api, caller: &Caller, submission: Submission, bytes: usize) -> Result<(), Problem> {
+    check_space(&api.space, 0)?;
+    let on = format!("{} {} of {}", submission.id, submission.request.kind(), submission.system);
+    api.desk.act_told(bytes, caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
+    Ok(())
+}
+
+async fn is_submitted(api: &Api, body: &[u8]) -> Result<bool, Problem> {
+    let (submission, _) = read_submission(body)?;
+    Ok(api.desk.look(move |state, _| state.is_submitted(&submission)).await??)
 }
 
 /// The trace that a request belongs to. A header that makes no sense is as good as none, as its recommendation has it.
@@ -351,7 +366,70 @@ async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Pro
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::http::Request;
+    use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::api::Parts as ApiParts;
+    use crate::dispatcher::Dispatcher;
+    use crate::random;
+    use crate::space::lab as disk;
+    use crate::state::audit::{By, Room};
+    use crate::state::{State, lab};
+
+    /// Look at the room first, and whoever asks again because no answer came is told that nothing was done, of a task that is
+    /// under way.
+    #[tokio::test]
+    async fn what_is_in_is_answered_as_such_also_when_there_is_no_room_for_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = clock::moment();
+        let (ledger, spool) = lab::ledger(folder.path());
+        let (_, space, filling) = disk::spool(&folder.path().join("disk"));
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        lab::add_system(&mut state, at);
+        let (known, token) = state.create_api_token("a".parse().unwrap(), Role::Operator, None, None, at).unwrap().it;
+        let tokens = state.known_api_tokens();
+        state.end_turn().publish();
+        let (dispatcher, handle) = Dispatcher::new(state, ledger.clone(), spool.clone());
+        let router = Api::new(ApiParts::of_test(handle.clone(), spool, space, tokens, folder.path())).router();
+        let submit = async |id: TaskId, account: &str| {
+            let body = json!({ "id": id, "system": "sf", "kind": "enable_user", "params": { "account": account } });
+            let request = Request::post("/v1/tasks").header(HOST, "localhost").header(CONTENT_TYPE, "application/json");
+            let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));
+            let request = request.body(axum::body::Body::from(body.to_string())).unwrap();
+            let answer = TowerToHyperService::new(router.clone()).call(request).await.unwrap();
+            answer.status().as_u16()
+        };
+        let new = || TaskId::from_random(clock::wall().0, random::bytes());
+        let asking = async {
+            let task = new();
+            assert_eq!(submit(task, "joe").await, 202);
+            filling.fill();
+            assert_eq!(submit(task, "joe").await, 202);
+            assert_eq!(submit(task, "joan").await, 409);
+            assert_eq!(submit(new(), "joe").await, 507);
+
+            filling.leave(0);
+            let by = By { token: known.id, name: known.name, role: known.role, from: Ipv4Addr::LOCALHOST.into() };
+            let fill = move |state: &mut State, at| {
+                while state.check_audit(Room::Usual).is_ok() {
+                    state.audit(&by, "task.submit", "", None, at);
+                }
+            };
+            handle.ask(fill).await.unwrap();
+            assert_eq!(submit(task, "joe").await, 202);
+            assert_eq!(submit(new(), "joe").await, 507);
+        };
+        tokio::select! {
+            ended = dispatcher.run(CancellationToken::new()) => panic!("the owner ended: {ended:?}"),
+            () = asking => (),
+        }
+    }
 
     fn problem(body: &str) -> Problem {
         read_submission(body.as_bytes()).err().unwrap()

@@ -12,14 +12,14 @@ use postern_protocol::message::v1::{MembershipState, Mode, Report};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
-use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, TaskId, TaskKind, TaskRequest};
+use postern_protocol::{ClusterName, Epoch, MemberId, Outcome, ReportNo, TaskId, TaskKind, TaskRequest};
 use postern_store::{Options, Spool, Store, StoreKey};
 use serde_json::json;
 
 use super::ledger::Ledger;
 use super::origin::Origin;
-use super::record::MemberRecord;
-use super::{Retention, Settings, State, Submission};
+use super::record::{Association, MemberRecord};
+use super::{Member, NewSystem, Retention, Settings, State, Submission, SystemChanges, sessions};
 use crate::ca::{Authority, RootNo};
 use crate::clock::{self, Moment};
 
@@ -69,6 +69,21 @@ pub(crate) fn member(state: MembershipState) -> MemberRecord {
         enrolled: UnixMillis(0),
         seen: None,
     }
+}
+
+/// Makes cluster `acme` with an enabled member, and adds the connected system `sf` to it.
+pub(crate) fn add_system(state: &mut State, at: Moment) {
+    let cluster: ClusterName = "acme".parse().unwrap();
+    state.create_cluster(cluster.clone(), at).unwrap();
+    let record = member(MembershipState::Enabled);
+    state.members.insert(record.id, Member::new(record, sessions::FIRST_NUMBERS));
+    let new = NewSystem {
+        name: "sf".parse().unwrap(),
+        connector: "salesforce".to_owned(),
+        association: Association::Cluster(cluster),
+        changes: SystemChanges::default(),
+    };
+    state.add_system(new, None, at).unwrap();
 }
 
 /// A task that enables a user.

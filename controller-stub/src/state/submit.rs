@@ -53,24 +53,8 @@ impl State {
         let id = submission.id;
         let mut offer = self.offer_of(&submission)?;
         let digest = digest(&offer, submission.deadline)?;
-        if let Some(there) = self.any_task(id)? {
-            // Who waits for it is no part of what it is.
-            let other = match submission.mode {
-                Mode::Sync => Mode::Async,
-                Mode::Async => Mode::Sync,
-            };
-            let other = Offer { mode: other.into(), ..offer };
-            if there.digest == digest || there.digest == self::digest(&other, submission.deadline)? {
-                return Ok(id);
-            }
-            return Err(Refusal {
-                kind: RefusalKind::Conflict,
-                field: Some("id"),
-                message: format!(
-                    "task {id} was submitted before with other content: see `postern-controller task show {id}`, and choose \
-                     another id if this is to be done as well"
-                ),
-            });
+        if self.is_there(&submission, &offer, digest)? {
+            return Ok(id);
         }
         self.check_made(id, at)?;
         let system = self.system(&submission.system)?;
@@ -120,6 +104,34 @@ impl State {
         self.writes.push(Write::Offer(Box::new(offer.clone())));
         self.new_offers.insert(id, offer);
         Ok(id)
+    }
+
+    /// Whether a task was taken in already. The same id with other content is an error.
+    pub fn is_submitted(&self, submission: &Submission) -> Result<bool, Refusal> {
+        let offer = self.offer_of(submission)?;
+        self.is_there(submission, &offer, digest(&offer, submission.deadline)?)
+    }
+
+    fn is_there(&self, submission: &Submission, offer: &Offer, digest: [u8; 32]) -> Result<bool, Refusal> {
+        let id = submission.id;
+        let Some(there) = self.any_task(id)? else { return Ok(false) };
+        // Who waits for it is no part of what it is.
+        let other = match submission.mode {
+            Mode::Sync => Mode::Async,
+            Mode::Async => Mode::Sync,
+        };
+        let other = Offer { mode: other.into(), ..offer.clone() };
+        if there.digest == digest || there.digest == self::digest(&other, submission.deadline)? {
+            return Ok(true);
+        }
+        Err(Refusal {
+            kind: RefusalKind::Conflict,
+            field: Some("id"),
+            message: format!(
+                "task {id} was submitted before with other content: see `postern-controller task show {id}`, and choose \
+                 another id if this is to be done as well"
+            ),
+        })
     }
 
     /// A task, finished or not, made durable or not.
