@@ -584,6 +584,10 @@ mod tests {
         let later = text(&Problem { retry_after: Some(1), ..problem("128 requests are under way") });
         let busy = [(3, 429, later.as_str()), (1, 200, "true")];
         let once = [(1, 429, later.as_str())];
+        let no_room = text(&Problem { retry_after: Some(60), ..problem("100000 tasks are unfinished") });
+        let no_room = [(1, 507, no_room.as_str())];
+        let (answer, _) = tokio::join!(canned.client.get::<bool>("/"), canned.answer(&no_room));
+        assert_eq!(answer.unwrap_err().exit, Exit::Unreachable);
         let (answer, _) = tokio::join!(canned.client.get_patiently::<bool>("/"), canned.answer(&busy));
         assert!(answer.unwrap());
         let (answer, _) = tokio::join!(canned.client.make::<bool>("/", &()), canned.answer(&busy));

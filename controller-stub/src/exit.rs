@@ -63,7 +63,7 @@ impl Exit {
             Self::Usage => {
                 "the command line makes no sense, or a file that it names is not there, not what it should be, or there already"
             }
-            Self::Unreachable => "the controller does not answer, or has no time now",
+            Self::Unreachable => "the controller does not answer, or has no time or no room now",
             Self::Bug => "a defect of Postern's",
             Self::Store => "the store cannot be used",
             Self::UnderWay => {

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::dispatcher::Stopped;
 use crate::state::{Refusal, RefusalKind};
 
+/// After how many seconds to ask again for what there is no room for now: a task may end sooner, and whoever frees a disk
+/// takes longer.
+const ROOM_MAY_BE: u64 = 60;
+
 /// Why a request was not done.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
@@ -38,6 +42,11 @@ impl Problem {
             field: None,
             retry_after: None,
         }
+    }
+
+    /// There is no room for it now.
+    pub(super) fn no_room(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(ROOM_MAY_BE), ..Self::new(status, detail) }
     }
 
     pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -70,7 +79,8 @@ impl From<Refusal> for Problem {
             RefusalKind::Unknown => StatusCode::UNAUTHORIZED,
             RefusalKind::Forbidden => StatusCode::FORBIDDEN,
             RefusalKind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
-            RefusalKind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+            RefusalKind::Crowded => return Self::no_room(StatusCode::TOO_MANY_REQUESTS, refusal.message),
+            RefusalKind::NoSpace => return Self::no_room(StatusCode::INSUFFICIENT_STORAGE, refusal.message),
             RefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self { field: refusal.field.map(str::to_owned), ..Self::new(status, refusal.message) }
@@ -84,7 +94,7 @@ impl From<SpoolError> for Problem {
                 return Self::field("sha256", "this is not the payload whose hash was announced: send it again");
             }
             SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+            SpoolError::DiskFull(_) => return Self::no_room(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
             SpoolError::Missing(_) => StatusCode::NOT_FOUND,
             SpoolError::Directory(_) | SpoolError::Damaged { .. } | SpoolError::Io { .. } | SpoolError::Entropy(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -114,4 +124,24 @@ pub(super) async fn not_allowed() -> Problem {
 /// There is nothing at this path.
 pub(super) async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path: the API begins with /v1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Say nothing of it, and a script takes a queue that is full for a while for a no, and drops what it was to submit.
+    #[test]
+    fn what_passes_by_itself_says_when_to_ask_again_and_nothing_else_does() {
+        for (kind, status, is_for_later) in [
+            (RefusalKind::Crowded, 429, true),
+            (RefusalKind::NoSpace, 507, true),
+            (RefusalKind::Overloaded, 429, false),
+            (RefusalKind::Conflict, 409, false),
+        ] {
+            let response = Problem::from(Refusal::new(kind, "")).into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), is_for_later, "{kind:?}");
+        }
+    }
 }

@@ -206,7 +206,7 @@ pub(super) fn check_space(space: &Space, length: u64) -> Result<(), Problem> {
     if space.has_room_for(length) {
         return Ok(());
     }
-    Err(Problem::new(
+    Err(Problem::no_room(
         StatusCode::INSUFFICIENT_STORAGE,
         "the controller's disk is nearly full: free space and try again",
     ))

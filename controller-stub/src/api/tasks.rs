@@ -369,7 +369,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use axum::http::Request;
-    use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+    use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
     use hyper::service::Service as _;
     use hyper_util::service::TowerToHyperService;
     use tokio_util::sync::CancellationToken;
@@ -403,7 +403,9 @@ mod tests {
             let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));
             let request = request.body(axum::body::Body::from(body.to_string())).unwrap();
             let answer = TowerToHyperService::new(router.clone()).call(request).await.unwrap();
-            answer.status().as_u16()
+            let status = answer.status().as_u16();
+            assert_eq!(answer.headers().contains_key(RETRY_AFTER), status == 507, "it passes by itself");
+            status
         };
         let new = || TaskId::from_random(clock::wall().0, random::bytes());
         let asking = async {

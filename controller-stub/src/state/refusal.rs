@@ -13,8 +13,10 @@ pub enum RefusalKind {
     Unknown,
     /// It would break a rule.
     Forbidden,
-    /// Too much at once.
+    /// There are as many as there may be, until somebody takes some away.
     Overloaded,
+    /// Too much at once, which passes by itself.
+    Crowded,
     /// The disk is full.
     NoSpace,
     /// A defect of Postern's.

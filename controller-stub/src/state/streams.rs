@@ -30,7 +30,7 @@ impl State {
     pub fn check_input(&self) -> Result<(), Refusal> {
         if self.streams.len() >= MAX_STREAMS {
             return Err(Refusal::new(
-                RefusalKind::Overloaded,
+                RefusalKind::Crowded,
                 format!(
                     "at most {MAX_STREAMS} payloads are kept: wait until tasks have ended, or have finished ones \
                      forgotten earlier (`serve --keep-finished-days`, `--keep-finished-tasks`)"

@@ -87,7 +87,7 @@ impl State {
         };
         if !self.queue.submit(record, at) {
             return Err(Refusal::new(
-                RefusalKind::Overloaded,
+                RefusalKind::Crowded,
                 format!(
                     "{MAX_UNFINISHED} tasks are unfinished: wait until some have ended, or cancel what nobody needs"
                 ),

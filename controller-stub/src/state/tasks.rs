@@ -210,7 +210,7 @@ impl State {
         }
         if self.waiting() >= MAX_WAITERS {
             return Err(Refusal::new(
-                RefusalKind::Overloaded,
+                RefusalKind::Crowded,
                 format!("{MAX_WAITERS} requests wait for tasks: ask again later, or look without waiting"),
             ));
         }
