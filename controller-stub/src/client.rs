@@ -76,6 +76,13 @@ pub enum Where {
         /// The file.
         token_file: PathBuf,
     },
+    /// At this URL, with the first administrator's token of this data directory.
+    UrlOfDataDir {
+        /// The URL.
+        url: String,
+        /// The directory.
+        directory: PathBuf,
+    },
 }
 
 /// Why a task was not submitted, as far as that is known.
@@ -100,20 +107,21 @@ pub struct Client {
 impl Client {
     /// Finds the API.
     pub fn open(place: &Where) -> Result<Self, Failure> {
-        let (url, token_file, owner) = match place {
+        let (url, token_file, found_by) = match place {
             Where::Url { url, token_file } => (url.clone(), token_file.clone(), None),
             Where::DataDir { directory, token_file } => {
                 let Addresses { api_url, api_token_file, .. } = addresses(directory)?;
                 match token_file {
                     Some(token_file) => (api_url, token_file.clone(), None),
-                    // What is sent to the directory's owner is to be its owner's: root reads any file for whoever names it there.
-                    None => (api_url, api_token_file, Some(owner_of(directory)?)),
+                    None => (api_url, api_token_file, Some(directory)),
                 }
             }
+            Where::UrlOfDataDir { url, directory } => (url.clone(), directory.join("api.token"), Some(directory)),
         };
         check_way(&url)?;
-        let token = match owner {
-            Some(owner) => private::read_of(owner, &token_file, MAX_FILE),
+        let token = match found_by {
+            // What its owner names there is to be its owner's: root reads any file for him, and he may be who is sent it.
+            Some(directory) => private::read_of(owner_of(directory)?, &token_file, MAX_FILE),
             None => private::read(&token_file, MAX_FILE),
         };
         let token = token.map_err(|error| {
@@ -143,7 +151,7 @@ impl Client {
             Where::DataDir { directory, .. } if directory.is_dir() => {
                 patiently(PAUSE, async || Self::open(place)).await
             }
-            Where::DataDir { .. } | Where::Url { .. } => Self::open(place),
+            Where::DataDir { .. } | Where::Url { .. } | Where::UrlOfDataDir { .. } => Self::open(place),
         }
     }
 
@@ -441,7 +449,10 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
 }
 
 fn owner_of(directory: &Path) -> Result<u32, Failure> {
-    let found = fs::metadata(directory).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+    let found = fs::metadata(directory).map_err(|error| {
+        let hint = "name the file with your token with --api-token-file";
+        Failure::new(Exit::Configuration, format!("`{}` cannot be looked at: {error}: {hint}", directory.display()))
+    })?;
     Ok(found.uid())
 }
 

@@ -89,7 +89,7 @@ async fn patient_client(reach: &Reach) -> Result<Client, Failure> {
 fn place(reach: &Reach) -> Result<Where, Failure> {
     Ok(match (&reach.api_url, &reach.api_token_file, &reach.data_dir) {
         (Some(url), Some(token_file), _) => Where::Url { url: url.clone(), token_file: token_file.clone() },
-        (Some(url), None, Some(directory)) => Where::Url { url: url.clone(), token_file: directory.join("api.token") },
+        (Some(url), None, Some(directory)) => Where::UrlOfDataDir { url: url.clone(), directory: directory.clone() },
         (None, token_file, Some(directory)) => {
             Where::DataDir { directory: directory.clone(), token_file: token_file.clone() }
         }

@@ -185,7 +185,7 @@ async fn a_token_is_read_for_a_data_directory_only_from_a_file_of_its_owner() {
     let theirs = if chown(&other, Some(65_534), None).is_ok() { other } else { "/etc/shadow".into() };
     let told = lab.data_dir().join("api.json");
     let mut addresses: Value = serde_json::from_slice(&fs::read(&told).unwrap()).unwrap();
-    addresses["api_url"] = url.into();
+    addresses["api_url"] = url.as_str().into();
     let link = lab.path("link");
     symlink(&theirs, &link).unwrap();
     for file in [&theirs, &link] {
@@ -195,6 +195,19 @@ async fn a_token_is_read_for_a_data_directory_only_from_a_file_of_its_owner() {
         assert_eq!(code, Some(78), "{err}");
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     }
+    let token = lab.data_dir().join("api.token");
+    fs::rename(&token, lab.path("mine")).unwrap();
+    for file in [&theirs, &link] {
+        symlink(file, &token).unwrap();
+        let (code, _, err) = lab.command(&["status", "--api-url", &url]);
+        assert_eq!(code, Some(78), "{err}");
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+        fs::remove_file(&token).unwrap();
+    }
+    fs::rename(lab.path("mine"), &token).unwrap();
+    let running = lab.addresses().api_url;
+    let (code, _, err) = lab.command(&["status", "--api-url", &running]);
+    assert_eq!(code, Some(0), "{err}");
 }
 
 /// Show nothing before the error, and what the first reports counted as is never told again.
