@@ -66,6 +66,7 @@ struct Counts {
     /// Members with a session that are given work.
     at_work: usize,
     unfinished: BTreeMap<&'static str, usize>,
+    without_member: usize,
     finished: usize,
     lapses: u64,
     doubts: u64,
@@ -82,6 +83,7 @@ impl Counts {
             connected: state.connected(),
             at_work: state.at_work(),
             unfinished: state.unfinished_by_state(),
+            without_member: state.tasks_without_member(),
             finished: state.finished(),
             lapses,
             doubts,
@@ -201,6 +203,7 @@ fn put_state(page: &mut Page, counts: &Counts) {
     page.read(&names::CONNECTED, counts.connected);
     let unfinished = |state: &str| (vec![state.to_owned()], counts.unfinished.get(state).copied().unwrap_or(0));
     page.read_each(&names::UNFINISHED, StateName::UNFINISHED.map(|it| unfinished(it.text())));
+    page.read(&names::WITHOUT_MEMBER, counts.without_member);
     page.read(&names::KEPT, counts.finished);
     page.read(&names::LAPSES, counts.lapses);
     page.read(&names::DOUBTS, counts.doubts);

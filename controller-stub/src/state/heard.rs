@@ -377,3 +377,21 @@ async fn of_a_task_of_a_kind_without_results_no_payload_is_taken() {
     assert_eq!(at_work.announces(task, 1), Err(StreamFault::Unknown));
     assert_eq!(at_work.payloads(), []);
 }
+
+/// Count what any member serves, and a cluster whose agents are gone waits for days beside one that works.
+#[tokio::test]
+async fn tasks_that_wait_and_no_member_of_their_cluster_is_there_for_are_counted() {
+    let mut it = AtWork::new().await;
+    let other: ClusterName = "other".parse().unwrap();
+    it.state.create_cluster(other.clone(), it.at).unwrap();
+    it.submit("joe");
+    it.submit("joe");
+    it.offered().await;
+    assert_eq!(it.state.tasks_without_member(), 0, "one is at work, the other waits for it");
+    // The same system, given to a cluster without members.
+    it.state.systems.values_mut().for_each(|it| it.association = Association::Cluster(other.clone()));
+    it.submit("jim");
+    assert_eq!(it.state.tasks_without_member(), 1);
+    it.state.members.clear();
+    assert_eq!(it.state.tasks_without_member(), 2, "the one that is held may be done");
+}
