@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use postern_protocol::message::v1::{MembershipState, Offer, Progress};
 use postern_protocol::time::UnixMillis;
-use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId, Timestamp};
+use postern_protocol::{ClusterName, Epoch, MemberId, SessionNo, StreamId, SystemName, TaskId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -167,7 +167,8 @@ pub struct State {
     finished: finished::Finished,
     /// When the newest id was made of a task of which nothing is known any more.
     newest_forgotten: UnixMillis,
-    progress: BTreeMap<TaskId, Progress>,
+    /// How far tasks are, as was said under a lease.
+    progress: BTreeMap<TaskId, (Epoch, Progress)>,
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
     /// Decided and not yet in the ledger.
     writes: Vec<Write>,

@@ -4,7 +4,7 @@ use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
     Accept, Connection, Credit, Extension, Held, HeldTask, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck,
-    MembershipState, Report, ServedSystem, StreamFault, StreamOpen, StreamRef,
+    MembershipState, Progress, Reject, Rejection, Report, ServedSystem, StreamFault, StreamOpen, StreamRef,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::SealingKey;
@@ -394,4 +394,29 @@ async fn tasks_that_wait_and_no_member_of_their_cluster_is_there_for_are_counted
     assert_eq!(it.state.tasks_without_member(), 1);
     it.state.members.clear();
     assert_eq!(it.state.tasks_without_member(), 2, "the one that is held may be done");
+}
+
+/// Tell what a lease before that came to, and an import that waits, or begins again, is taken for half done.
+#[tokio::test]
+async fn how_far_a_task_is_is_told_while_the_member_that_said_so_has_it() {
+    let mut it = AtWork::new().await;
+    let task = it.submit("joe");
+    let lease = it.offered().await;
+    let progress = || Progress { task, done: 1, total: 2, phase: Text::clipped("looking") };
+    it.hear(progress());
+    assert!(it.state.task(task).unwrap().progress.is_some());
+    it.hear(Reject {
+        task,
+        epoch: lease.epoch,
+        reason: Rejection::Overloaded.into(),
+        message: Text::default(),
+        retry_after_ms: 1,
+    });
+    assert!(it.state.task(task).unwrap().progress.is_none(), "it waits");
+    it.at.now = it.at.now + Duration::from_secs(10);
+    it.state.tick(it.at);
+    assert!(it.offered().await.epoch > lease.epoch);
+    assert!(it.state.task(task).unwrap().progress.is_none(), "it begins again");
+    it.hear(progress());
+    assert!(it.state.task(task).unwrap().progress.is_some());
 }

@@ -181,9 +181,10 @@ impl State {
         Ok(found)
     }
 
-    /// How far an unfinished task is.
+    /// How far an unfinished task is. Whoever has it next may begin with its first step.
     pub fn progress(&self, id: TaskId) -> Option<ProgressView> {
-        let it = self.progress.get(&id)?;
+        let task = self.queue.task(id).filter(|it| it.state.holder().is_some())?;
+        let (_, it) = self.progress.get(&id).filter(|(epoch, _)| *epoch == task.epoch)?;
         Some(ProgressView { done: it.done, total: it.total, phase: it.phase.to_string() })
     }
 
@@ -285,7 +286,7 @@ impl State {
             output: report.as_ref().and_then(|it| output(record.kind, it)),
             sealed: report.as_ref().map(sealed).unwrap_or_default(),
             streams: report.as_ref().map(payloads).unwrap_or_default(),
-            progress: self.progress(record.id).filter(|_| finish.is_none()),
+            progress: self.progress(record.id),
             observations: record.observations.clone(),
         })
     }

@@ -116,10 +116,10 @@ impl State {
     }
 
     fn progressed(&mut self, id: MemberId, progress: Progress) {
-        let held = self.queue.task(progress.task).is_some_and(|it| it.state.holder() == Some(id));
-        if held {
+        let held = self.queue.task(progress.task).filter(|it| it.state.holder() == Some(id));
+        if let Some(epoch) = held.map(|it| it.epoch) {
             self.changes.note(Thing::Progress(progress.task));
-            self.progress.insert(progress.task, progress);
+            self.progress.insert(progress.task, (epoch, progress));
         }
     }
 
