@@ -53,6 +53,12 @@ impl Held {
     }
 }
 
+/// What Ctrl-C does to whoever waits for a task, and what is lost then.
+pub(super) fn at_ctrl_c(held: Option<Held>) -> String {
+    let loss = held.map(|it| format!(", and nobody can open {} then", it.name())).unwrap_or_default();
+    format!("Ctrl-C ends the waiting, not the task{loss}")
+}
+
 /// Why nobody can say here how a task ends that was submitted. Whoever submits it again without its id has it done twice.
 pub(super) fn in_doubt(task: TaskId, held: Option<Held>, failure: Failure) -> Failure {
     let Failure { exit, text } = failure;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::held::{Held, in_doubt};
+use super::held::{Held, at_ctrl_c, in_doubt};
 use super::signing::{self, Content};
 use super::{output, payload, task, written};
 use crate::api::{KeysView, StreamView, SystemView};
@@ -128,7 +128,8 @@ pub(super) async fn ended(
 ) -> Result<TaskView, Failure> {
     // Ctrl-C leaves no time for it.
     if std::io::stderr().is_terminal() {
-        output::remark(format!("this is task {id}; Ctrl-C ends the waiting, not the task"));
+        let what_then = at_ctrl_c(held);
+        output::remark(format!("this is task {id}; {what_then}: `postern-controller task wait {id}` waits on"));
     }
     submitted(client, id, held, body).await?;
     task::wait(client, id, patience, held).await.map_err(|failure| in_doubt(id, held, failure))

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
-use super::held::Held;
+use super::held::{Held, at_ctrl_c};
 use super::{client, output, patient_client, payload, reseal, results, signing, submit, written};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
@@ -103,9 +103,7 @@ pub(super) async fn wait(
         }
         let is_stuck = view.state == NEEDS_RESEAL;
         if !view.waits_for.is_empty() && (!told || is_stuck && !told_stuck) {
-            let loss = held.map(|it| format!(", and nobody can open {} then", it.name())).unwrap_or_default();
-            let waits = &view.waits_for;
-            output::remark(format!("task {task} waits: {waits}; Ctrl-C ends the waiting, not the task{loss}"));
+            output::remark(format!("task {task} waits: {}; {}", view.waits_for, at_ctrl_c(held)));
         }
         (told, told_stuck) = (true, is_stuck);
         line.set_message(how_far(&view));
