@@ -3,13 +3,15 @@
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    Accept, Connection, Credit, Extension, Held, HeldTask, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck,
-    MembershipState, Progress, Reject, Rejection, Report, ServedSystem, StreamFault, StreamOpen, StreamRef,
+    Accept, CertRenew, Connection, Credit, Extension, Held, HeldTask, Hello, Inventory, LeaseRef, LogLevel,
+    MemberStateAck, MembershipState, Progress, Reject, Rejection, Renew, Report, ServedSystem, Started, StreamFault,
+    StreamOpen, StreamRef,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::SealingKey;
 use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::{Epoch, ReportNo, TaskKind, TaskRequest, codec};
+use rcgen::{CertificateParams, KeyPair};
 
 use super::ledger::Ledger;
 use super::record::Association;
@@ -287,6 +289,27 @@ async fn a_payload_is_complete_only_by_the_session_that_is_there() {
     assert!(!at_work.state.complete_output(at_work.id, before, payload(1), at_work.at));
     assert!(!at_work.state.stream(payload(1)).unwrap().complete);
     assert!(at_work.completes(1));
+}
+
+/// What the member had sent waits behind the revocation. Hear it, and a member that is out keeps its lease for another term,
+/// and has a certificate more.
+#[tokio::test]
+async fn what_a_member_sent_before_it_was_revoked_renews_nothing_after() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    let lease = at_work.offered().await;
+    at_work.hear(Accept { task, epoch: lease.epoch });
+    at_work.hear(Started { task, epoch: lease.epoch, attempt: 1 });
+    at_work.turn().await;
+    assert_eq!(at_work.state.task(task).unwrap().state, "started");
+    let csr = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+    at_work.state.act_on_member(at_work.id, Action::Revoke, at_work.at).unwrap();
+    let audited = at_work.state.audit_waiting();
+    at_work.hear(Renew { nonce: 1, leases: List::clipped(vec![lease]) });
+    at_work.hear(CertRenew { csr: Bytes::new(csr).unwrap() });
+    assert_eq!(at_work.state.task(task).unwrap().state, "in_doubt");
+    assert_eq!(at_work.state.members[&at_work.id].record.next, None);
+    assert_eq!(at_work.state.audit_waiting(), audited, "no certificate is issued");
 }
 
 /// Leave it out, and the task is given to another as one that nobody has begun.

@@ -227,7 +227,7 @@ async fn f48_a_member_that_was_revoked_is_out_with_every_certificate_it_has() {
     assert_eq!([refusal(&lab, &identity).await, refusal(&lab, &next).await], ["revoked", "revoked"]);
 }
 
-/// Hear a session that is over, and a revoked member keeps what it holds for as long as it likes.
+/// As a member sees it, which is out before it could ask. What it had sent by then is looked at in `state/heard.rs`.
 #[tokio::test]
 async fn a_revoked_member_renews_neither_a_lease_nor_a_certificate() {
     let lab = Lab::start().await;
