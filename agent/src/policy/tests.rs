@@ -139,6 +139,20 @@ fn whoever_gives_an_account_another_address_has_its_password_reset() {
     assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, true, false, false]);
 }
 
+/// A restored account may be one that is there under its name already: what is left of the task then is the password.
+#[test]
+fn a_password_that_comes_with_a_restored_account_counts_as_a_reset() {
+    let resets = Ceiling { per_hour: Some(1), per_day: None };
+    let policy = Policy { ceilings: Ceilings { resets, ..Ceilings::default() }, ..Policy::default() };
+    let restore = |brings_password| {
+        let params = json!({ "account": "a@b.c", "name": "a@b.c" });
+        Act::of(&request(TaskKind::RestoreUser, params), brings_password).unwrap()
+    };
+    let acts = [true, true, false].map(restore);
+    let answers = policy.admit(&acts, &mut Counters::default(), "2026-01-05T10:00:00Z".parse().unwrap());
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+}
+
 #[test]
 fn no_change_begins_in_quiet_hours_and_it_is_said_when_one_may() {
     let window = Window { days: Vec::new(), from: Time::midnight(), to: "06:00".parse().unwrap() };

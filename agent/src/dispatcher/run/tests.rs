@@ -9,9 +9,10 @@ use postern_protocol::message::v1::{
     Cancel, LeaseVerdict, MembershipState, Mode, Reject, Renew, Renewed, RenewedLease, StreamRef,
 };
 use postern_protocol::outcome::Changed;
+use postern_protocol::seal::{SealedField, SealingKey, WrappedKey};
 use postern_protocol::signature::{SigningKey, TaskSignature};
 use postern_protocol::task::import_batch::{self, Format};
-use postern_protocol::task::{disable_user, test_connection};
+use postern_protocol::task::{disable_user, restore_user, test_connection};
 use postern_protocol::{Epoch, FailureClass, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskKind};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
@@ -22,6 +23,7 @@ use crate::connector::{Alone, AttemptCx, Conclusion, Connector, Pending, Proved}
 use crate::executor::{Served, Who};
 use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
+use crate::random;
 use crate::spawn::Spawner;
 use crate::store::lab::Disklike;
 
@@ -237,6 +239,15 @@ fn disable(n: u8, account: &str) -> Offer {
     Offer { kind: request.kind().into(), target: request.target(), params, ..offer(n) }
 }
 
+/// An offer to restore an account that has its name already.
+fn restore(n: u8, account: &str) -> Offer {
+    let account = Text::new(account).unwrap();
+    let request = restore_user::Request { account: account.clone(), name: account, email: Text::default() };
+    let request = TaskRequest::RestoreUser(request);
+    let params = Bytes::new(request.encode().unwrap()).unwrap();
+    Offer { kind: request.kind().into(), target: request.target(), params, ..offer(n) }
+}
+
 /// Let the journal forget how long the call may take, and another member acts while it can still take effect.
 #[tokio::test]
 async fn a_call_that_may_outlive_every_lease_is_refused_for_good() {
@@ -297,6 +308,34 @@ async fn a_task_begins_only_if_the_policy_lets_it_and_counts_once() {
                 assert!(failure.summary.contains("`deactivations_per_day`"), "{failure}");
                 assert!(failure.summary.contains("possible again at"), "{failure}");
             }
+            dispatcher.local_taken(report.task, true).await;
+        }
+        dispatcher.stop().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// Leave the sealed fields of an offer out of `brings_password`, and every password may be set that a controller likes.
+#[tokio::test]
+async fn a_restored_account_that_gets_a_password_counts_as_a_reset() {
+    let resets = Ceiling { per_hour: Some(0), per_day: None };
+    let policy = Policy { ceilings: Ceilings { resets, ..Ceilings::default() }, ..Policy::default() };
+    let Desk { dispatcher, work, _folder, .. } = desk_under(policy, Arc::new(CHANGING));
+    let key = SealingKey::from_random(&random::secret());
+    let wrapped = WrappedKey { key: key.public().id(), enc: [0; 32], wrapped: Bytes::default() };
+    work.executor.keys().add(key);
+    let keys = List::new(vec![wrapped]).unwrap();
+    let password = SealedField { name: Text::clipped("password"), ciphertext: Bytes::default(), keys };
+    let told = async {
+        for (n, sealed, rule) in [(1, vec![password], "`resets_per_hour`"), (2, Vec::new(), "")] {
+            let (watch, mut events) = mpsc::channel(4);
+            let offer = Offer { sealed: List::new(sealed).unwrap(), ..restore(n, "joe") };
+            dispatcher.run_local(offer, Caller::Person, watch).await;
+            let Some(LocalEvent::Ended(report)) = events.recv().await else { unreachable!() };
+            let summary = report.failure.map(|failure| failure.summary.to_string());
+            assert_eq!(summary.is_some(), !rule.is_empty(), "{summary:?}");
+            assert!(summary.unwrap_or_default().contains(rule));
             dispatcher.local_taken(report.task, true).await;
         }
         dispatcher.stop().await;
