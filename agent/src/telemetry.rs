@@ -79,13 +79,21 @@ pub fn may_tell_of(topic: Topic) -> bool {
 pub fn start(config: &Config) {
     let systems = config.systems.iter().filter_map(|it| Some((it.name.clone(), it.log_level?)));
     levels().configure(config.log.level, systems);
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| Redacting);
     let registry = tracing_subscriber::registry().with(keeper(recent()));
-    let started = match config.log.format {
-        LogFormat::Text => registry.with(lines.with_filter(BySystem(levels()))).try_init(),
-        LogFormat::Json => registry.with(lines.json().with_filter(BySystem(levels()))).try_init(),
-    };
-    drop(started);
+    drop(registry.with(lines(config.log.format, io::stderr)).try_init());
+}
+
+/// The lines of the log, each written at once to what `to` returns.
+fn lines<S, W>(format: LogFormat, to: impl Fn() -> W + Send + Sync + 'static) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: Write + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || Redacting(to()));
+    match format {
+        LogFormat::Text => lines.with_filter(BySystem(levels())).boxed(),
+        LogFormat::Json => lines.json().with_filter(BySystem(levels())).boxed(),
+    }
 }
 
 /// Spans are let through for the system they name.
@@ -130,17 +138,54 @@ impl Visit for Named {
     }
 }
 
-/// The standard error stream, for whole lines: no secret that is in use passes, and nothing that begins another line or that a
-/// terminal acts upon.
-struct Redacting;
+/// Takes whole lines: no secret that is in use passes, and nothing that begins another line or that a terminal acts upon.
+struct Redacting<W>(W);
 
-impl Write for Redacting {
+impl<W: Write> Write for Redacting<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(in_a_log(&redacted(&String::from_utf8_lossy(line))).as_bytes())?;
+        self.0.write_all(in_a_log(&redacted(&String::from_utf8_lossy(line))).as_bytes())?;
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::redaction;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Whatever brings it there: a message, a field, or what a library says of a call.
+    #[test]
+    fn no_line_of_the_log_tells_a_secret_in_use() {
+        let _in_use = redaction::in_use(b"Logged-Secret");
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let written = Lines::default();
+            let to = written.clone();
+            let layer = lines(format, move || to.clone());
+            let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+            let (text, error) = ("Logged-Secret", io::Error::other("Logged-Secret is no good"));
+            tracing::error!(target: "postern_agent::x", text, %error, debug = ?text, "a message with Logged-Secret");
+            let told = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(!told.contains("Logged-") && told.matches("***").count() == 4, "{told}");
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
     }
 }

@@ -214,7 +214,36 @@ impl Reports {
 mod tests {
     use std::time::Duration;
 
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::redaction;
+
+    /// Hand spans on as they are, and what an error quotes is in somebody else's hands.
+    #[tokio::test]
+    async fn no_secret_in_use_is_told_to_a_collector() {
+        let _in_use = redaction::in_use(b"Traced-Secret");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let otlp = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let spawner = Spawner::default();
+        let telemetry = Telemetry { otlp: Some(otlp), ca_file: None };
+        let traces = Traces::start(&telemetry, "mbr".to_owned(), &spawner).unwrap();
+        let above = TraceContext::of_task(TaskId::from_bytes([1; 16]));
+        let mut span = Span::below(above, SpanId::from_random([1; 8]), "call", Kind::Client, clock::unix_millis());
+        span.error = Some("Traced-Secret is no good".to_owned());
+        traces.0.unwrap().record(span.until(clock::unix_millis()));
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut told, mut piece) = (String::new(), [0; 4096]);
+        while !told.contains("is no good") {
+            let read = stream.read(&mut piece).await.unwrap();
+            assert_ne!(read, 0, "{told}");
+            told.push_str(str::from_utf8(&piece[..read]).unwrap());
+        }
+        assert!(told.contains("*** is no good"), "{told}");
+        drop(stream);
+        spawner.stop(exporter::FLUSH).await;
+    }
 
     /// Without a collector there is nobody to tell, and nothing is kept for anybody.
     #[tokio::test]

@@ -24,6 +24,7 @@ use crate::executor::{Served, Who};
 use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
 use crate::random;
+use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::lab::Disklike;
 
@@ -90,6 +91,28 @@ impl Connector for Changing {
             cx.intend(1, Vec::new(), Vec::new(), self.reach).await?;
             let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
             Ok(Conclusion::succeeded(output, Changed::Yes))
+        })
+    }
+}
+
+/// A system whose failures quote a secret that is in use: the one that it gives up with, or the one it concludes with.
+struct Quoting {
+    concludes: bool,
+}
+
+impl Connector for Quoting {
+    fn name(&self) -> &'static str {
+        "quoting"
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn run<'a>(&'a self, _: TaskRequest, _: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        Box::pin(async {
+            let failure = Failure::new(FailureClass::Rejected, "refused", "Quoted-Secret is no good");
+            if self.concludes { Ok(Conclusion::unknown(failure)) } else { Err(failure) }
         })
     }
 }
@@ -611,6 +634,27 @@ async fn f14_whoever_cancels_a_failed_batch_whose_results_wait_for_room_has_it_e
     let work = tokio::time::timeout(PATIENCE, work.run(CancellationToken::new()));
     let (ended, ()) = tokio::join!(work, told);
     ended.expect("it stops").unwrap();
+}
+
+/// Take either call of `redaction::failure` out of the executor, and what a library says of a call that it was given secrets
+/// for leaves the host.
+#[tokio::test]
+async fn no_failure_that_leaves_an_attempt_tells_a_secret_in_use() {
+    let _in_use = redaction::in_use(b"Quoted-Secret");
+    for concludes in [false, true] {
+        let Desk { _folder, dispatcher, work, .. } = desk_with(Arc::new(Quoting { concludes }));
+        let told = async {
+            let (watch, mut events) = mpsc::channel(4);
+            dispatcher.run_local(offer(1), Caller::Person, watch).await;
+            let Some(LocalEvent::Ended(report)) = events.recv().await else { unreachable!() };
+            let summary = report.failure.map(|failure| failure.summary.to_string());
+            assert_eq!(summary.as_deref(), Some("*** is no good"), "concludes: {concludes}");
+            dispatcher.local_taken(report.task, true).await;
+            dispatcher.stop().await;
+        };
+        let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+        ended.unwrap();
+    }
 }
 
 /// F09. Take `catch_unwind` out of the executor, and the task stays in its slot, running for ever.
