@@ -454,9 +454,14 @@ mod tests {
 
     /// What comes of a proxy that answers CONNECT so.
     async fn tunnelled(answer: &[u8]) -> Result<(), DialError> {
+        tunnelled_with(None, answer).await
+    }
+
+    /// The same for a proxy that wants to know who asks.
+    async fn tunnelled_with(credentials: Option<(String, Secret)>, answer: &[u8]) -> Result<(), DialError> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = Destination { host: "proxy".to_owned(), port: 3128 };
-        let proxy = ProxyRoute { at, credentials: None };
+        let proxy = ProxyRoute { at, credentials };
         let to = Destination { host: "controller.example".to_owned(), port: 443 };
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let answers = async {
@@ -477,6 +482,18 @@ mod tests {
         assert!(matches!(tunnelled(&[b'\n'; MAX_PROXY_HEAD + 1]).await, Err(DialError::Connect { .. })));
         assert!(matches!(tunnelled(b"SSH-2.0-proxy\r\n\r\n").await, Err(DialError::ProxyNonsense)));
         tunnelled(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+    }
+
+    /// Look for the password alone, and what is sent of it is told; look after this, and nothing is: the status line is in the
+    /// log, in `postern status` and in what `doctor` writes.
+    #[tokio::test]
+    async fn a_proxy_that_repeats_its_credentials_has_them_told_to_nobody() {
+        let credentials = Some(("ops".to_owned(), Secret::new("Proxied-Secret".to_owned())));
+        let sent = data_encoding::BASE64.encode(b"ops:Proxied-Secret");
+        let answer = format!("HTTP/1.1 403 not for Basic {sent} or Proxied-Secret\r\n\r\n");
+        let refused = tunnelled_with(credentials, answer.as_bytes()).await;
+        let Err(DialError::ProxyRefused { status, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(status, "HTTP/1.1 403 not for Basic *** or ***");
     }
 
     /// The library's own bounds: 64 KiB, 124 headers.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postern_protocol::message::v1::SignInState;
 use postern_protocol::{Failure, FailureClass};
-use salesforce_sim::{CONSUMER_SECRET, Mishap, OrgSeed};
+use salesforce_sim::{ADMIN_PASSWORD, ADMIN_TOKEN, CONSUMER_SECRET, Mishap, OrgSeed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -31,6 +31,11 @@ async fn serve(listener: TcpListener, answer: &str, requests: &AtomicUsize) {
 
 /// Reads the request to its end first: closing on unread bytes would reset the connection.
 async fn answer_one(mut stream: TcpStream, answer: &str) {
+    read_request(&mut stream).await;
+    let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+async fn read_request(stream: &mut TcpStream) -> String {
     let (mut request, mut piece) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = stream.read(&mut piece).await {
         request.extend_from_slice(&piece[..count]);
@@ -41,7 +46,36 @@ async fn answer_one(mut stream: TcpStream, answer: &str) {
             break;
         }
     }
-    let _ = stream.write_all(answer.as_bytes()).await;
+    String::from_utf8(request).unwrap()
+}
+
+/// The failure of a sign-in that is refused by a host that repeats what it was sent, and what that was.
+async fn repeated(lab: &Lab, method: &str) -> (Failure, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connector = lab.connector_with(&lab.settings(method).replace(&lab.sim.http_url(), &url));
+    let repeat = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let request = read_request(&mut stream).await;
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let sent = head.lines().filter(|line| line.starts_with("authorization")).chain([body]).collect::<Vec<_>>();
+        let sent = sent.join(" ");
+        let (kind, body) = if method == "soap" {
+            let password = sent.split_once("<urn:password>").unwrap().1.split_once('<').unwrap().0;
+            ("text/xml", soap_fault("INVALID_LOGIN", &format!("came too early: {password}")))
+        } else {
+            let told = format!("came too early: {sent}");
+            let body = serde_json::json!({ "error": "invalid_client", "error_description": told });
+            ("application/json", body.to_string())
+        };
+        let head = format!("HTTP/1.1 400 X\r\ncontent-type: {kind}\r\nconnection: close\r\n");
+        let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        sent
+    };
+    let mut task = test_connection();
+    let (ended, sent) = tokio::join!(task.attempt(&connector), repeat);
+    (ended.unwrap_err(), sent)
 }
 
 /// Signs in often, with a new connector each time, and returns the first failure and how often the host was asked.
@@ -451,6 +485,42 @@ async fn a_sign_in_that_failed_is_told_until_a_task_succeeds_unless_it_refused_t
     test_connection().attempt(&connector).await.unwrap_err();
     validate("user0001@acme.example").attempt(&connector).await.unwrap();
     assert_eq!(told(), (SignInState::Failing, true), "the next sign-in will be refused as well");
+}
+
+/// Leave any of what is sent out of what is in use, and it stands in a report, in the log and in what is shown of the agent.
+#[tokio::test]
+async fn a_host_that_repeats_what_signs_in_has_it_told_to_nobody() {
+    for method in ["soap", "oauth-jwt", "oauth-client-credentials", "oauth-password"] {
+        let lab = Lab::start().await;
+        let (failure, sent) = repeated(&lab, method).await;
+        let mut secrets = vec![ADMIN_PASSWORD, ADMIN_TOKEN, CONSUMER_SECRET];
+        secrets.extend(sent.split_once("&assertion=").map(|(_, it)| &it[it.len() - 64..]));
+        secrets.extend(sent.split_once("authorization: Basic ").map(|(_, it)| &it[..24]));
+        assert!(secrets.iter().any(|it| sent.contains(it)), "{method}: it sends something");
+        let told = format!("{failure:?}");
+        assert!(told.contains("came too early") && told.contains("***"), "{method}: {told}");
+        assert!(!secrets.iter().any(|it| told.contains(it)), "{method}: {told}");
+    }
+}
+
+/// The token of a session is as good as a password, for hours.
+#[tokio::test]
+async fn an_org_that_repeats_the_token_of_a_session_has_it_told_to_nobody() {
+    for method in ["soap", "oauth-jwt", "oauth-client-credentials", "oauth-password"] {
+        let lab = Lab::start().await;
+        let connector = lab.connector_with(&lab.settings(method));
+        validate("user0001@acme.example").attempt(&connector).await.unwrap();
+        let [session] = lab.sim.sessions().try_into().unwrap();
+        let message = Some(format!("came too early: Bearer {}", session.expose()));
+        lab.fault(
+            "GET",
+            "/query",
+            Mishap::Respond { status: 400, code: Some("MALFORMED_QUERY".to_owned()), message },
+            1,
+        );
+        let failure = validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
+        assert!(failure.summary.contains("came too early: Bearer ***"), "{method}: {failure}");
+    }
 }
 
 #[tokio::test]

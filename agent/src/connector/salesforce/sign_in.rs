@@ -77,9 +77,11 @@ enum Answer {
 }
 
 impl Answer {
-    /// The code is a text of the other side's as well, and is kept.
-    fn refused(reply: &Reply, code: &str, message: String) -> Self {
-        Self::Refused { code: redaction::redacted(code).into_owned(), message, at: date(&reply.headers) }
+    /// Code and message are the other side's texts, and what was sent is known for as long as it is sent: an assertion that
+    /// either repeats is taken out here. The code is kept.
+    fn refused(reply: &Reply, code: &str, message: &str) -> Self {
+        let without = |text: &str| redaction::redacted(text).into_owned();
+        Self::Refused { code: without(code), message: without(message), at: date(&reply.headers) }
     }
 
     const fn word(&self) -> &'static str {
@@ -322,13 +324,12 @@ impl SignIn {
         };
         let answer = match soap::parse(&reply.body) {
             Some(soap::Answer::Session { password_expired: true, .. }) => {
-                let message = "the service account's password has expired".to_owned();
-                Answer::refused(&reply, "password_expired", message)
+                Answer::refused(&reply, "password_expired", "the service account's password has expired")
             }
             Some(soap::Answer::Session { instance, session, user, organization, .. }) => {
                 self.session(&reply, instance, &session, (user, organization))
             }
-            Some(soap::Answer::Fault { code, message }) => Answer::refused(&reply, &code, message),
+            Some(soap::Answer::Fault { code, message }) => Answer::refused(&reply, &code, &message),
             None => self.no_answer(reply.status.as_u16()),
         };
         self.note_wait(&reply, &answer);
@@ -354,7 +355,7 @@ impl SignIn {
                 self.session(&reply, instance, &session, (user, organization))
             }
             Some(oauth::Answer::Refused { code, message }) if is_salesforces(reply.status, &code, &message) => {
-                Answer::refused(&reply, &code, message)
+                Answer::refused(&reply, &code, &message)
             }
             Some(oauth::Answer::Refused { .. }) | None => self.no_answer(reply.status.as_u16()),
         };
