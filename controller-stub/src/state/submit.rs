@@ -267,3 +267,146 @@ fn digest(offer: &Offer, deadline: Option<Duration>) -> Result<[u8; 32], Refusal
     let deadline = deadline.map_or(u64::MAX, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
     Ok(Sha256::new().chain_update(bytes).chain_update(deadline.to_le_bytes()).finalize().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use postern_protocol::bounded::Text;
+    use postern_protocol::seal::{SealingKey, WrappedKey};
+    use postern_protocol::signature::SignatureView;
+    use postern_protocol::time::UnixMillis;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::state::lab;
+    use crate::state::record::StreamRecord;
+
+    /// What a submitter writes of each kind, and the digest of that, as an earlier version kept it.
+    const GOLDEN: [(TaskKind, &str, &str); 15] = [
+        (TaskKind::TestConnection, "{}", "10ea1cba2cbc149ec3a141056db11742342c0e0c01edbaae8c60fb149537dd17"),
+        (
+            TaskKind::ValidateUser,
+            r#"{"account":"joe@acme.example"}"#,
+            "94844e3974bdff5e45e8f9213cfac5b57d62514ee734bd9832c9fcd754376875",
+        ),
+        (
+            TaskKind::EnableUser,
+            r#"{"account":"joe@acme.example"}"#,
+            "ffe7a5ff67ff25650861d6fe9c2a9104c3ba9fad5347f7a8d10c0c438b3abc70",
+        ),
+        (
+            TaskKind::DisableUser,
+            r#"{"account":"joe@acme.example"}"#,
+            "b5e82379bfb751dc6990f7200bbe18d2ec938d884370c2cdee035a2d3e197b02",
+        ),
+        (
+            TaskKind::ResetPassword,
+            r#"{"account":"joe@acme.example","source":"given"}"#,
+            "469ecd107f36ae58180f145978bf3bad6832e5cef9f5c216800541c6dabfcaec",
+        ),
+        (
+            TaskKind::ExpirePassword,
+            r#"{"account":"joe@acme.example"}"#,
+            "c59cea5be47fc58132504e42a5adf908088142f810eaaaaa66171cfb52ddc68f",
+        ),
+        (
+            TaskKind::ImportBatch,
+            r#"{"format":"csv"}"#,
+            "91c4872fb9cde8b2e1d281c52829c409ad4314d2de98ee36d5da28ace0c84afa",
+        ),
+        (
+            TaskKind::FreezeUser,
+            r#"{"account":"joe@acme.example"}"#,
+            "9c0c6a75b50d464d6d83379ddf3e6d05ade40d2438a75ac0196c37542e0f8dde",
+        ),
+        (
+            TaskKind::UnfreezeUser,
+            r#"{"account":"joe@acme.example"}"#,
+            "0fb2b347acfe8941e92dfcb4cd2e6f23d31624105a2f96ef175367294a12674d",
+        ),
+        (
+            TaskKind::UnlockUser,
+            r#"{"account":"joe@acme.example"}"#,
+            "8785442b797a8375ae1c43ae0ae12c48b723fb0088b1a2dc51bb00ca70bf76b7",
+        ),
+        (
+            TaskKind::DeprovisionUser,
+            r#"{"account":"joe@acme.example"}"#,
+            "ffd01947fdec6650268f15e109f5550e0f584e70e4cb4c03401d39001470eced",
+        ),
+        (
+            TaskKind::RestoreUser,
+            r#"{"account":"joe@acme.example","name":"joe"}"#,
+            "b2aae6f38e5c6d46a374d31734e0abe4924cd3a652c0713491d27a33e09d1e11",
+        ),
+        (
+            TaskKind::Export,
+            r#"{"object":"User","format":"csv"}"#,
+            "6e614e3bc8e0412f5724b978fef56e9809c745adbfe70e1183add64fe838184c",
+        ),
+        (TaskKind::DescribeSchema, "{}", "f245b6d9e4826d0ba1bb49cb7a4acc41cc23960f9556d75514f5411809eb6fcd"),
+        (
+            TaskKind::Collect,
+            r#"{"name":"nightly"}"#,
+            "9df011eae8b03d65f9640303472efcd6a227787f8771bb26f87d668b7f2614c5",
+        ),
+    ];
+    /// Of a task with all that a submission may have.
+    const FULL: &str = "5e294e438e8be69ebc9563727eff62617979bad6e5ddc7d4cd79b8521275471d";
+
+    fn sealed(name: &str, key: &SealingKey) -> SealedField {
+        let wrapped = WrappedKey { key: key.public().id(), enc: [4; 32], wrapped: Bytes::new(vec![5; 48]).unwrap() };
+        let ciphertext = Bytes::new(vec![6; 40]).unwrap();
+        SealedField { name: Text::clipped(name), ciphertext, keys: List::new(vec![wrapped]).unwrap() }
+    }
+
+    /// Whoever lost the answer submits the task again, and the controller may have been upgraded between. With any other digest
+    /// it says that the task was submitted with other content, and to take another id: it is done twice. A new option must
+    /// therefore change nothing where it is not used; never write other bytes here.
+    #[test]
+    fn what_an_earlier_version_took_is_the_same_submission_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
+        let dataset = StreamRecord {
+            id: StreamId::from_bytes([2; 16]),
+            direction: Direction::Input,
+            length: 1_000,
+            sha256: [3; 32],
+            task: None,
+            complete: true,
+            created: UnixMillis(0),
+        };
+        state.streams.insert(dataset.id, dataset);
+        let key = SealingKey::from_random(&zeroize::Zeroizing::new([7; 32]));
+        let of = |kind: TaskKind, params: Json| {
+            let is = |all: &[TaskKind]| all.contains(&kind);
+            let has_results =
+                is(&[TaskKind::ImportBatch, TaskKind::Export, TaskKind::DescribeSchema, TaskKind::Collect]);
+            Submission {
+                request: TaskRequest::from_json(kind, params).unwrap(),
+                streams: if is(&[TaskKind::ImportBatch]) { vec![StreamId::from_bytes([2; 16])] } else { Vec::new() },
+                sealed: kind.sealed_fields().iter().map(|name| sealed(name, &key)).collect(),
+                requester: has_results.then(|| *key.public()),
+                ..lab::enabling(TaskId::from_bytes([1; 16]), "acme", "joe")
+            }
+        };
+        let told = |it: &Submission| {
+            let digest = digest(&state.offer_of(it).unwrap(), it.deadline).unwrap();
+            HEXLOWER.encode(&digest)
+        };
+        assert_eq!(GOLDEN.map(|(kind, ..)| kind), TaskKind::ALL, "there is one of each kind");
+        let again = GOLDEN.map(|(kind, params, _)| told(&of(kind, serde_json::from_str(params).unwrap())));
+        assert_eq!(again, GOLDEN.map(|(.., kept)| kept));
+        let view = SignatureView { key: "8".repeat(16), bytes: "9".repeat(128) };
+        let full = Submission {
+            signature: Some(TaskSignature::of_view(&view, 60_000).unwrap()),
+            mode: Mode::Sync,
+            priority: 200,
+            deadline: Some(Duration::from_secs(60)),
+            requester: Some(*key.public()),
+            ..of(TaskKind::ResetPassword, json!({ "account": "joe@acme.example", "source": "given" }))
+        };
+        assert_eq!(told(&full), FULL);
+    }
+}
