@@ -188,6 +188,25 @@ mod tests {
         assert_eq!(Effect::decode(&effect.encode()), effect);
     }
 
+    /// What an intent announced is told by whoever proves it, and that may be a newer version: what it cannot read is an account
+    /// without a name.
+    #[test]
+    fn an_effect_is_read_and_written_as_the_first_version_wrote_it() {
+        let written = r#"{"entry":7,"key":"12","account":"joe@acme.example","id":"0055g00000XyZ12AAF","created":true,"partly":true,"changes":[{"attribute":"Email","old":null,"new":"j@acme.example"},{"attribute":"password"}]}"#;
+        let changes = vec![Shift::new("Email", Json::Null, "j@acme.example"), Shift::password()];
+        let effect = Effect {
+            entry: Some(7),
+            key: Some("12".to_owned()),
+            account: "joe@acme.example".to_owned(),
+            id: Some("0055g00000XyZ12AAF".to_owned()),
+            created: true,
+            partly: true,
+            changes,
+        };
+        assert_eq!(str::from_utf8(&effect.encode()).unwrap(), written);
+        assert_eq!(Effect::decode(written.as_bytes()), effect);
+    }
+
     #[test]
     fn a_secret_in_use_stands_in_no_effect() {
         let secret = crate::redaction::in_use(b"hunter2-hunter2");

@@ -49,6 +49,8 @@ impl<R: Read> Read for Unpacked<R> {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
 
     #[test]
@@ -61,5 +63,19 @@ mod tests {
             unpacked(notes.concat().as_slice()).read_to_end(&mut told).unwrap();
             assert_eq!(told, steps.concat());
         }
+    }
+
+    /// A batch that was begun before an upgrade goes on behind it, and sends nothing again of which it reads that it was told.
+    #[test]
+    fn what_the_first_version_packed_is_unpacked() {
+        const STEPS: [&str; 3] = [
+            "1f8b0800000000000203ab564acd2b29aa54b232ace50200434728570c000000",
+            "",
+            "1f8b0800000000000203ab564acd2b29aa54b232aae502001af96e550c000000",
+        ];
+        let notes = HEXLOWER.decode(STEPS.concat().as_bytes()).unwrap();
+        let mut told = String::new();
+        unpacked(notes.as_slice()).read_to_string(&mut told).unwrap();
+        assert_eq!(told, "{\"entry\":1}\n{\"entry\":2}\n");
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -9,9 +10,11 @@ use postern_protocol::message::v1::{MAX_PARAMS, MAX_PARTS, MembershipState, Offe
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{MAX_RECIPIENTS, MAX_SECRET, SealedField, SealingPublicKey, WrappedKey};
 use postern_protocol::{Epoch, Outcome};
+use postern_store::audit::{Event, Head};
 use postern_store::private;
 use sha2::{Digest as _, Sha256};
 
+use super::collection::{End, Record, Run};
 use super::lab::{offer, report};
 use super::*;
 
@@ -362,6 +365,59 @@ async fn a_store_of_every_format_there_was_is_read_as_it_was_written() {
         assert_eq!(restored.next_report, ReportNo(42));
         assert_eq!(store.recall(&"acme".parse().unwrap(), "network").unwrap().unwrap(), b"token");
     }
+}
+
+/// What the store of [`GOLDEN`] has no place for, each under its table and key: the other states and marks and origins of
+/// tasks, collections, rows of the audit log. Put a state or a field in between, and a store that an upgrade finds does not
+/// open, or has a task that was never begun for one that was.
+#[tokio::test]
+async fn records_of_every_shape_have_the_bytes_that_they_always_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let offers = [(1, Origin::Local(Caller::Person)), (2, Origin::Local(Caller::Schedule)), (3, Origin::Controller)];
+    let task = |n| TaskId::from_bytes([n; 16]);
+    let short = Report { output: Bytes::default(), ..report(41, task(2)) };
+    let mut writes: Vec<Write> =
+        offers.map(|(n, origin)| Write::PutTask(Box::new(offer(n, 1)), origin)).into_iter().collect();
+    writes.extend([
+        Write::PutState(task(1), TaskState::Journaled { unended: 1 }),
+        Write::PutState(task(2), TaskState::Concluded(Box::new(short))),
+        Write::PutState(task(3), TaskState::Started { unended: 1 }),
+    ]);
+    let marks = [Mark::Intent, Mark::Done, Mark::TakenBack, Mark::Memo, Mark::Unchanged];
+    for (number, mark) in (0..).zip(marks) {
+        let entry = JournalEntry { step: 2, mark, note: vec![9], effect: vec![8] };
+        writes.push(Write::PutJournal(task(1), number, entry));
+    }
+    let event = Event { time: 5, what: "{}".to_owned() };
+    writes.extend([Write::PutAudit(record::audit(&event)), Write::PutAudit(record::audit(&event))]);
+    store.commit(&writes).await.unwrap();
+    store.audit_written(1, 10, Head { number: 6, hash: [7; 32] }).unwrap();
+    let end = End { outcome: Outcome::Failed.into(), told: Text::clipped("why"), users: 3, removed: 4 };
+    let run = Run { begun: 2, task: task(1), end: Some(end) };
+    let acme = "acme".parse().unwrap();
+    store.keep_collection(&acme, "nightly", &Record { since: 1, run: Some(run) }).await.unwrap();
+    let read = store.restore().unwrap().tasks;
+    assert_eq!(read.iter().map(|it| (it.offer.task.as_bytes()[0], it.origin)).collect::<Vec<_>>(), offers);
+    let states = read.iter().map(|it| Write::PutState(it.offer.task, it.state.clone()));
+    assert_eq!(states.collect::<Vec<_>>(), writes[3..6]);
+    assert_eq!(read_journal(&store, task(1)).iter().map(|it| it.mark).collect::<Vec<_>>(), marks);
+    assert_eq!(store.audit_rows().unwrap(), (2, 10, vec![event]));
+
+    let mut told = String::new();
+    let mut tell = |table, key: &[u8], bytes: &[u8]| {
+        writeln!(told, "{table} {} {}", HEXLOWER.encode(key), HEXLOWER.encode(bytes)).unwrap();
+    };
+    for table in [1, 2, 3, 8, 10] {
+        for item in store.engine.scan(Table::new("", table)) {
+            let (key, bytes) = item.unwrap();
+            tell(table, &key, &bytes);
+        }
+    }
+    for key in [&b"audit_released"[..], b"audit_written"] {
+        tell(6, key, &store.engine.get(Table::new("", 6), key).unwrap().unwrap());
+    }
+    assert_eq!(told, include_str!("golden/records-1"));
 }
 
 /// Look at the reports alone, and whoever retires the host is told that nothing is owed.

@@ -2,7 +2,11 @@
 
 use data_encoding::HEXLOWER;
 use postern_agent::connector::salesforce::notes::{Again, KINDS};
+use postern_agent::connector::{Effect, JournalEntry, Mark};
 use postern_agent::policy::Counters;
+use salesforce_sim::Mishap;
+
+use crate::lab::{Lab, Task, deprovision, disable_or_freeze, expire, reset, reset_by_service, restore};
 
 /// What is kept of a system whatever its connector, behind what is of Salesforce.
 const COUNTERS: Again = |bytes| serde_json::to_vec(&serde_json::from_slice::<Counters>(bytes).ok()?).ok();
@@ -30,4 +34,39 @@ fn what_was_kept_and_noted_is_read_as_it_was_written() {
         seen[kind] = true;
     }
     assert_eq!(seen, vec![true; kinds.len()], "there is a line of every kind");
+}
+
+/// The steps of a task that announced something, each with what that is called.
+fn announced(task: &Task) -> Vec<(u32, String)> {
+    let notes = task.notes.lock().unwrap();
+    let intents = notes.iter().filter(|entry| entry.mark == Mark::Intent);
+    let named = |entry: &JournalEntry| {
+        let changes = Effect::decode(&entry.effect).changes;
+        changes.into_iter().map(|shift| shift.attribute).collect::<Vec<_>>().join(" ")
+    };
+    intents.map(|entry| (entry.step, named(entry))).collect()
+}
+
+/// A task that was begun by an earlier version goes on where its journal says that it stopped. Give a step another number, and
+/// what was not done is taken for done.
+#[tokio::test]
+async fn the_steps_of_a_task_have_the_numbers_that_they_always_had() {
+    const USER: &str = "user0001@acme.example";
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let blocked = Mishap::Respond { status: 400, code: Some("DEPENDENCY_EXISTS".to_owned()), message: None };
+    lab.fault("PATCH", "/sobjects/User/", blocked, 1);
+    let (other, gone) = ("user0003@acme.example", "user0003@acme.example.deleted");
+    for (mut task, steps) in [
+        (disable_or_freeze(USER), &[(0, "IsActive"), (1, "IsFrozen")][..]),
+        (expire(USER), &[(0, "password")]),
+        (reset_by_service(USER), &[(0, "password")]),
+        (reset(USER, "An0ther-pass-word"), &[(0, "password")]),
+        (deprovision(other, ""), &[(0, "Username"), (1, "password"), (2, "IsActive")]),
+        (restore(gone, other, "", Some("An0ther-pass-word!")), &[(0, "IsActive Username"), (1, "password")]),
+    ] {
+        task.attempt(&connector).await.unwrap();
+        let steps: Vec<_> = steps.iter().map(|(step, what)| (*step, (*what).to_owned())).collect();
+        assert_eq!(announced(&task), steps);
+    }
 }

@@ -349,6 +349,37 @@ mod tests {
         assert!(serde_json::to_vec(&most).unwrap().len() <= MAX_NAMES + MAX_VALUES + 1);
     }
 
+    /// What earlier attempts finished is counted by their lines, and a line that cannot be read counts for nothing: name anything
+    /// otherwise, and a batch that is gone on with after an upgrade ends as if those entries had never been.
+    #[test]
+    fn lines_are_written_and_counted_as_the_first_version_wrote_them() {
+        const FATES: [(Fate, &str); 7] = [
+            (Fate::Created, "created"),
+            (Fate::Modified, "modified"),
+            (Fate::Unchanged, "unchanged"),
+            (Fate::WouldCreate, "would_create"),
+            (Fate::WouldModify, "would_modify"),
+            (Fate::Failed, "failed"),
+            (Fate::Unknown, "unknown"),
+        ];
+        let mut all = String::new();
+        for (outcome, name) in FATES {
+            let code = Some("killed_the_agent".to_owned());
+            let line = Line { outcome, code, partly: true, perhaps: true, offset: 9, ..line(7, "x") };
+            let written = format!(
+                "{{\"entry\":7,\"line\":7,\"column\":1,\"offset\":9,\"length\":1,\"action\":\"modify\",\"account\":\"x\",\
+                 \"outcome\":\"{name}\",\"id\":\"0055g00000XyZ12AAF\",\"account_id\":\"x\",\"login_id\":\"x\",\"code\":\"killed_the_agent\",\
+                 \"message\":\"x\",\"partly\":true,\"perhaps\":true,\"changes\":[{{\"attribute\":\"x\",\"new\":\"x\"}}]}}\n"
+            );
+            assert_eq!(str::from_utf8(&text(&[line])).unwrap(), written);
+            all.push_str(&written);
+        }
+        let tally = Tally::of_results(all.as_bytes()).unwrap();
+        let told =
+            Tally { created: 2, modified: 2, unchanged: 1, failed: 1, unknown: 1, partly: 7, perhaps: 7, deadly: 7 };
+        assert_eq!(tally, told);
+    }
+
     #[test]
     fn a_batch_ends_as_its_entries_did() {
         for (created, failed, unknown, outcome, changed) in [
