@@ -2,11 +2,11 @@
 
 use data_encoding::HEXLOWER;
 use postern_agent::connector::salesforce::notes::{Again, KINDS};
-use postern_agent::connector::{Effect, JournalEntry, Mark};
+use postern_agent::connector::{Effect, JournalEntry, Mark, Shift};
 use postern_agent::policy::Counters;
 use salesforce_sim::Mishap;
 
-use crate::lab::{Lab, Task, deprovision, disable_or_freeze, expire, reset, reset_by_service, restore};
+use crate::lab::{Lab, Task, deprovision, disable, disable_or_freeze, expire, reset, reset_by_service, restore};
 
 /// What is kept of a system whatever its connector, behind what is of Salesforce.
 const COUNTERS: Again = |bytes| serde_json::to_vec(&serde_json::from_slice::<Counters>(bytes).ok()?).ok();
@@ -36,6 +36,9 @@ fn what_was_kept_and_noted_is_read_as_it_was_written() {
     assert_eq!(seen, vec![true; kinds.len()], "there is a line of every kind");
 }
 
+const USER: &str = "user0001@acme.example";
+const OTHER: &str = "user0003@acme.example";
+
 /// The steps of a task that announced something, each with what that is called.
 fn announced(task: &Task) -> Vec<(u32, String)> {
     let notes = task.notes.lock().unwrap();
@@ -51,22 +54,51 @@ fn announced(task: &Task) -> Vec<(u32, String)> {
 /// what was not done is taken for done.
 #[tokio::test]
 async fn the_steps_of_a_task_have_the_numbers_that_they_always_had() {
-    const USER: &str = "user0001@acme.example";
     let lab = Lab::start().await;
     let connector = lab.connector();
     let blocked = Mishap::Respond { status: 400, code: Some("DEPENDENCY_EXISTS".to_owned()), message: None };
     lab.fault("PATCH", "/sobjects/User/", blocked, 1);
-    let (other, gone) = ("user0003@acme.example", "user0003@acme.example.deleted");
+    let gone = "user0003@acme.example.deleted";
     for (mut task, steps) in [
         (disable_or_freeze(USER), &[(0, "IsActive"), (1, "IsFrozen")][..]),
         (expire(USER), &[(0, "password")]),
         (reset_by_service(USER), &[(0, "password")]),
         (reset(USER, "An0ther-pass-word"), &[(0, "password")]),
-        (deprovision(other, ""), &[(0, "Username"), (1, "password"), (2, "IsActive")]),
-        (restore(gone, other, "", Some("An0ther-pass-word!")), &[(0, "IsActive Username"), (1, "password")]),
+        (deprovision(OTHER, ""), &[(0, "Username"), (1, "password"), (2, "IsActive")]),
+        (restore(gone, OTHER, "", Some("An0ther-pass-word!")), &[(0, "IsActive Username"), (1, "password")]),
     ] {
         task.attempt(&connector).await.unwrap();
         let steps: Vec<_> = steps.iter().map(|(step, what)| (*step, (*what).to_owned())).collect();
         assert_eq!(announced(&task), steps);
+    }
+}
+
+/// A line of the audit log is made of what the intent of its call announced, whatever that is: leave it out, and nobody finds out
+/// whose password was replaced, or which address an account was given.
+#[tokio::test]
+async fn an_intent_announces_the_account_and_every_attribute_that_changes() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let gone = "user0003@acme.example.deleted";
+    let told = |attribute: &str, old: &str, new: &str| Shift::new(attribute, old, new);
+    let leaves = vec![told("Username", OTHER, gone), told("Email", OTHER, "dead@acme.example")];
+    let returns = vec![
+        Shift::new("IsActive", false, true),
+        told("Username", gone, OTHER),
+        told("Email", OTHER, "new@acme.example"),
+    ];
+    for (mut task, account, first) in [
+        (expire(USER), USER, vec![Shift::password()]),
+        (reset_by_service(USER), USER, vec![Shift::password()]),
+        (deprovision(OTHER, "dead@acme.example"), OTHER, leaves),
+        (disable(gone), gone, vec![Shift::new("IsActive", true, false)]),
+        (restore(gone, OTHER, "new@acme.example", None), gone, returns),
+    ] {
+        // An address waits to be confirmed.
+        let _ = task.attempt(&connector).await;
+        let notes = task.notes.lock().unwrap();
+        let effect = Effect::decode(&notes.iter().find(|entry| entry.mark == Mark::Intent).unwrap().effect);
+        assert_eq!((effect.account.as_str(), effect.changes), (account, first));
+        assert!(effect.id.is_some(), "{account}");
     }
 }
