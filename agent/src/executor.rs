@@ -361,7 +361,11 @@ impl Executor {
             Err(_) if halt.stop.is_cancelled() && !halt.stopping.is_cancelled() => Vec::new(),
             streams => streams?,
         };
-        let failure = if streams.is_empty() { failure } else { untold(failure) };
+        let failure = match (offer.kind.known() == Some(TaskKind::ImportBatch), streams.is_empty()) {
+            (true, false) => untold(failure),
+            (true, true) if journal.has_changed() => without_results(failure),
+            _ => failure,
+        };
         let ending = Ending::given_up(failure, &journal, why);
         let teller = Teller::new(Arc::clone(&self.who), Arc::new(offer), origin, &journal);
         Ok(Ending { streams, audit: teller.ended(&ending), ..ending })
@@ -438,6 +442,15 @@ fn untold(failure: Failure) -> Failure {
     let next_step = format!(
         "The batch was given up in the middle: an entry without a line in the results was not done, or is not known, and \
          `--failed` writes it with those that failed. {}",
+        failure.next_step
+    );
+    failure.with_next_step(next_step)
+}
+
+/// Why a batch is given up whose results found no room.
+fn without_results(failure: Failure) -> Failure {
+    let next_step = format!(
+        "The batch was given up in the middle, and there was no room to keep what became of its entries: look in Salesforce. {}",
         failure.next_step
     );
     failure.with_next_step(next_step)

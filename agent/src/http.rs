@@ -38,6 +38,8 @@ pub const SIGN_IN_LIMIT: usize = 1024 * 1024;
 const IDLE: Duration = Duration::from_secs(20);
 /// With HTTP/2 all calls share one connection, and every next one would be put on it after it has died unnoticed.
 const PING: Duration = Duration::from_secs(10);
+/// How long a call that failed waits for root certificates to be read again: they are a few files.
+const READING: Duration = Duration::from_secs(5);
 
 /// How to reach a connected system.
 #[derive(Debug, Clone)]
@@ -173,8 +175,9 @@ impl Http {
                 let lost = way.lost(error);
                 if lost.hop == Hop::Tls {
                     let connections = self.connections.clone();
-                    // Whoever tries again does so with the new ones.
-                    drop(tokio::task::spawn_blocking(move || connections.trust_anew()).await);
+                    let reading = tokio::task::spawn_blocking(move || connections.trust_anew());
+                    // Whoever tries again does so with the new ones, unless the disk hangs.
+                    drop(tokio::time::timeout(READING, reading).await);
                 }
                 return Err(lost);
             }

@@ -14,7 +14,7 @@ postern_health::metric_table! {
     SESSION_FAILURES = Counter "postern_session_failures_total" [] "Sessions that ended, or could not be established, and were tried again.";
     MEMBER_STATE = Gauge "postern_member_state" ["state"] "1 for the state that the controller gave this member.";
     OFFERS_REFUSED = Counter "postern_offers_refused_total" ["reason"] "Tasks that were not taken.";
-    POLICY_REFUSALS = Counter "postern_policy_refusals_total" ["system"] "What the policy of this host refused: tasks, and entries of imports.";
+    POLICY_REFUSALS = Counter "postern_policy_refusals_total" ["system"] "What the policy of this host refused: tasks, and entries of imports each time that they are looked at.";
     TASKS = Counter "postern_tasks_total" ["system", "kind", "outcome"] "Tasks that ended here.";
     ATTEMPTS = Counter "postern_attempts_total" ["system", "kind", "result"] "Attempts at tasks: concluded, failed or interrupted.";
     ATTEMPT_DURATION = Histogram "postern_attempt_duration_seconds" ["kind"] "How long attempts took.";

@@ -50,7 +50,7 @@ async function someRecords(task, only, cursor, isWanted) {
 /** Whether every entry has its record: a batch that was given up in the middle has no output. */
 const isWhole = (task) => task.output && task.failure?.code !== "results_incomplete";
 
-const UNTOLD = "The batch was given up in the middle: an entry that is not among all of these was not done, or it is not known.";
+const UNTOLD = "Not every entry has its record: one that is not among all of these was not done, or it is not known.";
 
 function noRecords(task, only) {
   if (!isWhole(task)) return empty(only ? "No entry that was told of failed." : "No entry was told of.");

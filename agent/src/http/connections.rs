@@ -24,11 +24,13 @@ struct Current {
 struct Recipe {
     options: Options,
     proxy: Option<Proxy>,
+    /// Held while root certificates are read.
+    reading: Mutex<()>,
 }
 
 impl Connections {
     pub(super) fn new(options: &Options, proxy: Option<Proxy>) -> Result<Self, HttpError> {
-        let recipe = Recipe { options: options.clone(), proxy };
+        let recipe = Recipe { options: options.clone(), proxy, reading: Mutex::default() };
         let current = recipe.begin()?;
         Ok(Self { current: Arc::new(Mutex::new(current)), recipe: Arc::new(recipe) })
     }
@@ -41,9 +43,9 @@ impl Connections {
     ///
     /// What was received last stays in a connection's buffers until the next answer is written over it.
     pub(super) fn give_up(&self) {
-        let mut current = self.current();
-        match self.recipe.client(&current.tls) {
-            Ok(client) => current.client = client,
+        let tls = self.current().tls.clone();
+        match self.recipe.client(&tls) {
+            Ok(client) => self.current().client = client,
             Err(error) => tracing::warn!(%error, "connections are kept that should be closed"),
         }
     }
@@ -51,6 +53,8 @@ impl Connections {
     /// Reads the root certificates again, which somebody may have replaced since. As long as they cannot be used, those that were
     /// read before are. Blocks.
     pub(super) fn trust_anew(&self) {
+        // Somebody reads them just now.
+        let Ok(_alone) = self.recipe.reading.try_lock() else { return };
         match self.recipe.begin() {
             Ok(anew) => *self.current() = anew,
             Err(error) => {

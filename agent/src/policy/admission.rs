@@ -19,7 +19,8 @@ const COUNTERS: &str = "policy/counters";
 /// Lets changes to one connected system begin, and counts them. What is counted is on disk before the change begins: what
 /// is done again after a crash may count twice, and never counts for nothing.
 ///
-/// What is refused is counted too, in a metric: whoever asks the [`Policy`] itself asks without wanting anything done.
+/// What is refused is counted too, in a metric. Whoever asks the [`Policy`] itself wants nothing done, or is an import, which counts
+/// the entries whose names it refuses.
 pub struct Admission {
     policy: Arc<Policy>,
     system: SystemName,

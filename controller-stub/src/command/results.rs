@@ -28,8 +28,6 @@ pub(super) async fn run(
     rest: Option<(&Path, &Path)>,
 ) -> Result<(), Failure> {
     let mut rest = rest.map(|(failed, dataset)| Rest::begin(output, failed, dataset)).transpose()?;
-    let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
-    let entries = view.output.as_ref().and_then(|output| output.get("entries")?.as_u64());
     let path = format!("/v1/tasks/{task}/results");
     let lines = match output {
         None => download(client, &path, &mut WhileRead(io::stdout().lock())).await?,
@@ -40,6 +38,9 @@ pub(super) async fn run(
             lines
         }
     };
+    // Behind the download: a task that has results has ended.
+    let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
+    let entries = view.output.as_ref().and_then(|output| output.get("entries")?.as_u64());
     if view.kind == TaskKind::ImportBatch && !lines.is_whole(entries) {
         remark(format!(
             "the results tell of {} of the entries: what they leave out was not done, or is not known; `--failed` \

@@ -346,7 +346,8 @@ impl Remainder {
         let all = self.place.get_or_insert_with(|| entry.clone());
         all.start = all.start.min(entry.start);
         all.end = all.end.max(entry.end);
-        if matches!(told.outcome.as_str(), "failed" | "unknown") {
+        // What a later version calls otherwise is none of these, and may not be done.
+        if !matches!(told.outcome.as_str(), "created" | "modified" | "unchanged" | "would_create" | "would_modify") {
             self.failed.push(entry);
         }
     }
@@ -445,6 +446,8 @@ mod tests {
         assert_eq!(rest.parts(40, Some(4)), [0..10, 15..20, 25..30, 35..40]);
         rest.note(br#"{"entry":5,"outcome":"failed","offset":35}"#);
         assert_eq!(rest.parts(40, Some(5)), [0..10, 15..20, 25..30, 35..40]);
+        rest.note(br#"{"entry":6,"outcome":"postponed","offset":20,"length":5}"#);
+        assert_eq!(rest.parts(40, Some(6)), [0..10, 15..20, 20..25, 25..30, 35..40]);
     }
 
     /// A batch that is given up in the middle tells of what it has done: all of that may have succeeded, and nothing is said

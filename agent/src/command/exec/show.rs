@@ -132,13 +132,16 @@ fn save_results(
             rest.note(line);
         },
     );
+    // What was not read through says nothing of what is behind, and takes the place of no file.
+    if read.is_err() {
+        return (failed, read);
+    }
     let written = results.transpose().and_then(|file| file.map_or(Ok(()), complete));
-    // What was not read through says nothing of what is behind.
-    let rest = match (&read, &mut local.rest, &local.dataset) {
-        (Ok(()), Some(file), Some(dataset)) => file.fill(&rest, entries, dataset),
+    let rest = match (&mut local.rest, &local.dataset) {
+        (Some(file), Some(dataset)) => file.fill(&rest, entries, dataset),
         _ => Ok(()),
     };
-    (failed, read.and(written).and(rest))
+    (failed, written.and(rest))
 }
 
 /// Reads the results through, piece by piece and line by line.

@@ -29,10 +29,11 @@ pub(super) async fn admit(keep: &dyn Keep, list: &str, name: &str, most: usize) 
     Ok(true)
 }
 
-/// Forgets what is kept under a name of a list, and makes its place free.
+/// Forgets what is kept under a name of a list, and makes its place free. Cut off in the middle, facts are left that count for
+/// nothing without what is kept under the name, and go when that begins anew.
 pub(super) async fn dismiss(keep: &dyn Keep, list: &str, name: &str) -> Result<(), Failure> {
-    buckets::forget(keep, name).await?;
     keep.forget(name).await?;
+    buckets::forget(keep, name).await?;
     let _alone = LISTS.lock().await;
     let mut names = names(keep, list)?;
     names.retain(|known| known != name);

@@ -41,7 +41,8 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let companions = Companions::find(org, it.logins, &mut warnings).await?;
     let session = org.sessions.current().await?;
     let instance = session.instance.clone();
-    let (memory, forgot) = Memory::begin(&org.keep, &it, session.org_id(), cx.task, &started).await?;
+    let (memory, forgot) =
+        Memory::begin((&org.keep, &org.under_way), &it, session.org_id(), cx.task, &started, user.object.at).await?;
     warnings.extend(forgot);
     let mut plan = Plan::of(&user.object, layout.columns(), conditions);
     for warning in warnings {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::super::super::kept::buckets::{self, Buckets, Fact, put_number, put_text, take_number, take_text};
-use super::super::super::kept::{admit, dismiss, is_of_another, names, short_hash};
+use super::super::super::kept::{UnderWay, admit, dismiss, is_of_another, names, short_hash};
 use crate::connector::Keep;
 
 /// Collections of one connected system: each remembers every user, and the disk has an end.
@@ -96,20 +96,20 @@ pub(super) struct Gone {
 }
 
 impl Memory {
-    /// Begins a run, and says what has been forgotten if it is not of the same users as before.
+    /// Begins a run, and says what has been forgotten if it is not of the same users as before. The caller holds the turn of its
+    /// place in `under_way`.
     pub(super) async fn begin(
-        keep: &Arc<dyn Keep>,
+        (keep, under_way): (&Arc<dyn Keep>, &UnderWay),
         it: &Request,
         org: &str,
         task: TaskId,
         started: &str,
+        now: Option<Timestamp>,
     ) -> Result<(Self, Option<String>), Failure> {
         let (keep, place) = (Arc::clone(keep), place(&it.name));
         let stored = keep.recall(&place)?;
-        let admitted = async || admit(keep.as_ref(), COLLECTIONS, &place, MAX_COLLECTIONS).await;
-        if stored.is_none() && !admitted().await? {
-            make_place(keep.as_ref(), started).await?;
-            if !admitted().await? {
+        while stored.is_none() && !admit(keep.as_ref(), COLLECTIONS, &place, MAX_COLLECTIONS).await? {
+            if !make_place(keep.as_ref(), under_way, now).await? {
                 return Err(full(&it.name));
             }
         }
@@ -221,23 +221,34 @@ impl State {
     }
 }
 
-/// Forgets the collection that has been idle for longest, if one has been for long.
-async fn make_place(keep: &dyn Keep, now: &str) -> Result<(), Failure> {
-    let Ok(now) = now.parse::<Timestamp>() else { return Ok(()) };
+/// Forgets the collection that has been idle for longest by Salesforce's clock, if one has been for long and is none that is under
+/// way. Whether there was one.
+async fn make_place(keep: &dyn Keep, under_way: &UnderWay, now: Option<Timestamp>) -> Result<bool, Failure> {
+    let Some(now) = now else { return Ok(false) };
     let mut idle = Vec::new();
     for place in names(keep, COLLECTIONS)? {
-        let state = keep.recall(&place)?;
-        let began = match &state {
-            Some(state) => serde_json::from_slice::<State>(state).ok().and_then(|state| state.began()),
-            // What was kept of it is gone, and its name was to go with it.
-            None => Some(Timestamp::MIN),
-        };
-        idle.extend(began.filter(|began| now.duration_since(*began) > IDLE).map(|began| (began, place)));
+        idle.extend(idle_since(keep, &place, now)?.map(|began| (began, place)));
     }
-    match idle.into_iter().min() {
-        Some((_, place)) => dismiss(keep, COLLECTIONS, &place).await,
-        None => Ok(()),
+    idle.sort_unstable();
+    for (_, place) in idle {
+        let Some(_turn) = under_way.begin(&place) else { continue };
+        // It may have had a run since.
+        if idle_since(keep, &place, now)?.is_some() {
+            dismiss(keep, COLLECTIONS, &place).await?;
+            return Ok(true);
+        }
     }
+    Ok(false)
+}
+
+/// When the newest run of a collection began, if that is long ago.
+fn idle_since(keep: &dyn Keep, place: &str, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+    let began = match keep.recall(place)? {
+        Some(state) => serde_json::from_slice::<State>(&state).ok().and_then(|state| state.began()),
+        // It was about to be forgotten, or to begin, when the process was killed.
+        None => Some(Timestamp::MIN),
+    };
+    Ok(began.filter(|began| now.duration_since(*began) > IDLE))
 }
 
 /// Where a collection is kept.
@@ -262,9 +273,16 @@ mod tests {
     use super::*;
     use crate::kept::Kept;
 
-    async fn begin(keep: &Arc<dyn Keep>, name: &str, started: &str) -> Result<(), Failure> {
+    async fn begin(
+        (keep, under_way): (&Arc<dyn Keep>, &UnderWay),
+        name: &str,
+        started: &str,
+        now: &str,
+    ) -> Result<String, Failure> {
         let request = serde_json::from_value(json!({ "name": name })).unwrap();
-        Memory::begin(keep, &request, "00D5g000004c92EAAQ", TaskId::from_bytes([7; 16]), started).await.map(drop)
+        let (org, task, now) = ("00D5g000004c92EAAQ", TaskId::from_bytes([7; 16]), now.parse().ok());
+        let (memory, _) = Memory::begin((keep, under_way), &request, org, task, started, now).await?;
+        Ok(memory.since().to_owned())
     }
 
     /// Names of one night each are never used again, and nobody can say which those are.
@@ -272,17 +290,36 @@ mod tests {
     async fn the_collection_that_was_idle_for_longest_makes_place_for_another() {
         let folder = tempfile::tempdir().unwrap();
         let keep: Arc<dyn Keep> = Arc::new(Kept::in_folder(folder.path()));
-        for number in 1..=MAX_COLLECTIONS {
+        let (under_way, both) = (UnderWay::default(), |name| names(name, COLLECTIONS).unwrap());
+        let here = (&keep, &under_way);
+        for number in 1..MAX_COLLECTIONS {
             let day = if number == 9 { 1 } else { 2 + number % 20 };
-            begin(&keep, &number.to_string(), &format!("2026-01-{day:02}T02:00:00Z")).await.unwrap();
+            let night = format!("2026-01-{day:02}T02:00:00Z");
+            begin(here, &number.to_string(), &night, &night).await.unwrap();
         }
-        let full = begin(&keep, "another", "2026-04-03T01:00:00Z").await.unwrap_err();
+        // It has a place, and has kept nothing yet.
+        let beginning = under_way.begin(&place("beginning")).unwrap();
+        assert!(admit(keep.as_ref(), COLLECTIONS, &place("beginning"), MAX_COLLECTIONS).await.unwrap());
+
+        let (early, late) = ("2026-04-03T01:00:00Z", "2026-04-03T03:00:00Z");
+        // A host whose clock is ahead asks Salesforce's.
+        let full = begin(here, "another", "2036-04-03T01:00:00Z", early).await.unwrap_err();
         assert_eq!(full.code, Text::clipped("too_many_collections"));
-        begin(&keep, "another", "2026-04-03T03:00:00Z").await.unwrap();
-        let there = names(keep.as_ref(), COLLECTIONS).unwrap();
+        begin(here, "another", late, "").await.unwrap_err();
+        let turn = under_way.begin(&place("9")).unwrap();
+        begin(here, "another", late, late).await.unwrap_err();
+        drop(turn);
+        begin(here, "another", late, late).await.unwrap();
+        let there = both(keep.as_ref());
         assert!(there.contains(&place("another")) && !there.contains(&place("9")), "{there:?}");
         assert!(keep.recall(&place("9")).unwrap().is_none());
-        begin(&keep, "10", "2026-04-03T03:00:00Z").await.unwrap();
-        begin(&keep, "yet another", "2026-04-03T03:00:00Z").await.unwrap_err();
+        begin(here, "yet another", late, late).await.unwrap_err();
+
+        drop(beginning);
+        begin(here, "yet another", late, late).await.unwrap();
+        assert!(
+            !both(keep.as_ref()).contains(&place("beginning")),
+            "nothing of it was kept, and it is under way no more"
+        );
     }
 }

@@ -232,6 +232,8 @@ impl Tally {
         if let Some(TaskOutput::ImportBatch(output)) = &mut conclusion.output {
             output.dry_run = true;
         }
+        // Nothing was sent.
+        conclusion.changed = Changed::No;
         conclusion
     }
 
@@ -281,7 +283,7 @@ fn incomplete(entries: u64, total: u64) -> Failure {
     let summary = format!("the dataset has {total} entries, and the results can be read of {entries}");
     Failure::new(FailureClass::Internal, "results_incomplete", summary).with_next_step(
         "Compare the results with the dataset: of each entry without exactly one line, look in Salesforce what became of it, and \
-         import it again if it was not done. The batch was gone on with by another version of the agent: tell its vendor.",
+         import it again if it was not done (after a rehearsal: rehearse again). The batch was gone on with by another version of the agent: tell its vendor.",
     )
 }
 
@@ -417,6 +419,7 @@ mod tests {
                 assert_eq!(conclusion.failure.unwrap().code.as_str(), "results_incomplete");
             }
             assert_eq!(tally.conclusion(total).changed, changed, "{tally:?}");
+            assert_eq!(tally.plan(total, Vec::new()).changed, Changed::No, "{tally:?}");
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::connector::{Keep, Standing};
 use crate::random;
 
 /// How often runs may be lost before a cursor begins anew: each is remembered, because its hashes may still lie about. Those
-/// of one incident follow each other and count once, so that there are decades of incidents in some 30 KiB.
-const MAX_LOST: usize = 1_024;
+/// of one incident follow each other and count once, and so many rows fit the one record that a cursor has.
+const MAX_LOST: usize = 128;
 
 /// Cursors of one connected system: each remembers some hundred bytes of every record, and the disk has an end.
 const MAX_CURSORS: usize = 32;
@@ -353,6 +353,7 @@ fn asked_otherwise(name: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kept::Kept;
 
     fn at(time: &str) -> Timestamp {
         format!("2026-11-{time}Z").parse().unwrap()
@@ -450,6 +451,54 @@ mod tests {
         let state: State = serde_json::from_str(&kept).unwrap();
         let delivered: Vec<u64> = (1..=301).filter(|run| !state.has_lost(*run)).collect();
         assert_eq!(delivered, [1, 2, 3, 100, 200, 202, 301]);
+    }
+
+    /// What is too large for its record could never be kept again, at any run.
+    #[tokio::test]
+    async fn a_cursor_that_lost_as_many_runs_as_it_may_is_kept_and_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Kept::in_folder(folder.path());
+        let (object, name) = ("x".repeat(80), "\u{1f511}".repeat(64));
+        let rows = |count| (0..).step_by(3).take(count).map(|it| Lost::Row(9_000_000 + it, 9_000_001 + it)).collect();
+        let far = Some(at("28T11:55:00").as_millisecond());
+        let full = State {
+            object: object.clone(),
+            name: name.clone(),
+            run: 9_999_998,
+            until: far,
+            ahead: far,
+            sure: Some(Sure { until: i64::MAX, ahead: i64::MIN }),
+            pending: Some(Pending {
+                task: "ff".repeat(16),
+                from: far,
+                until: i64::MAX,
+                reaches_back: true,
+                ahead: far,
+            }),
+            lost: rows(MAX_LOST - 1),
+            about: short_hash(&["all"]),
+            org: "00D5g000004c92EAAQ".to_owned(),
+            ..State::new()
+        };
+        keep.keep(&place(&object, &name), serde_json::to_vec(&full).unwrap()).await.unwrap();
+        let now = now("28T19:00:00", "28T19:00:00");
+        let begin = || Begin {
+            org: "00D5g000004c92EAAQ",
+            object: &object,
+            name: &name,
+            about: "all",
+            restart: false,
+            task: TaskId::from_bytes([7; 16]),
+            now,
+        };
+        let (cursor, span, forgot) = Cursor::begin(&keep, begin()).await.unwrap();
+        assert_eq!((cursor.state.lost.len(), span.from, forgot), (0, None, Some(LOST_TOO_OFTEN)));
+        let (_, _, forgot) = Cursor::begin(&keep, begin()).await.unwrap();
+        assert_eq!(forgot, None);
+        let one_less = State { lost: rows(MAX_LOST - 2), ..full };
+        keep.keep(&place(&object, &name), serde_json::to_vec(&one_less).unwrap()).await.unwrap();
+        let (cursor, _, forgot) = Cursor::begin(&keep, begin()).await.unwrap();
+        assert_eq!((cursor.state.lost.len(), forgot), (MAX_LOST - 1, None), "and that was kept");
     }
 
     /// An earlier version that an operator goes back to finds what it wrote.

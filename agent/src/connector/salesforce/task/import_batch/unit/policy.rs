@@ -21,7 +21,10 @@ impl Unit<'_> {
                 let refused = Refused::new("policy", message);
                 self.end(index, End::unsent(refused, &self.memory));
             } else if let Err(refused) = self.cx.policy.check_names(&act) {
-                metrics().policy_refusals.one(&[self.cx.system.as_str()]);
+                // A rehearsal wants nothing done.
+                if !self.choices.dry_run {
+                    metrics().policy_refusals.one(&[self.cx.system.as_str()]);
+                }
                 self.refuse_by_policy(index, &refused);
             }
         }
