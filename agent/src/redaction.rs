@@ -103,11 +103,12 @@ impl Forms {
             let url: String = url::form_urlencoded::byte_serialize(secret).collect();
             forms.push(url.replace('+', "%20"));
             forms.push(url);
-            let json = serde_json::Value::from(text).to_string();
-            let json = json.strip_prefix('"').and_then(|it| it.strip_suffix('"')).map(str::to_owned);
+            let json = in_json(text);
+            // What is told with `Debug`, or quoted from an answer, in a line of the log that is JSON.
+            let twice = in_json(&json);
             let xml = [quick_xml::escape::escape(text), quick_xml::escape::partial_escape(text)].map(Cow::into_owned);
             // A body that is quoted in base64 has them as they stand in it.
-            for body in json.into_iter().chain(xml) {
+            for body in [json, twice].into_iter().chain(xml) {
                 forms.extend(in_base64(body.as_bytes()));
                 forms.push(body);
             }
@@ -117,6 +118,12 @@ impl Forms {
         forms.dedup();
         Self(forms.into_iter().map(Zeroizing::new).collect())
     }
+}
+
+/// What stands between the quotation marks of a text in JSON.
+fn in_json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or_default().to_owned()
 }
 
 /// What stands in base64 for these bytes, alone or with any before them and behind them: it looks different for each place in a
@@ -149,6 +156,11 @@ mod tests {
         let url: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
         for (text, told) in [
             (format!("{SECRET} is no good, {SECRET}"), "*** is no good, ***"),
+            (
+                serde_json::json!({ "fields": { "answer": json } }).to_string(),
+                r#"{"fields":{"answer":"{\"password\":\"***\"}"}}"#,
+            ),
+            (serde_json::json!({ "message": format!("{SECRET:?}") }).to_string(), r#"{"message":"\"***\""}"#),
             (json, r#"{"password":"***"}"#),
             (format!("<password>{xml}</password>"), "<password>***</password>"),
             (format!("password={url}&x"), "password=***&x"),
