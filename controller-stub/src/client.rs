@@ -223,13 +223,13 @@ impl Client {
         let key = HEXLOWER.encode(&random::bytes::<16>());
         let told = match send(&key).await {
             // Nobody heard of it, so there is nothing to find out.
-            Err(silence) if silence.is_connect() => return Err(self.unreachable(&silence)),
+            Err(silence) if silence.is_unsent() => return Err(self.unreachable(&silence)),
             Err(silence) => Err(self.unreachable(&silence)),
             Ok(response) => self.read(response).await,
         };
         let again = async || self.read(send(&key).await.map_err(|silence| self.unreachable(&silence))?).await;
         match told {
-            Err(failure) if failure.exit == Exit::Unreachable => patiently(self.pause, again).await,
+            Err(failure) if is_soon(&failure) => patiently(self.pause, again).await,
             told => told,
         }
     }
@@ -256,7 +256,7 @@ impl Client {
             let sent = self.request(Method::POST, "/v1/tasks").json(task).send().await.map_err(Silence::from);
             let is_no = match &sent {
                 Ok(response) => is_no(response.status()),
-                Err(silence) => silence.is_connect(),
+                Err(silence) => silence.is_unsent(),
             };
             let told = match sent {
                 Ok(response) => self.read(response).await,
@@ -331,13 +331,13 @@ impl Client {
             return Ok(response);
         }
         let bytes = self.body(response).await?;
-        let (sentence, is_for_later) = match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => (problem.detail, problem.retry_after.is_some()),
-            Err(_) => (format!("{} answered {status}: is this the controller's API?", self.url), false),
+        let (sentence, retry_after) = match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => (problem.detail, problem.retry_after),
+            Err(_) => (format!("{} answered {status}: is this the controller's API?", self.url), None),
         };
         let exit = match status {
             // Nothing was done, and to ask again is all there is to do about it.
-            _ if is_for_later => Exit::Unreachable,
+            _ if retry_after.is_some() => Exit::Unreachable,
             // The last two are a proxy's that has no answer of the controller's, which says neither itself.
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
                 Exit::Unreachable
@@ -345,7 +345,8 @@ impl Client {
             _ if status.is_client_error() => Exit::Refused,
             _ => Exit::Failed,
         };
-        Err(Failure::new(exit, sentence))
+        let is_for_later = retry_after.is_some_and(|secs| Duration::from_secs(secs) > PAUSE * TRIES);
+        Err(Failure { is_for_later, ..Failure::new(exit, sentence) })
     }
 
     async fn body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
@@ -388,11 +389,16 @@ async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
 ) -> Result<T, Failure> {
     for _ in 1..TRIES {
         match ask().await {
-            Err(failure) if failure.exit == Exit::Unreachable => tokio::time::sleep(pause).await,
+            Err(failure) if is_soon(&failure) => tokio::time::sleep(pause).await,
             other => return other,
         }
     }
     ask().await
+}
+
+/// Whether the answer may be another one soon.
+fn is_soon(failure: &Failure) -> bool {
+    failure.exit == Exit::Unreachable && !failure.is_for_later
 }
 
 /// Refuses what would be open to everybody on the way, the token before all: the API is on the loopback, so that one that is
@@ -596,9 +602,16 @@ mod tests {
         let busy = [(3, 429, later.as_str()), (1, 200, "true")];
         let once = [(1, 429, later.as_str())];
         let no_room = text(&Problem { retry_after: Some(60), ..problem("100000 tasks are unfinished") });
-        let no_room = [(1, 507, no_room.as_str())];
-        let (answer, _) = tokio::join!(canned.client.get::<bool>("/"), canned.answer(&no_room));
-        assert_eq!(answer.unwrap_err().exit, Exit::Unreachable);
+        // Who is told to wait for longer than a restart takes is not asked twenty times until then.
+        for status in [429, 507] {
+            let no_room = [(1, status, no_room.as_str())];
+            let (answer, _) = tokio::join!(canned.client.get_patiently::<bool>("/"), canned.answer(&no_room));
+            assert_eq!(answer.unwrap_err().exit, Exit::Unreachable);
+            let (answer, _) = tokio::join!(canned.client.make::<bool>("/", &()), canned.answer(&no_room));
+            assert_eq!(answer.unwrap_err().exit, Exit::Unreachable);
+            let (answer, _) = tokio::join!(canned.client.submit::<bool>(&()), canned.answer(&no_room));
+            assert!(!answer.unwrap_err().is_in_doubt);
+        }
         let (answer, _) = tokio::join!(canned.client.get_patiently::<bool>("/"), canned.answer(&busy));
         assert!(answer.unwrap());
         let (answer, _) = tokio::join!(canned.client.make::<bool>("/", &()), canned.answer(&busy));
@@ -611,5 +624,12 @@ mod tests {
         let full = [(1, 429, full.as_str())];
         let (answer, _) = tokio::join!(canned.client.get_patiently::<bool>("/"), canned.answer(&full));
         assert_eq!(answer.unwrap_err().exit, Exit::Refused);
+
+        let no_url = Client { url: "localhost:1".to_owned(), ..canned.off() };
+        let unsubmitted = no_url.submit::<bool>(&()).await.unwrap_err();
+        assert!(
+            unsubmitted.failure.exit == Exit::Unreachable && !unsubmitted.is_in_doubt,
+            "nothing can have been sent"
+        );
     }
 }

@@ -17,14 +17,15 @@ pub enum Exit {
     Bug,
     /// The store cannot be used.
     Store,
-    /// A task goes on, or may have been taken in: it is not known how it ends.
-    UnderWay,
     /// The controller said no.
     Refused,
     /// The configuration makes no sense.
     Configuration,
     /// Another process has the store.
     StoreInUse,
+    /// A task goes on, or may have been taken in: it is not known how it ends. None of sysexits.h, whose code for what passes by
+    /// itself has a job begun anew.
+    UnderWay,
 }
 
 impl Exit {
@@ -35,10 +36,10 @@ impl Exit {
         Self::Unreachable,
         Self::Bug,
         Self::Store,
-        Self::UnderWay,
         Self::Refused,
         Self::Configuration,
         Self::StoreInUse,
+        Self::UnderWay,
     ];
 
     /// The process exit code; the numbers of sysexits.h where it has one.
@@ -49,10 +50,10 @@ impl Exit {
             Self::Unreachable => 69,
             Self::Bug => 70,
             Self::Store => 74,
-            Self::UnderWay => 75,
             Self::Refused => 77,
             Self::Configuration => 78,
             Self::StoreInUse => 79,
+            Self::UnderWay => 80,
         }
     }
 
@@ -66,14 +67,14 @@ impl Exit {
             Self::Unreachable => "the controller does not answer, or has no time or no room now",
             Self::Bug => "a defect of Postern's",
             Self::Store => "the store cannot be used",
-            Self::UnderWay => {
-                "the task goes on, or may have been taken in: wait for the one that is named before it is submitted again"
-            }
             Self::Refused => "the controller refused",
             Self::Configuration => {
                 "the configuration, the data directory, the store's key or the API token is not usable"
             }
             Self::StoreInUse => "another process has the store",
+            Self::UnderWay => {
+                "the task goes on, or may have been taken in: wait for the one that is named before it is submitted again"
+            }
         }
     }
 }
@@ -97,17 +98,19 @@ pub struct Failure {
     pub exit: Exit,
     /// The sentence.
     pub text: String,
+    /// Whether it was said that to ask again makes sense only after longer than a restart takes.
+    pub is_for_later: bool,
 }
 
 impl Failure {
     /// With a sentence.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into() }
+        Self { exit, text: text.into(), is_for_later: false }
     }
 
     /// With the whole story of an error.
     pub fn from_error(exit: Exit, error: &dyn Error) -> Self {
-        Self { exit, text: Chain(error).to_string() }
+        Self::new(exit, Chain(error).to_string())
     }
 }
 

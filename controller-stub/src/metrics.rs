@@ -14,7 +14,7 @@ postern_health::metric_table! {
     SUPERSEDED = Counter "postern_controller_superseded_certificates_total" [] "Hellos with a certificate that was the member's own and was followed by another.";
     SUBMITTED = Counter "postern_controller_tasks_submitted_total" ["kind"] "Tasks that were taken from submitters.";
     UNFINISHED = Gauge "postern_controller_tasks" ["state"] "Unfinished tasks.";
-    WITHOUT_MEMBER = Gauge "postern_controller_tasks_without_member" [] "Queued tasks for which no member is there: none of their cluster that is enabled, has a session and serves their system.";
+    WITHOUT_MEMBER = Gauge "postern_controller_tasks_without_member" [] "Queued tasks that no member is there to do: none of their cluster that may be given work, has a session and can do their kind on their system.";
     KEPT = Gauge "postern_controller_finished_tasks" [] "Finished tasks that are kept.";
     FINISHED = Counter "postern_controller_tasks_finished_total" ["kind", "outcome"] "Tasks that got their outcome.";
     DISPATCH = Histogram "postern_controller_dispatch_duration_seconds" ["kind"] "How long tasks waited until they were given to a member for the first time.";

@@ -84,7 +84,7 @@ fn show(config: &Path, options: &AuditShow) -> Result<Exit, Failed> {
     match found {
         Ok(_) => Ok(Exit::Ok),
         Err(VerifyError::Broken(broken)) => {
-            Err(Failed::new(Exit::Failed, format!("what follows cannot be trusted: {broken}")))
+            Err(Failed::new(Exit::Failed, format!("the log cannot be followed from here on: {broken}")))
         }
         Err(VerifyError::Unread(error)) => Err(unread(options.dir.is_some(), &error)),
     }

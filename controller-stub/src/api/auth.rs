@@ -276,9 +276,11 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     let caller = Caller { desk: api.desk.clone(), known, good, address, act: "" };
     let over = caller.over();
     request.extensions_mut().insert(caller);
+    // Whoever hears 401 takes it for a no: that of an act that may have been done comes when it is asked for again.
+    let status = if request.method().is_safe() { StatusCode::UNAUTHORIZED } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = unless_over(next.run(request), &over).await.unwrap_or_else(|| {
         Problem::new(
-            StatusCode::UNAUTHORIZED,
+            status,
             "the token was revoked or ran out, or its session ended, while it waited for this: what was asked for may have \
              been done",
         )

@@ -61,7 +61,7 @@ pub struct Serve {
     /// How many days a finished task is kept; a task whose id is older than that is not taken in again
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     pub keep_finished_days: u32,
-    /// How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk
+    /// How many finished tasks, the newest, are kept for longer; most take about 3.5 KiB of disk
     #[arg(long, value_name = "TASKS", default_value_t = 10_000)]
     pub keep_finished_tasks: usize,
     /// How many connections agents may have at once, sessions and handshakes together

@@ -28,7 +28,7 @@ Examples:
 Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
 reset_password, expire_password, deprovision_user, restore_user, import_batch,
 export, describe_schema, collect.
-Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise; with 75
+Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise; with 80
 when it goes on, or may have been taken in: the message names it, for `task wait`, before it is submitted again.")]
     Submit(Box<Submit>),
     /// Submit a task that `task submit --write` wrote; more than once is no more than once

@@ -39,8 +39,8 @@ impl Silence {
     }
 
     /// Whether nobody can have heard of the request.
-    pub(super) fn is_connect(&self) -> bool {
-        matches!(self, Self::Broken(error) if error.is_connect())
+    pub(super) fn is_unsent(&self) -> bool {
+        matches!(self, Self::Broken(error) if error.is_connect() || error.is_builder())
     }
 }
 

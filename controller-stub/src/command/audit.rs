@@ -51,7 +51,7 @@ async fn verify(reach: &Reach, which: &WhichLog, heads: &[Head]) -> Result<(), F
     match found {
         Found::Whole(whole) => match (whole.doubt(), asked) {
             (Some(doubt), _) => Err(Failure::new(Exit::Failed, doubt)),
-            (None, Err(Failure { exit, text })) => {
+            (None, Err(Failure { exit, text, .. })) => {
                 Err(Failure::new(exit, format!("whether the end is where the controller says is not known: {text}")))
             }
             (None, Ok(_)) => Ok(()),
@@ -102,7 +102,9 @@ fn show(reach: &Reach, which: &WhichLog, wanted: &Wanted) -> Result<(), Failure>
         }
     });
     shown.map(drop).map_err(|error| match error {
-        VerifyError::Broken(broken) => Failure::new(Exit::Failed, format!("what follows cannot be trusted: {broken}")),
+        VerifyError::Broken(broken) => {
+            Failure::new(Exit::Failed, format!("the log cannot be followed from here on: {broken}"))
+        }
         VerifyError::Unread(error) => unread(which, &error),
     })
 }

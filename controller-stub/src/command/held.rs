@@ -38,18 +38,18 @@ impl Held {
 
     /// Why it was given up, with what is lost.
     pub(super) fn lost(self, task: TaskId, failure: Failure) -> Failure {
-        let Failure { exit, text } = failure;
+        let Failure { exit, text, .. } = failure;
         let next = match self {
             Self::Password => format!(
                 "nobody can open the password that {task} sets: see what becomes of it (`postern-controller task wait \
                  {task}`), and reset it again"
             ),
             Self::Payload => format!(
-                "nobody can open what comes of {task}: submit it again, a delta with `restart`, because it tells each \
-                 change once"
+                "nobody can open what comes of {task}: once it has ended (`postern-controller task wait {task}`), submit it \
+                 again, a delta with `restart`, because it tells each change once"
             ),
         };
-        Failure { exit, text: format!("{text}; {next}") }
+        Failure::new(exit, format!("{text}; {next}"))
     }
 }
 
@@ -59,17 +59,27 @@ pub(super) fn at_ctrl_c(held: Option<Held>) -> String {
     format!("Ctrl-C ends the waiting, not the task{loss}")
 }
 
-/// Why nobody can say here how a task ends that was submitted. Whoever submits it again without its id has it done twice.
+/// Why nobody can say here how a task ends that may have been submitted. Whoever submits it again without its id has it done
+/// twice.
 pub(super) fn in_doubt(task: TaskId, held: Option<Held>, failure: Failure) -> Failure {
-    let Failure { exit, text } = failure;
+    under_way(task, held, failure, "may have been taken in")
+}
+
+/// The same of one that was taken in.
+pub(super) fn untold(task: TaskId, held: Option<Held>, failure: Failure) -> Failure {
+    under_way(task, held, failure, "was taken in")
+}
+
+fn under_way(task: TaskId, held: Option<Held>, failure: Failure, what: &str) -> Failure {
     let text = match held {
-        Some(held) => held.lost(task, Failure { exit, text }).text,
+        Some(held) => held.lost(task, failure).text,
         // It says so already.
-        None if exit == Exit::UnderWay => text,
+        None if failure.exit == Exit::UnderWay => failure.text,
         None => format!(
-            "{text}; it may have been taken in as {task}: see what becomes of it (`postern-controller task wait {task}`) \
-             before it is submitted again"
+            "{}; it {what} as {task}: see what becomes of it (`postern-controller task wait {task}`) before it is submitted \
+             again",
+            failure.text
         ),
     };
-    Failure { exit: Exit::UnderWay, text }
+    Failure::new(Exit::UnderWay, text)
 }

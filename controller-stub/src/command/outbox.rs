@@ -39,7 +39,7 @@ pub(super) async fn run(reach: &Reach, command: OutboxCommand) -> Result<(), Fai
     }
     // What was done is told in any case: handed in again, it counts for nothing.
     show(reach, &all)?;
-    if let Some(Failure { exit, text }) = cut_off {
+    if let Some(Failure { exit, text, .. }) = cut_off {
         return Err(Failure::new(
             exit,
             format!("{text}; {} were handed in; import the file again for the rest", all.len()),

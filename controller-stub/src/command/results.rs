@@ -39,7 +39,7 @@ pub(super) async fn run(
         }
     };
     // Behind the download: a task that has results has ended.
-    let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
+    let view: TaskView = client.get_patiently(&format!("/v1/tasks/{task}")).await?;
     let entries = view.output.as_ref().and_then(|output| output.get("entries")?.as_u64());
     if view.kind == TaskKind::ImportBatch && !lines.is_whole(entries) {
         remark(format!(

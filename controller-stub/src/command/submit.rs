@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::held::{Held, at_ctrl_c, in_doubt};
+use super::held::{Held, at_ctrl_c, in_doubt, untold};
 use super::signing::{self, Content};
 use super::{output, payload, task, written};
 use crate::api::{KeysView, StreamView, SystemView};
@@ -132,7 +132,7 @@ pub(super) async fn ended(
         output::remark(format!("this is task {id}; {what_then}: `postern-controller task wait {id}` waits on"));
     }
     submitted(client, id, held, body).await?;
-    task::wait(client, id, patience, held).await.map_err(|failure| in_doubt(id, held, failure))
+    task::wait(client, id, patience, held).await.map_err(|failure| untold(id, held, failure))
 }
 
 /// What of this task only this process will be able to open.

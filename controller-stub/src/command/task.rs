@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
-use super::held::{Held, at_ctrl_c};
+use super::held::{Held, at_ctrl_c, untold};
 use super::{client, output, patient_client, payload, reseal, results, signing, submit, written};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
@@ -43,7 +43,10 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             show(reach, &reseal::run(&patient_client().await?, task, &password_file, sign_with.as_deref()).await?)
         }
         TaskCommand::Wait { task, timeout_secs } => {
-            let view = wait(&patient_client().await?, task, timeout_secs.map(Duration::from_secs), None).await?;
+            let waited = wait(&patient_client().await?, task, timeout_secs.map(Duration::from_secs), None).await;
+            let view = waited.map_err(|failure| {
+                if failure.exit == Exit::Unreachable { untold(task, None, failure) } else { failure }
+            })?;
             show(reach, &view)?;
             judge(&view)
         }
@@ -135,7 +138,10 @@ pub(super) fn judge(view: &TaskView) -> Result<(), Failure> {
     match view.outcome {
         Some(Outcome::Succeeded | Outcome::AlreadySatisfied) => Ok(()),
         Some(outcome) => Err(Failure::new(Exit::Failed, format!("task {} ended as {outcome}", view.id))),
-        None => Err(Failure::new(Exit::UnderWay, format!("task {} is not finished", view.id))),
+        None => Err(Failure::new(
+            Exit::UnderWay,
+            format!("task {0} is not finished: `postern-controller task wait {0}` waits for it", view.id),
+        )),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::time::Duration;
 
+use postern_protocol::code::CodeSet as _;
 use postern_protocol::task::Lane;
 use postern_protocol::{MemberId, SystemName, TaskId, Timestamp};
 
@@ -137,6 +138,19 @@ impl Queue {
         let alone_ms = millis(self.come_alone(task, at));
         self.move_to(task, TaskState::Leased { holder: member });
         Assignment { task, member, deadline_ms, alone_ms }
+    }
+
+    /// How many tasks are queued that no member is there to do. Who holds one is not looked for: it may end its work with nobody
+    /// else there.
+    pub fn without_member(&self) -> usize {
+        let mut able = BTreeSet::new();
+        for it in self.holders.values().filter(|it| it.enabled && !it.stopping) {
+            for (system, kinds) in &it.serves {
+                able.extend(kinds.iter().map(|kind| (&it.cluster, system, *kind)));
+            }
+        }
+        let queued = self.tasks().filter(|it| matches!(it.state, TaskState::Queued));
+        queued.filter(|it| !able.contains(&(&it.cluster, &it.system, it.kind.code()))).count()
     }
 
     /// Why a queued task is not given to anyone, for people; empty if it will be at once.

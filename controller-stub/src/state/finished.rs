@@ -27,7 +27,7 @@ const MAX_FORGOTTEN: usize = 32;
 /// How far a submitter's clock may be ahead. An id from farther in the future would be kept as long.
 const AHEAD: Duration = DAY;
 
-/// The finished tasks that are kept, about 50 bytes each: what may be forgotten first comes first.
+/// The finished tasks that are kept: what may be forgotten first comes first.
 pub(super) type Finished = BTreeSet<(UnixMillis, TaskId)>;
 
 /// A finished task's place among them. By the same clock no id is forgotten before it is so old that it would be refused.

@@ -1,6 +1,7 @@
 //! What a member says in its session, and what becomes of its tasks.
 
 use postern_protocol::bounded::{Bytes, List, Text};
+use postern_protocol::code::CodeSet as _;
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
     Accept, CertRenew, Connection, Credit, Extension, Held, HeldTask, Hello, Inventory, LeaseRef, LogLevel,
@@ -18,7 +19,7 @@ use super::record::Association;
 use super::*;
 use crate::clock;
 use crate::membership::Action;
-use crate::queue::MAX_OBSERVATIONS;
+use crate::queue::{Holder, MAX_OBSERVATIONS};
 
 /// A controller and its only member.
 struct AtWork {
@@ -415,8 +416,16 @@ async fn tasks_that_wait_and_no_member_of_their_cluster_is_there_for_are_counted
     it.state.systems.values_mut().for_each(|it| it.association = Association::Cluster(other.clone()));
     it.submit("jim");
     assert_eq!(it.state.tasks_without_member(), 1);
-    it.state.members.clear();
+    let (id, session) = (it.id, it.session);
+    it.state.queue.set_enabled(id, false);
     assert_eq!(it.state.tasks_without_member(), 2, "the one that is held may be done");
+    it.state.queue.set_enabled(id, true);
+    let other_things = [("sf".parse().unwrap(), [TaskKind::TestConnection.code()].into())].into();
+    let cluster = "acme".parse().unwrap();
+    it.state.queue.connect(id, Holder::new(cluster, Incarnation::from_bytes([9; 16]), other_things, true));
+    assert_eq!(it.state.tasks_without_member(), 2, "it can do other things only");
+    it.state.disconnect(id, session, it.at);
+    assert_eq!(it.state.tasks_without_member(), 2);
 }
 
 /// Tell what a lease before that came to, and an import that waits, or begins again, is taken for half done.

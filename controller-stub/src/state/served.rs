@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enroll::printable;
 use super::log_levels::{LONGEST, millis};
-use super::record::{Association, SystemRecord, TaskRecord, TaskState};
+use super::record::{Association, SystemRecord, TaskState};
 use super::sessions::Live;
 use super::{Member, State};
 use crate::clock::Moment;
@@ -249,16 +249,9 @@ impl State {
         queues.into_iter().map(view).collect()
     }
 
-    /// How many tasks are queued for which no member is there. Who holds one is not looked for: it may end its work with
-    /// nobody else there.
+    /// How many tasks are queued that no member is there to do.
     pub fn tasks_without_member(&self) -> usize {
-        let mut there = BTreeSet::new();
-        for member in self.members.values().filter(|it| it.record.state == MembershipState::Enabled) {
-            let served = member.session().into_iter().flat_map(|live| live.served.keys());
-            there.extend(served.map(|system| (&member.record.cluster, system)));
-        }
-        let waits = |it: &&TaskRecord| matches!(it.state, TaskState::Queued);
-        self.queue.tasks().filter(waits).filter(|it| !there.contains(&(&it.cluster, &it.system))).count()
+        self.queue.without_member()
     }
 }
 

@@ -113,7 +113,7 @@ async fn a_reset_of_the_systems_own_under_one_id_is_one_task() {
     let task = TaskId::from_random(clock::wall().0, [7; 10]).to_string();
     let submit = ["task", "submit", "reset_password", "--system", "sf", "--account", "joe", "--service", "--id", &task];
     let (code, _, err) = lab.command(&[&submit[..], &["--timeout-secs", "1"]].concat());
-    assert_eq!(code, Some(75), "it goes on: {err}");
+    assert_eq!(code, Some(80), "it goes on: {err}");
     assert!(err.contains(&format!("task wait {task}")), "{err}");
     let offer = session.offer().await;
     session.send(succeeded(1, &offer)).await;
