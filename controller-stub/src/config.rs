@@ -10,6 +10,7 @@ use postern_store::Home;
 use postern_traces::{Collector, CollectorError};
 
 use crate::api::CallRates;
+use crate::cli::Serve;
 use crate::limits::Connections;
 use crate::state::Retention;
 
@@ -119,120 +120,65 @@ pub struct Config {
     pub ready_file: Option<PathBuf>,
 }
 
-/// What the command line said.
-#[derive(Debug, Clone)]
-pub struct Raw {
-    /// As in [`Config`].
-    pub data_dir: PathBuf,
-    /// As in [`Config`].
-    pub home: Home,
-    /// As in [`Config`].
-    pub listen: SocketAddr,
-    /// As in [`Config`].
-    pub api_listen: SocketAddr,
-    /// As in [`Config`].
-    pub api_names: Vec<String>,
-    /// As in [`Config`].
-    pub health_listen: Option<SocketAddr>,
-    /// It may be reached from elsewhere.
-    pub health_open_to_the_network: bool,
-    /// By one token.
-    pub api_calls_per_sec: u32,
-    /// From one address.
-    pub api_failures_per_min: u32,
-    /// From one address.
-    pub enrollments_per_min: u32,
-    /// As in [`Config`]; the loopback's names if empty.
-    pub public_names: Vec<String>,
-    /// As in [`Config`].
-    pub auto_approve: bool,
-    /// In days.
-    pub certificate_days: u64,
-    /// In seconds, instead of days.
-    pub certificate_secs: Option<u64>,
-    /// In days.
-    pub recovery_days: u64,
-    /// In seconds.
-    pub lease_ttl_secs: u64,
-    /// In seconds.
-    pub settle_secs: u64,
-    /// In seconds.
-    pub heartbeat_secs: u64,
-    /// As in [`Retention`].
-    pub keep_finished_days: u32,
-    /// As in [`Retention`].
-    pub keep_finished_tasks: usize,
-    /// As in [`Connections`].
-    pub max_connections: usize,
-    /// As in [`Connections`].
-    pub max_handshakes: usize,
-    /// As in [`Connections`].
-    pub max_handshakes_per_address: usize,
-    /// As in [`Config`].
-    pub otlp: Option<String>,
-    /// As in [`Config`].
-    pub ready_file: Option<PathBuf>,
-}
-
-impl TryFrom<Raw> for Config {
-    type Error = ConfigError;
-
-    fn try_from(raw: Raw) -> Result<Self, ConfigError> {
-        if !raw.api_listen.ip().is_loopback() {
-            return Err(ConfigError::ApiNotLoopback(raw.api_listen));
+impl Config {
+    /// What the command line said, with the store that is in the data directory.
+    pub(crate) fn of(told: Serve, home: Home) -> Result<Self, ConfigError> {
+        if !told.api_listen.ip().is_loopback() {
+            return Err(ConfigError::ApiNotLoopback(told.api_listen));
         }
-        if let Some(address) = raw.health_listen.filter(|it| !it.ip().is_loopback() && !raw.health_open_to_the_network)
+        if let Some(address) =
+            told.health_listen.filter(|it| !it.ip().is_loopback() && !told.health_open_to_the_network)
         {
             return Err(ConfigError::HealthNotLoopback(address));
         }
-        check("--certificate-days", raw.certificate_days, CERTIFICATE_DAYS)?;
-        check("--recovery-days", raw.recovery_days, RECOVERY_DAYS)?;
-        check("--lease-ttl-secs", raw.lease_ttl_secs, LEASE_SECS)?;
-        check("--settle-secs", raw.settle_secs, SETTLE_SECS)?;
-        check("--heartbeat-secs", raw.heartbeat_secs, HEARTBEAT_SECS)?;
-        check("--keep-finished-days", raw.keep_finished_days.into(), KEEP_DAYS)?;
-        check("--api-calls-per-sec", raw.api_calls_per_sec.into(), CALLS_PER_SEC)?;
-        check("--api-failures-per-min", raw.api_failures_per_min.into(), FAILURES_PER_MIN)?;
-        check("--enrollments-per-min", raw.enrollments_per_min.into(), ENROLLMENTS_PER_MIN)?;
+        check("--certificate-days", told.certificate_days, CERTIFICATE_DAYS)?;
+        check("--recovery-days", told.recovery_days, RECOVERY_DAYS)?;
+        check("--lease-ttl-secs", told.lease_ttl_secs, LEASE_SECS)?;
+        check("--settle-secs", told.settle_secs, SETTLE_SECS)?;
+        check("--heartbeat-secs", told.heartbeat_secs, HEARTBEAT_SECS)?;
+        check("--keep-finished-days", told.keep_finished_days.into(), KEEP_DAYS)?;
+        check("--api-calls-per-sec", told.api_calls_per_sec.into(), CALLS_PER_SEC)?;
+        check("--api-failures-per-min", told.api_failures_per_min.into(), FAILURES_PER_MIN)?;
+        check("--enrollments-per-min", told.enrollments_per_min.into(), ENROLLMENTS_PER_MIN)?;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        check("--max-connections", count(raw.max_connections), CONNECTIONS)?;
-        check("--max-handshakes", count(raw.max_handshakes), CONNECTIONS)?;
-        check("--max-handshakes-per-address", count(raw.max_handshakes_per_address), 1..=*CONNECTIONS.end())?;
-        if raw.public_names.len() > MAX_NAMES || raw.api_names.len() > MAX_NAMES {
+        check("--max-connections", count(told.max_connections), CONNECTIONS)?;
+        check("--max-handshakes", count(told.max_handshakes), CONNECTIONS)?;
+        check("--max-handshakes-per-address", count(told.max_handshakes_per_address), 1..=*CONNECTIONS.end())?;
+        if told.public_names.len() > MAX_NAMES || told.api_names.len() > MAX_NAMES {
             return Err(ConfigError::TooManyNames);
         }
-        let mut public_names = raw.public_names;
+        let mut public_names = told.public_names;
         if public_names.is_empty() {
             public_names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
         }
         Ok(Self {
-            data_dir: raw.data_dir,
-            home: raw.home,
-            listen: raw.listen,
-            api_listen: raw.api_listen,
-            api_names: raw.api_names,
-            health_listen: raw.health_listen,
+            data_dir: told.data_dir,
+            home,
+            listen: told.listen,
+            api_listen: told.api_listen,
+            api_names: told.api_names,
+            health_listen: told.health_listen,
             supervisor: Supervisor::from_environment(|name| std::env::var_os(name)),
             call_rates: CallRates {
-                calls: Rate::per_second(raw.api_calls_per_sec),
-                failures: Rate::per_minute(raw.api_failures_per_min),
+                calls: Rate::per_second(told.api_calls_per_sec),
+                failures: Rate::per_minute(told.api_failures_per_min),
             },
-            enrollments: Rate::per_minute(raw.enrollments_per_min),
+            enrollments: Rate::per_minute(told.enrollments_per_min),
             public_names,
-            auto_approve: raw.auto_approve,
-            certificate_life: Duration::from_secs(raw.certificate_secs.unwrap_or(raw.certificate_days * DAY)),
-            recovery: Duration::from_secs(raw.recovery_days * DAY),
-            lease_ttl: Duration::from_secs(raw.lease_ttl_secs),
-            settle: Duration::from_secs(raw.settle_secs),
-            heartbeat: Duration::from_secs(raw.heartbeat_secs),
-            keep: Retention { days: raw.keep_finished_days, newest: raw.keep_finished_tasks },
+            auto_approve: told.auto_approve,
+            certificate_life: Duration::from_secs(told.certificate_secs.unwrap_or(told.certificate_days * DAY)),
+            recovery: Duration::from_secs(told.recovery_days * DAY),
+            lease_ttl: Duration::from_secs(told.lease_ttl_secs),
+            settle: Duration::from_secs(told.settle_secs),
+            heartbeat: Duration::from_secs(told.heartbeat_secs),
+            keep: Retention { days: told.keep_finished_days, newest: told.keep_finished_tasks },
             connections: Connections {
-                total: raw.max_connections,
-                handshakes: raw.max_handshakes,
-                handshakes_per_address: raw.max_handshakes_per_address,
+                total: told.max_connections,
+                handshakes: told.max_handshakes,
+                handshakes_per_address: told.max_handshakes_per_address,
             },
-            otlp: raw.otlp.map(|it| it.parse()).transpose().map_err(ConfigError::Otlp)?,
-            ready_file: raw.ready_file,
+            otlp: told.otlp.map(|it| it.parse()).transpose().map_err(ConfigError::Otlp)?,
+            ready_file: told.ready_file,
         })
     }
 }
@@ -253,40 +199,16 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
 
-    fn raw() -> Raw {
-        Raw {
-            data_dir: PathBuf::from("data"),
-            home: Home::with_key_file("data"),
-            listen: "0.0.0.0:7443".parse().unwrap(),
-            api_listen: "127.0.0.1:7080".parse().unwrap(),
-            api_names: Vec::new(),
-            health_listen: None,
-            health_open_to_the_network: false,
-            api_calls_per_sec: 5_000,
-            api_failures_per_min: 60,
-            enrollments_per_min: 120,
-            public_names: Vec::new(),
-            auto_approve: false,
-            certificate_days: 7,
-            certificate_secs: None,
-            recovery_days: 14,
-            lease_ttl_secs: 60,
-            settle_secs: 30,
-            heartbeat_secs: 10,
-            keep_finished_days: 30,
-            keep_finished_tasks: 10_000,
-            max_connections: 4096,
-            max_handshakes: 1024,
-            max_handshakes_per_address: 1024,
-            otlp: None,
-            ready_file: None,
-        }
+    fn config(options: &[&str]) -> Result<Config, ConfigError> {
+        let told = ["postern-controller", "serve", "--data-dir", "data"].iter().chain(options);
+        let Command::Serve(told) = Cli::parse_from(told).command else { panic!("not serve") };
+        Config::of(told, Home::with_key_file("data"))
     }
 
     /// Allow fewer of them, or ask for more in the guide, and nobody hears of whoever guesses tokens all day.
     #[test]
     fn who_guesses_tokens_all_the_time_is_refused_often_enough_for_the_alert() {
-        let rate = Config::try_from(raw()).unwrap().call_rates.failures;
+        let rate = config(&[]).unwrap().call_rates.failures;
         let mut failures = Buckets::new(rate, 1);
         let refused: u32 = (0..1_200_000)
             .step_by(100)
@@ -303,16 +225,16 @@ mod tests {
 
     #[test]
     fn the_api_stays_on_the_loopback() {
-        assert!(Config::try_from(raw()).is_ok());
-        let error = Config::try_from(Raw { api_listen: "0.0.0.0:7080".parse().unwrap(), ..raw() }).unwrap_err();
+        assert!(config(&[]).is_ok());
+        let error = config(&["--api-listen", "0.0.0.0:7080"]).unwrap_err();
         assert!(error.to_string().contains("TLS proxy"), "{error}");
     }
 
     #[test]
     fn health_stays_on_this_host_unless_that_is_said_in_so_many_words() {
-        let listen = |address: &str, health_open_to_the_network| {
-            let health_listen = Some(address.parse().unwrap());
-            Config::try_from(Raw { health_listen, health_open_to_the_network, ..raw() }).map_err(|it| it.to_string())
+        let listen = |address: &str, is_said: bool| {
+            let said = if is_said { &["--health-open-to-the-network"][..] } else { &[] };
+            config(&[&["--health-listen", address], said].concat()).map_err(|it| it.to_string())
         };
         assert!(listen("127.0.0.1:9465", false).is_ok() && listen("0.0.0.0:9465", true).is_ok());
         assert!(listen("0.0.0.0:9465", false).unwrap_err().contains("--health-open-to-the-network"));
@@ -320,14 +242,14 @@ mod tests {
 
     #[test]
     fn a_certificate_lasts_seven_days_unless_told_otherwise() {
-        let told = Cli::parse_from(["postern-controller", "serve", "--data-dir", "data"]);
-        let Command::Serve(told) = told.command else { panic!("not serve") };
-        let days = |certificate_days, recovery_days| Config::try_from(Raw { certificate_days, recovery_days, ..raw() });
-        let config = days(told.certificate_days, told.recovery_days).unwrap();
+        let days = |certificate: &str, recovery: &str| {
+            config(&["--certificate-days", certificate, "--recovery-days", recovery])
+        };
+        let config = config(&[]).unwrap();
         assert_eq!((config.certificate_life.as_secs(), config.recovery.as_secs()), (7 * 86_400, 14 * 86_400));
-        assert_eq!(days(30, 0).unwrap().certificate_life.as_secs(), 30 * 86_400);
+        assert_eq!(days("30", "0").unwrap().certificate_life.as_secs(), 30 * 86_400);
         for (certificate, recovery, option) in
-            [(0, 14, "--certificate-days"), (31, 14, "--certificate-days"), (7, 15, "--recovery-days")]
+            [("0", "14", "--certificate-days"), ("31", "14", "--certificate-days"), ("7", "15", "--recovery-days")]
         {
             let error = days(certificate, recovery).unwrap_err();
             assert!(error.to_string().contains(option), "{error}");
@@ -336,9 +258,9 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_named() {
-        let error = Config::try_from(Raw { lease_ttl_secs: 0, ..raw() }).unwrap_err();
-        assert!(error.to_string().contains("--lease-ttl-secs"), "{error}");
-        let error = Config::try_from(Raw { certificate_days: 31, ..raw() }).unwrap_err();
-        assert!(error.to_string().contains("--certificate-days"), "{error}");
+        for (option, number) in [("--lease-ttl-secs", "0"), ("--certificate-days", "31")] {
+            let error = config(&[option, number]).unwrap_err();
+            assert!(error.to_string().contains(option), "{error}");
+        }
     }
 }
