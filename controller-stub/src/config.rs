@@ -12,7 +12,7 @@ use postern_traces::{Collector, CollectorError};
 use crate::api::CallRates;
 use crate::cli::Serve;
 use crate::limits::Connections;
-use crate::state::Retention;
+use crate::state::{Retention, Settings};
 
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
 /// lost member blocks its tasks too long.
@@ -98,20 +98,8 @@ pub struct Config {
     pub enrollments: Rate,
     /// The names and addresses agents connect to, for the certificate.
     pub public_names: Vec<String>,
-    /// New members may work at once.
-    pub auto_approve: bool,
-    /// How long members' certificates last.
-    pub certificate_life: Duration,
-    /// For how long after its certificate ran out a member may get the next one by proof of the old key.
-    pub recovery: Duration,
-    /// How long a lease lasts.
-    pub lease_ttl: Duration,
-    /// How long after a lease an effect may still appear.
-    pub settle: Duration,
-    /// How often each side of a session asks for a sign of life.
-    pub heartbeat: Duration,
-    /// How long finished tasks are kept.
-    pub keep: Retention,
+    /// What its state goes by.
+    pub settings: Settings,
     /// How many agents may be connected at once.
     pub connections: Connections,
     /// Where traces of tasks are sent.
@@ -165,13 +153,15 @@ impl Config {
             },
             enrollments: Rate::per_minute(told.enrollments_per_min),
             public_names,
-            auto_approve: told.auto_approve,
-            certificate_life: Duration::from_secs(told.certificate_secs.unwrap_or(told.certificate_days * DAY)),
-            recovery: Duration::from_secs(told.recovery_days * DAY),
-            lease_ttl: Duration::from_secs(told.lease_ttl_secs),
-            settle: Duration::from_secs(told.settle_secs),
-            heartbeat: Duration::from_secs(told.heartbeat_secs),
-            keep: Retention { days: told.keep_finished_days, newest: told.keep_finished_tasks },
+            settings: Settings {
+                auto_approve: told.auto_approve,
+                certificate_life: Duration::from_secs(told.certificate_secs.unwrap_or(told.certificate_days * DAY)),
+                recovery: Duration::from_secs(told.recovery_days * DAY),
+                lease_ttl: Duration::from_secs(told.lease_ttl_secs),
+                settle: Duration::from_secs(told.settle_secs),
+                heartbeat: Duration::from_secs(told.heartbeat_secs),
+                keep: Retention { days: told.keep_finished_days, newest: told.keep_finished_tasks },
+            },
             connections: Connections {
                 total: told.max_connections,
                 handshakes: told.max_handshakes,
@@ -245,9 +235,9 @@ mod tests {
         let days = |certificate: &str, recovery: &str| {
             config(&["--certificate-days", certificate, "--recovery-days", recovery])
         };
-        let config = config(&[]).unwrap();
-        assert_eq!((config.certificate_life.as_secs(), config.recovery.as_secs()), (7 * 86_400, 14 * 86_400));
-        assert_eq!(days("30", "0").unwrap().certificate_life.as_secs(), 30 * 86_400);
+        let settings = config(&[]).unwrap().settings;
+        assert_eq!((settings.certificate_life.as_secs(), settings.recovery.as_secs()), (7 * 86_400, 14 * 86_400));
+        assert_eq!(days("30", "0").unwrap().settings.certificate_life.as_secs(), 30 * 86_400);
         for (certificate, recovery, option) in
             [("0", "14", "--certificate-days"), ("31", "14", "--certificate-days"), ("7", "15", "--recovery-days")]
         {

@@ -30,11 +30,11 @@ use crate::limits;
 use crate::link::{Applicants, Link, Tls};
 use crate::space::Space;
 use crate::spawn::{Spawner, guard};
+use crate::state::State;
 use crate::state::api_tokens::TokenFile;
 use crate::state::ledger::{Ledger, LedgerError};
 use crate::state::record::RootsRecord;
 use crate::state::records::Records as _;
-use crate::state::{Settings, State};
 use crate::telemetry::Hush;
 
 /// How long sessions and requests get to end by themselves.
@@ -107,17 +107,8 @@ fn open(config: &Config) -> Result<Parts, Failure> {
         let exit = if let CaError::File(file) = &error { file_exit(file) } else { Exit::Configuration };
         Failure::from_error(exit, &error)
     })?;
-    let settings = Settings {
-        auto_approve: config.auto_approve,
-        certificate_life: config.certificate_life,
-        recovery: config.recovery,
-        lease_ttl: config.lease_ttl,
-        settle: config.settle,
-        heartbeat: config.heartbeat,
-        keep: config.keep,
-    };
-    let mut state =
-        State::open(ledger.clone(), Arc::new(authority), settings, at).map_err(|error| ledger_failure(&error))?;
+    let mut state = State::open(ledger.clone(), Arc::new(authority), config.settings.clone(), at)
+        .map_err(|error| ledger_failure(&error))?;
     state.audit_start(at);
     bootstrap(&config.data_dir, &mut state, at).map_err(|error| file_failure(&error))?;
     let removed = spool
@@ -250,7 +241,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
         handle: handle.clone(),
         spool: parts.spool.clone(),
         space: space.clone(),
-        heartbeat: config.heartbeat,
+        heartbeat: config.settings.heartbeat,
         hush: members_hush,
         applicants: Applicants::new(config.enrollments),
     };
@@ -389,7 +380,7 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), Failure> {
     }
     let (api, console) = (&addresses.api_url, format!("{}/console/", addresses.api_url));
     tracing::info!(agents = addresses.controller_url, api, console, "the controller listens");
-    if config.auto_approve {
+    if config.settings.auto_approve {
         tracing::warn!("--auto-approve: whoever has a token becomes an enabled member without a person looking");
     }
     Ok(())
