@@ -20,7 +20,7 @@ pub use dataset::{Dataset, DatasetCommand, Split};
 pub use doctor::Doctor;
 pub use exec::{
     Collect, Common, DeprovisionUser, DescribeSchema, DisableUser, Exec, ExpirePassword, Export, ImportBatch,
-    ResetPassword, RestoreUser, Task,
+    OnAccount, ResetPassword, RestoreUser, Task,
 };
 
 use crate::exit;

@@ -12,6 +12,7 @@ pub mod expire_password;
 pub mod export;
 pub mod freeze_user;
 pub mod import_batch;
+pub mod one_account;
 pub mod reset_password;
 pub mod restore_user;
 pub mod test_connection;

@@ -14,7 +14,8 @@ use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey,
 use postern_protocol::signature::TaskSignature;
 use postern_protocol::task::{
     collect, deprovision_user, describe_schema, disable_user, enable_user, expire_password, export, freeze_user,
-    import_batch, reset_password, restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
+    import_batch, one_account, reset_password, restore_user, test_connection, unfreeze_user, unlock_user,
+    validate_user,
 };
 use postern_protocol::version::Revisions;
 use postern_protocol::{ClusterName, Epoch, Failure, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -195,8 +196,7 @@ describe! {
     Recover { member, serial, sealing_key, csr, proof }
     Enrolled { cluster, member, certificate, trust, approved }
     EnrollRefused { reason, message }
-    validate_user::Request { account }
-    enable_user::Request { account }
+    one_account::Request { account }
     disable_user::Request { account, if_refused }
     expire_password::Request { account, repeat_if_unknown }
     reset_password::Request { account, source, repeat_if_unknown }
@@ -207,9 +207,6 @@ describe! {
         variables, account_id, login_id,
     }
     import_batch::License { name, total, used, needed }
-    freeze_user::Request { account }
-    unfreeze_user::Request { account }
-    unlock_user::Request { account }
     test_connection::Output {
         message, instance, organization, account, method, network, source_address, trusted, api_calls_used, api_calls_limit, warnings,
     }

@@ -1,32 +1,16 @@
 //! Look an account up.
 
 use bincode::{Decode, Encode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Account, Repeat, account_target};
+pub use super::one_account::Request;
+use super::{Account, Repeat};
 use crate::bounded::Text;
 
 /// It changes nothing.
 pub const REPEAT: Repeat = Repeat::Freely;
 /// None.
 pub const SEALED_FIELDS: &[&str] = &[];
-
-/// Which account.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Request {
-    /// The account.
-    #[serde(deserialize_with = "super::named")]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
-    pub account: Account,
-}
-
-impl Request {
-    pub(super) fn target(&self) -> Text<255> {
-        account_target(&self.account)
-    }
-}
 
 /// What is known of the account. Not finding it is an answer, not a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]

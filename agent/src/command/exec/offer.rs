@@ -13,8 +13,8 @@ use postern_protocol::seal::{
 use postern_protocol::task::import_batch::DATASET_KEY;
 use postern_protocol::task::reset_password::{PASSWORD, Source};
 use postern_protocol::task::{
-    Account, deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
-    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
+    Account, deprovision_user, disable_user, expire_password, import_batch, one_account, reset_password, restore_user,
+    test_connection,
 };
 use postern_store::password;
 use postern_store::private::PartFile;
@@ -27,7 +27,9 @@ use super::password_file::PasswordFile;
 use super::rest_file::RestFile;
 use super::{Failed, LocalTask, payload_file};
 use crate::app::App;
-use crate::cli::{Common, DeprovisionUser, DisableUser, ExpirePassword, ImportBatch, ResetPassword, RestoreUser, Task};
+use crate::cli::{
+    Common, DeprovisionUser, DisableUser, ExpirePassword, ImportBatch, OnAccount, ResetPassword, RestoreUser, Task,
+};
 use crate::command::format_of;
 use crate::exit::Exit;
 use crate::local::{self, Along};
@@ -47,32 +49,21 @@ pub(super) fn read(task: Task) -> Result<LocalTask, Failed> {
         generated: None,
         payload: None,
     };
+    let of_one = |kind: fn(one_account::Request) -> TaskRequest, on: OnAccount| {
+        let request = one_account::Request { account: account(&on.account)? };
+        Ok::<_, Failed>(plain(kind(request), on.common))
+    };
     Ok(match task {
         Task::TestConnection(common) => plain(TaskRequest::TestConnection(test_connection::Request {}), common),
-        Task::ValidateUser(on) => {
-            let request = validate_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::ValidateUser(request), on.common)
-        }
-        Task::EnableUser(on) => {
-            let request = enable_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::EnableUser(request), on.common)
-        }
+        Task::ValidateUser(on) => of_one(TaskRequest::ValidateUser, on)?,
+        Task::EnableUser(on) => of_one(TaskRequest::EnableUser, on)?,
         Task::DisableUser(DisableUser { on, if_refused }) => {
             let request = disable_user::Request { account: account(&on.account)?, if_refused: if_refused.into() };
             plain(TaskRequest::DisableUser(request), on.common)
         }
-        Task::FreezeUser(on) => {
-            let request = freeze_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::FreezeUser(request), on.common)
-        }
-        Task::UnfreezeUser(on) => {
-            let request = unfreeze_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::UnfreezeUser(request), on.common)
-        }
-        Task::UnlockUser(on) => {
-            let request = unlock_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::UnlockUser(request), on.common)
-        }
+        Task::FreezeUser(on) => of_one(TaskRequest::FreezeUser, on)?,
+        Task::UnfreezeUser(on) => of_one(TaskRequest::UnfreezeUser, on)?,
+        Task::UnlockUser(on) => of_one(TaskRequest::UnlockUser, on)?,
         Task::ExpirePassword(ExpirePassword { on, repeat_if_unknown }) => {
             let request = expire_password::Request { account: account(&on.account)?, repeat_if_unknown };
             plain(TaskRequest::ExpirePassword(request), on.common)
