@@ -6,13 +6,13 @@
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
+use postern_protocol::plain::Chain;
 pub use postern_store::audit::Status;
 use postern_store::audit::{AGAIN, AuditError, Event, GATHER, Pen};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::Chain;
 use crate::clock;
 use crate::store::{AgentStoreError, Store, record};
 

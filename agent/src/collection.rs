@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use postern_agent_core::{Caller, Ledger};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::Report;
+use postern_protocol::plain::Chain;
 use postern_protocol::{Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::Chain;
 use crate::clock;
 use crate::config::{Collection, Config, ConfigError};
 use crate::dispatcher::{Dispatcher, LocalEvent};

@@ -25,12 +25,11 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use postern_protocol::SystemName;
-use postern_protocol::plain::on_a_terminal;
+use postern_protocol::plain::{Chain, on_a_terminal};
 use postern_protocol::task::import_batch::Format;
 use postern_store::{StoreError, hardening};
 
 use crate::allocator;
-use crate::chain::Chain;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, System};
 use crate::exit::Exit;

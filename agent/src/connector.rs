@@ -19,6 +19,7 @@ use postern_agent_core::LEASES_TOO_SHORT;
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, SignInState, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::plain::Chain;
 use postern_protocol::seal::SealedOutput;
 use postern_protocol::time::{Ago, UnixMillis};
 use postern_protocol::{
@@ -32,7 +33,6 @@ use zeroize::Zeroizing;
 pub use registry::{ConnectorType, Cursors, SchemaFile, Schemas, Standing, TYPES, type_of};
 pub use results::unpacked;
 
-use crate::chain::Chain;
 use crate::clock;
 use crate::doctor::{Check, Finding};
 use crate::http::Options;

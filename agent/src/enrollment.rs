@@ -12,6 +12,7 @@ use postern_protocol::enrollment::{
     EXPORTER_LABEL, EnrollmentToken, FromApplicant, FromAuthority, Request, recovery_statement,
 };
 use postern_protocol::id::Incarnation;
+use postern_protocol::plain::Chain;
 use postern_protocol::seal::SealingPublicKey;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -153,6 +154,6 @@ fn read(bytes: &[u8]) -> Result<Enrolled, EnrollmentError> {
         Ok(FromAuthority::EnrollRefused(refused)) => {
             Err(EnrollmentError::Refused { reason: refused.reason.to_string(), message: refused.message.to_string() })
         }
-        Err(error) => Err(EnrollmentError::NoAnswer(crate::chain::Chain(&error).to_string())),
+        Err(error) => Err(EnrollmentError::NoAnswer(Chain(&error).to_string())),
     }
 }

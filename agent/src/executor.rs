@@ -20,6 +20,7 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{
     self, LogLevelSet, LogLevelVerdict, Offer, Rejection, ServedSystem, SetLogLevel, StreamRef,
 };
+use postern_protocol::plain::Chain;
 use postern_protocol::time::Ago;
 use postern_protocol::{Epoch, Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,6 @@ use tracing::Instrument as _;
 use self::journal::TaskJournal;
 use self::told::Teller;
 pub use self::told::Who;
-use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{Alone, AttemptCx, Calls, CallsLeft, Conclusion, Connector, DISK_FULL, Route};
 use crate::dispatcher::Dispatcher;

@@ -1,8 +1,8 @@
 //! A connector's memory in the store.
 
+use postern_protocol::plain::Chain;
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId};
 
-use crate::chain::Chain;
 use crate::connector::{Bucket, Keep, Pending, Visit};
 use crate::store::{AgentStoreError, Store};
 

@@ -17,7 +17,6 @@
 mod allocator;
 mod app;
 mod audit;
-mod chain;
 mod cli;
 pub mod clock;
 mod collection;

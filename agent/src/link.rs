@@ -25,6 +25,7 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome};
 use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::plain::Chain;
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{Ended, MemberSession};
 use postern_protocol::time::UnixMillis;
@@ -45,7 +46,7 @@ use crate::dispatcher::Dispatcher;
 use crate::metrics::metrics;
 use crate::streams::{self, Streams};
 use crate::telemetry::{Topic, may_tell_of};
-use crate::{chain, clock, random};
+use crate::{clock, random};
 
 /// Frames to the controller in the order they are to leave.
 pub type Frames = mpsc::Sender<FromMember>;
@@ -215,18 +216,18 @@ impl Link {
     async fn dial(&mut self, url: &str) -> Result<(Socket, Shown), String> {
         self.vitals.pulse.during(self.disk_timeout, self.certificates.settle()).await;
         if self.certificates.must_recover() {
-            self.certificates.recover(&self.dialer, url).await.map_err(|error| chain::Chain(&error).to_string())?;
+            self.certificates.recover(&self.dialer, url).await.map_err(|error| Chain(&error).to_string())?;
         }
         let shown = self.certificates.choose();
         let tls = self.certificates.tls(shown).map_err(|error| {
-            let error = chain::Chain(&error).to_string();
+            let error = Chain(&error).to_string();
             self.certificates.handle_turned_down(shown, &error);
             error
         })?;
         match self.dialer.dial(&tls, url, Place::SESSION).await {
             Ok(socket) => Ok((socket, shown)),
             Err(error) => {
-                let text = chain::Chain(&error).to_string();
+                let text = Chain(&error).to_string();
                 if error.is_about_certificate() {
                     self.certificates.handle_turned_down(shown, &text);
                 }

@@ -22,6 +22,7 @@ use postern_agent_core::{Membership, Restored, RestoredTask, TaskState, Tombston
 use postern_health::Stopwatch;
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
+use postern_protocol::plain::Chain;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
 use postern_store::{
@@ -30,7 +31,6 @@ use postern_store::{
 use transaction::Transaction;
 
 use self::audit::AuditRows;
-use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{Bucket, JournalEntry};
 use crate::metrics::metrics;

@@ -8,13 +8,13 @@ use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{
     Chunk, ChunkAck, StreamClose, StreamFault, StreamOpen, StreamOpenAck, StreamRef, StreamReset,
 };
+use postern_protocol::plain::Chain;
 use postern_protocol::stream::{CHUNK, CHUNK_BYTES, Receiving, Retry, Sending, chunks};
 use postern_protocol::{StreamId, TaskId, Timestamp};
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::chain::Chain;
 use crate::clock;
 use crate::dispatcher::{Dispatcher, Moved, Place};
 use crate::link::Frames;

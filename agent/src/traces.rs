@@ -10,6 +10,7 @@ use postern_agent_core::Unfinished;
 use postern_agent_core::ledger::Ending;
 use postern_protocol::code::CodeSet as _;
 use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::plain::Chain;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::trace::{self, SpanId, TraceContext};
 use postern_protocol::{Epoch, ReportNo, TaskId};
@@ -18,7 +19,6 @@ use postern_traces::{Kind, Moment, Span, Spans, exporter};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 
-use crate::chain::Chain;
 use crate::config::Telemetry;
 use crate::http::{Compression, Encryption, Http, HttpError, Lost, Options, Roots, SystemRoots, Version};
 use crate::redaction::redacted;

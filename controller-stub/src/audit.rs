@@ -5,12 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
+use postern_protocol::plain::Chain;
 use postern_store::audit::{AGAIN, AuditError, Event, GATHER, Head, Pen};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::{Handle, Stopped};
-use crate::exit::Chain;
 use crate::space::Space;
 
 /// Where the log of the controller with this data directory is.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use data_encoding::HEXLOWER;
+use postern_protocol::plain::Chain;
 use postern_protocol::{Secret, plain};
 use postern_store::private;
 use reqwest::header::CONTENT_TYPE;
@@ -17,7 +18,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::api::{MAX_LIMIT, Page, Problem, is_this_host};
-use crate::exit::{Chain, Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::random;
 use crate::server::{ADDRESSES, Addresses, MAX_FILE};
 use crate::state::once;

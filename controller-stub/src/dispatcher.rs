@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use postern_health::Pulse;
 use postern_protocol::StreamId;
+use postern_protocol::plain::Chain;
 use postern_store::Spool;
 use postern_traces::Spans;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, Moment};
-use crate::exit::Chain;
 use crate::state::State;
 use crate::state::ledger::{Ledger, LedgerError, spool_id};
 use crate::traces::Traces;

@@ -1,8 +1,9 @@
 //! How the program ends: documented exit codes and one sentence.
 
 use std::error::Error;
-use std::fmt;
 use std::process::ExitCode;
+
+use postern_protocol::plain::Chain;
 
 /// Why the program ends, as scripts see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,19 +119,4 @@ impl Failure {
 #[allow(clippy::exit, reason = "the one place for it")]
 pub fn at_once(exit: Exit) -> ! {
     std::process::exit(exit.code().into())
-}
-
-/// An error with everything beneath it, told once.
-pub struct Chain<'a>(pub &'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut beneath = self.0.source();
-        while let Some(error) = beneath {
-            write!(f, ": {error}")?;
-            beneath = error.source();
-        }
-        Ok(())
-    }
 }

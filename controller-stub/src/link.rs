@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postern_protocol::plain::Chain;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{MemberId, Timestamp};
 use postern_store::Spool;
@@ -17,7 +18,6 @@ use crate::ca::{Authority, SERVER_LIFE};
 use crate::clock::{self, Moment};
 use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
-use crate::exit::Chain;
 use crate::limits::HANDSHAKE;
 use crate::space::Space;
 use crate::spawn::Spawner;

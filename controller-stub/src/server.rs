@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_health::{Endpoint, Notify};
+use postern_protocol::plain::Chain;
 use postern_store::private::{self, PrivateError};
 use postern_store::{Home, HomeError, KeyError, MovedAside, Opened, Options, Spool, StoreError};
 use postern_traces::{Spans, exporter};
@@ -24,7 +25,7 @@ use crate::clock::{self, Moment};
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
 use crate::door::Door;
-use crate::exit::{Chain, Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::health::{self, Vitals};
 use crate::limits;
 use crate::link::{Applicants, Link, Tls};

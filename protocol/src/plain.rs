@@ -1,5 +1,26 @@
-//! What others say, in a form for people: deserializers name the types that a program reads into, and anybody may say what a
-//! terminal acts upon.
+//! What others say, in a form for people: deserializers name the types that a program reads into, libraries send programmers to
+//! their pages, and anybody may say what a terminal acts upon.
+
+use std::error::Error;
+use std::fmt;
+
+/// Where libraries send programmers, behind what they say to everybody.
+const FOR_PROGRAMMERS: &str = ": https://docs.rs/";
+
+/// Shows an error and everything beneath it, separated by colons: the whole story, told once, at the edge.
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = self.0.to_string();
+        let mut beneath = self.0.source();
+        while let Some(error) = beneath {
+            told.extend([": ", &error.to_string()]);
+            beneath = error.source();
+        }
+        f.write_str(told.find(FOR_PROGRAMMERS).and_then(|end| told.get(..end)).unwrap_or(&told))
+    }
+}
 
 /// The sentence of a deserializer, where an object of the notation is called `object`.
 pub fn plain(message: &str, object: &str) -> String {
@@ -45,6 +66,13 @@ pub fn json(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_library_tells_programmers_is_not_told_to_operators() {
+        let closed =
+            std::io::Error::other("peer closed connection: https://docs.rs/rustls/latest/rustls/manual/index.html");
+        assert_eq!(Chain(&closed).to_string(), "peer closed connection");
+    }
 
     #[test]
     fn a_text_for_people_has_nothing_that_a_terminal_acts_upon() {

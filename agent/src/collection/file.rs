@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use postern_protocol::message::v1::Report;
+use postern_protocol::plain::Chain;
 use postern_protocol::seal::{SealContext, SealingKey};
 use postern_protocol::{TaskId, TaskKind, TaskRequest};
 use postern_store::private::{self, PartFile};
 
-use crate::chain::Chain;
 use crate::config::Collection;
 use crate::local::{PayloadError, write_payload};
 use crate::store::Store;

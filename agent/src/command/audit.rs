@@ -3,12 +3,12 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use postern_protocol::plain::Chain;
 use postern_store::audit::{AuditError, Check, Found, Head, Line, Verifier, VerifyError};
 use serde_json::{Map, Value as Json};
 
 use super::{Failed, load, open_whole, put, say, say_error, say_json, say_pairs};
 use crate::audit;
-use crate::chain::Chain;
 use crate::cli::{Audit, AuditCommand, AuditShow, AuditVerify};
 use crate::config::Config;
 use crate::exit::Exit;

@@ -3,12 +3,12 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use postern_protocol::plain::Chain;
 use postern_store::private;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Failed;
-use crate::chain::Chain;
 use crate::exit::Exit;
 use crate::link::LinkStatus;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use postern_agent_core::sealing_keys::Terms;
 use postern_health::{Endpoint, Notify};
+use postern_protocol::plain::Chain;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -14,7 +15,6 @@ use tokio::sync::watch;
 use super::ready_file::ReadyFile;
 use super::{Failed, load_private};
 use crate::app::{App, AppError};
-use crate::chain::Chain;
 use crate::cli::Run;
 use crate::config::{Config, ExposedError};
 use crate::exit::Exit;

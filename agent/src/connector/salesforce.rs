@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use postern_protocol::plain::Chain;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
@@ -45,7 +46,6 @@ use super::{
     AttemptCx, Calls, CallsLeft, Conclusion, Connector, ConnectorType, Cursors, Keep, Pending, Reach, Route,
     SchemaFile, Schemas, Standing, Whereabouts,
 };
-use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::connector;
 use crate::doctor::Finding;

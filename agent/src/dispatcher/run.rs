@@ -11,6 +11,7 @@ use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
     MemberState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
 };
+use postern_protocol::plain::Chain;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{Failure, TaskId, TaskRequest, Timestamp};
 use tokio::sync::{mpsc, oneshot};
@@ -437,7 +438,7 @@ impl Loop {
             return Err(Refusal::lasting(Rejection::Unsupported, message));
         }
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
-            .map_err(|error| Refusal::lasting(Rejection::Unsupported, crate::chain::Chain(&error).to_string()))?;
+            .map_err(|error| Refusal::lasting(Rejection::Unsupported, Chain(&error).to_string()))?;
         let target = request.target();
         // Secrets are bound to what the offer says it is about, and the work is done on what its request names.
         if offer.target != target {

@@ -1,6 +1,7 @@
 //! The configuration: whether it is whole, and who else may touch it.
 
-use crate::chain::Chain;
+use postern_protocol::plain::Chain;
+
 use crate::config::{Config, ConfigError, ExposedError};
 
 use super::{Check, Finding};

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use postern_protocol::SystemName;
+use postern_protocol::plain::Chain;
 use postern_store::audit::Status as AuditStatus;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::state::Facts;
 use super::{Finding, system};
-use crate::chain::Chain;
 use crate::connector::{Connector, Reach};
 use crate::status::{self, Ask};
 use crate::store::Store;

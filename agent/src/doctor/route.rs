@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use postern_protocol::plain::Chain;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConfig};
@@ -12,7 +13,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::{Check, Finding};
-use crate::chain::Chain;
 use crate::identity::fingerprint;
 use crate::link::dial::{self, Destination, DialError, ProxyRoute};
 use crate::link::tls::{self, Beside, Judge, Verdict};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use postern_protocol::SessionNo;
 use postern_protocol::id::Incarnation;
+use postern_protocol::plain::Chain;
 use postern_protocol::{ReportNo, time::UnixMillis};
 use postern_store::StoreError;
 use postern_store::audit::Status as AuditStatus;
@@ -11,7 +12,6 @@ use rustix::fs::StatVfs;
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Finding, configuration, desk};
-use crate::chain::Chain;
 use crate::config::Config;
 use crate::status;
 use crate::store::{AgentStoreError, Store};

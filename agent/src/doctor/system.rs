@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use postern_protocol::plain::Chain;
 use postern_protocol::{SystemName, TaskKind};
 use reqwest::Method;
 use reqwest::header::DATE;
@@ -12,7 +13,6 @@ use super::clock::Heard;
 use super::route::{self, Checks, Way, Witness};
 use super::state::Holder;
 use super::{Check, Finding, STEP};
-use crate::chain::Chain;
 use crate::clock;
 use crate::config::System;
 use crate::connector::{self, Connector, Reach, Whereabouts};

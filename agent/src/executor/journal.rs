@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use postern_protocol::message::v1::Offer;
+use postern_protocol::plain::Chain;
 use postern_protocol::seal::{SealContext, SealError, SealedOutput, SealingKey, StreamKey};
 use postern_protocol::task::import_batch::DATASET_KEY;
 use postern_protocol::{Failure, FailureClass, TaskKind};
@@ -15,7 +16,6 @@ use super::dataset::SealedDataset;
 use super::payload::{Made, SealedPayload};
 use super::results;
 use super::told::Teller;
-use crate::chain::Chain;
 use crate::connector::{Journal, JournalEntry, Payload, Pending, Proved};
 use crate::dispatcher::Dispatcher;
 use crate::policy::{Act, Admission, Refused};

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use postern_protocol::message::v1::StreamRef;
+use postern_protocol::plain::Chain;
 use postern_protocol::seal::{SEGMENT, SealedOutput, SegmentSealer, StreamKey};
 use postern_protocol::stream::MAX_RESULT;
 use postern_protocol::{Failure, StreamId};
@@ -11,7 +12,6 @@ use postern_store::{Spool, SpoolError, SpoolWriter};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
-use crate::chain::Chain;
 use crate::connector::{Payload, unwritten};
 use crate::random;
 use crate::store::{Store, spool_id};

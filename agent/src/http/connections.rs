@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use postern_protocol::plain::Chain;
 use reqwest::{Client, Proxy, redirect};
 use rustls::ClientConfig;
 
 use super::{Compression, Encryption, HttpError, IDLE, Options, PING, Version};
-use crate::chain::Chain;
 
 /// The HTTP library's client, and what it takes to make another.
 #[derive(Clone)]

@@ -4,9 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use postern_protocol::plain::Chain;
 use url::Url;
-
-use crate::chain::Chain;
 
 /// The part of the way that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use postern_protocol::bounded::Bytes;
 use postern_protocol::enrollment::v1::{EnrollRefusal, Enrolled};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{CertIssued, CertRefused, CertRenew, TrustBundle};
+use postern_protocol::plain::Chain;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
 use rustls::ClientConfig;
@@ -20,7 +21,6 @@ use tokio::sync::watch;
 
 use super::roots::{Roots, Stored};
 use super::{DialError, Dialer, Place, Socket, tls};
-use crate::chain::Chain;
 use crate::enrollment::{EnrollmentError, Recovery, recover};
 use crate::identity::{self, Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
 use crate::keys::SealingKeys;

@@ -8,13 +8,13 @@ use postern_protocol::Timestamp;
 use postern_protocol::bounded::List;
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce, ProtocolError};
+use postern_protocol::plain::Chain;
 use postern_protocol::seal::{KeyId, MAX_MEMBER_KEYS, SealingKey};
 use postern_protocol::time::UnixMillis;
 use serde::Serialize;
 use tokio::sync::watch;
 
 use super::certificates::{Work, blocking, until};
-use crate::chain::Chain;
 use crate::clock;
 use crate::dispatcher::Dispatcher;
 use crate::identity::{IdentityDir, IdentityError, KeptKey};

@@ -6,12 +6,12 @@ use postern_protocol::bounded::Text;
 use postern_protocol::frame::FrameError;
 use postern_protocol::message::v1::ProtocolError;
 use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::plain::Chain;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::{Frames, Socket};
-use crate::chain::Chain;
 use crate::spawn::Spawner;
 use crate::telemetry::{Topic, may_tell_of};
 

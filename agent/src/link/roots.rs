@@ -6,9 +6,9 @@ use postern_fail_point::Point;
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{ProtocolError, TrustBundle, TrustBundleAck};
+use postern_protocol::plain::Chain;
 
 use super::certificates::{Work, blocking, until};
-use crate::chain::Chain;
 use crate::identity::{IdentityDir, IdentityError, Trust};
 use crate::telemetry::{Topic, may_tell_of};
 

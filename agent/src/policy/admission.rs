@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use postern_protocol::codec::CodecError;
 use postern_protocol::message::v1::Offer;
+use postern_protocol::plain::Chain;
 use postern_protocol::{Failure, FailureClass, SystemName, TaskKind, TaskRequest};
 use tokio::sync::Mutex;
 
 use super::{Act, Counters, Policy, Refused};
-use crate::chain::Chain;
 use crate::clock;
 use crate::metrics::metrics;
 use crate::store::{AgentStoreError, Store};

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use postern_agent_core::ledger::lose_results;
 use postern_agent_core::{RestoredTask, TaskState};
 use postern_protocol::message::v1::{Report, StreamRef};
+use postern_protocol::plain::Chain;
 use postern_protocol::{StreamId, TaskId};
 use postern_store::{Batch, SpoolId};
 
 use super::{AgentStoreError, DELETED_AT_ONCE, JOURNAL, OFFERS, STATES, Store, spool_id};
-use crate::chain::Chain;
 
 impl Store {
     /// Removes states and journals whose task is gone.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use postern_protocol::plain::Chain;
 use postern_store::audit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,6 @@ use super::asked::Query;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::audit::directory;
-use crate::exit::Chain;
 use crate::spawn::blocking;
 
 /// A line of the audit log.

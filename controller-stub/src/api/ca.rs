@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use postern_fail_point::Point;
+use postern_protocol::plain::Chain;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,7 +13,6 @@ use super::auth::Caller;
 use super::{Api, Problem};
 use crate::ca::{CaError, Root, RootNo};
 use crate::clock;
-use crate::exit::Chain;
 use crate::root_rotation::Step;
 use crate::spawn::blocking;
 use crate::state::roots::{CaView, RootView};

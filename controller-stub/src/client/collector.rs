@@ -1,10 +1,11 @@
 //! The way to a collector of traces.
 
+use postern_protocol::plain::Chain;
 use postern_traces::Collector;
 use postern_traces::exporter::{ANSWER, CONNECT};
 use reqwest::header::CONTENT_TYPE;
 
-use crate::exit::{Chain, Failure};
+use crate::exit::Failure;
 
 /// A client of one collector. Clones share its connections.
 #[derive(Clone)]

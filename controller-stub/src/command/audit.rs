@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use postern_protocol::plain::Chain;
 use postern_store::audit::{AuditError, Check, Found, Head, Line, Since, Verifier, VerifyError};
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use super::{client, output};
 use crate::api::StatusView;
 use crate::audit;
 use crate::cli::{AuditCommand, Reach, WhichLog};
-use crate::exit::{Chain, Exit, Failure};
+use crate::exit::{Exit, Failure};
 
 pub(super) async fn run(reach: &Reach, command: AuditCommand) -> Result<(), Failure> {
     match command {

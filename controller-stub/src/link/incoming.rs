@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use postern_protocol::StreamId;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{Chunk, ChunkAck, StreamClose, StreamFault, StreamOpenAck, StreamRef, StreamReset};
+use postern_protocol::plain::Chain;
 use postern_protocol::stream::{CHUNK, Receiving, chunks};
 use postern_store::{Spool, SpoolError, SpoolWriter};
 
@@ -139,7 +140,7 @@ impl Incomings {
 
     fn fault(&self, id: StreamId, error: &SpoolError) -> Step {
         if self.lines.allow() {
-            tracing::error!(stream = %id, error = %crate::exit::Chain(error), "a payload could not be stored");
+            tracing::error!(stream = %id, error = %Chain(error), "a payload could not be stored");
         }
         refuse(id, if error.is_disk_full() { StreamFault::Full } else { StreamFault::Corrupt })
     }

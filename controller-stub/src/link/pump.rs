@@ -12,6 +12,7 @@ use postern_protocol::message::v1::{
     Chunk, GoAway, Hello, Offer, ProtocolError, SessionRefusal, StreamFault, StreamOpen,
 };
 use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::plain::Chain;
 use postern_protocol::session::controller::Event;
 use postern_protocol::session::{ControllerSession, Ended};
 use postern_protocol::{SessionNo, Timestamp};
@@ -27,7 +28,6 @@ use crate::ca::peer::Peer;
 use crate::clock;
 use crate::dispatcher::Stopped;
 use crate::door::{Inside, Visitor};
-use crate::exit::Chain;
 use crate::state::{Greeting, Introduction, SessionHandle, ToSession};
 use crate::telemetry::MemberLines;
 

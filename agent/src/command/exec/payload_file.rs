@@ -5,12 +5,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::plain::Chain;
 use postern_protocol::seal::{SealContext, SealingKey};
 use postern_store::private::PartFile;
 
 use super::Failed;
 use crate::app::App;
-use crate::chain::Chain;
 use crate::exit::Exit;
 use crate::local::{self, PayloadError};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postern_protocol::message::v1::SignInState;
+use postern_protocol::plain::Chain;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{Failure, FailureClass, Secret, SystemName};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -26,7 +27,7 @@ use crate::connector::Keep;
 use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
 use crate::metrics::metrics;
 use crate::redaction::{self, InUse};
-use crate::{chain::Chain, clock, random, traces};
+use crate::{clock, random, traces};
 
 /// A session with the org.
 pub(super) struct Session {
