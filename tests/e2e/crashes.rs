@@ -16,55 +16,6 @@ fn slow_changes(lab: &Lab, millis: u64) {
     });
 }
 
-/// F04 and F05: killed between the effect and the report. Salesforce has made the change; the answer never arrives.
-#[tokio::test]
-async fn f05_a_change_whose_report_was_lost_with_the_process_is_found_and_not_repeated() {
-    let lab = Lab::start(programs()).await;
-    let mut agent = lab.member("agent").await;
-    // The answer is held back after the change is made.
-    lab.salesforce.inject(Fault {
-        when: Matching { method: Some("PATCH".to_owned()), path: None },
-        what: Mishap::DropReply,
-        times: Some(1),
-    });
-    slow_changes(&lab, 300);
-    let task = lab.controller.submit("disable_user", JOE).await;
-    wait_for("the change", async || {
-        if lab.salesforce.user(JOE).is_some_and(|user| !user.active) { Ok(()) } else { Err("still active") }
-    })
-    .await;
-    agent.kill().await;
-    lab.salesforce.clear_faults();
-    agent.start().await;
-
-    let task = lab.controller.finished(task).await;
-    assert_eq!((&task["outcome"], &task["changed"]), (&json!("succeeded"), &json!("yes")), "{task}");
-    assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1);
-}
-
-/// F03: killed after the intent, before the call had an effect.
-#[tokio::test]
-async fn f03_a_change_that_was_only_intended_is_made_once_after_a_restart() {
-    let lab = Lab::start(programs()).await;
-    let mut agent = lab.member("agent").await;
-    lab.salesforce.inject(Fault {
-        when: Matching { method: Some("PATCH".to_owned()), path: None },
-        what: Mishap::Refuse,
-        times: Some(1),
-    });
-    let task = lab.controller.submit("disable_user", JOE).await;
-    wait_for("the intent", async || {
-        let task = lab.controller.task(task).await;
-        if task["state"] == json!("started") || task["outcome"].is_string() { Ok(()) } else { Err(task) }
-    })
-    .await;
-    agent.kill().await;
-    agent.start().await;
-    let task = lab.controller.finished(task).await;
-    assert_eq!(task["outcome"], json!("succeeded"), "{task}");
-    assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1);
-}
-
 #[tokio::test]
 async fn f30_an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
     let mut lab = Lab::start(programs()).await;
