@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use postern_tests::Lab;
 use postern_tests::lab::{AgentOptions, SYSTEM, new_task_id};
-use postern_tests::{Lab, wait_for};
 use salesforce_sim::CONSUMER_KEY;
 use serde_json::{Value, json};
 
@@ -174,16 +174,6 @@ async fn whatever_is_wrong_with_a_configuration_keeps_the_agent_from_starting() 
 }
 
 #[tokio::test]
-async fn an_unreachable_salesforce_fails_the_task_and_nothing_else() {
-    let lab = Lab::start(programs()).await;
-    let options = AgentOptions { domain: Some("https://127.0.0.1:1".to_owned()), ..AgentOptions::default() };
-    let agent = lab.agent_with("agent", options);
-    let failed = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
-    assert_eq!(failed.code, Some(1), "{failed:?}");
-    assert!(failed.out.contains("Failed to establish connection"), "{failed:?}");
-}
-
-#[tokio::test]
 async fn a_refused_login_is_tried_as_often_as_the_guard_allows() {
     let lab = Lab::start(programs()).await;
     let options = AgentOptions { sign_in: postern_tests::lab::SignIn::Soap, ..AgentOptions::default() };
@@ -275,22 +265,4 @@ async fn a_wrong_picklist_value_and_a_taken_name_fail_their_entries_alone() {
     let failed = imported["failed_entries"].to_string();
     assert!(failed.contains("RESTRICTED_PICKLIST") && failed.contains("DUPLICATE_USERNAME"), "{imported}");
     assert_eq!(lab.salesforce.user("user0004@acme.example").unwrap().fields["Title"], json!("Lead"));
-}
-
-#[tokio::test]
-async fn an_agent_that_cannot_reach_its_controller_says_so_and_goes_on_trying() {
-    let mut lab = Lab::start(programs()).await;
-    let agent = lab.member("agent").await;
-    lab.controller.kill().await;
-    wait_for("the agent to notice", async || {
-        let status = agent.status().await;
-        if status["agent"]["link"]["state"] == json!("waiting") { Ok(()) } else { Err(status) }
-    })
-    .await;
-    lab.controller.restart().await;
-    wait_for("the agent to be back", async || {
-        let status = agent.status().await;
-        if status["agent"]["link"]["state"] == json!("connected") { Ok(()) } else { Err(status) }
-    })
-    .await;
 }

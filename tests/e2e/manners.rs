@@ -44,7 +44,8 @@ async fn a_salesforce_that_cannot_be_reached_is_named_with_host_port_and_hop() {
     let options = AgentOptions { domain: Some(format!("https://{address}")), ..AgentOptions::default() };
     let tested = lab.agent_with("agent", options).run(&["exec", "test_connection", "--system", SYSTEM]).await;
     assert_eq!(tested.code, Some(1), "{tested:?}");
-    for words in [address.to_string(), "it failed at: connection".to_owned(), "(unreachable)".to_owned()] {
-        assert!(tested.out.contains(&words), "`{words}` is missing from: {tested:?}");
+    let address = address.to_string();
+    for words in ["Failed to establish connection", &address, "it failed at: connection", "(unreachable)"] {
+        assert!(tested.out.contains(words), "`{words}` is missing from: {tested:?}");
     }
 }

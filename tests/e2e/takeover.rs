@@ -267,19 +267,3 @@ async fn work_given_back_is_offered_again_once_the_member_may_work() {
         assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
     }
 }
-
-#[tokio::test]
-async fn a_revoked_member_is_out() {
-    let lab = Lab::start(programs()).await;
-    let agent = lab.member("agent").await;
-    lab.controller.cli(&["member", "revoke", agent.member()]).await;
-    wait_for("the session to be refused", async || {
-        let status = agent.status().await;
-        if status["agent"]["link"]["error"].as_str().is_some_and(|error| error.contains("revoked")) {
-            Ok(())
-        } else {
-            Err(status)
-        }
-    })
-    .await;
-}
