@@ -178,8 +178,9 @@ mod tests {
     use super::*;
     use crate::bounded::{Bytes, List, Text};
     use crate::id::{Epoch, StreamId, TaskId};
-    use crate::message::v1::{Mode, StreamRef};
+    use crate::message::v1::StreamRef;
     use crate::seal::{SealedField, SealingPublicKey, WrappedKey};
+    use crate::task::import_batch::{self, Format};
     use crate::task::{TaskKind, TaskRequest};
 
     fn key(seed: u8) -> SigningKey {
@@ -195,28 +196,17 @@ mod tests {
 
     fn offer() -> Offer {
         let stream = StreamRef { id: StreamId::from_bytes([3; 16]), length: 100, sha256: [4; 32] };
+        let request = TaskRequest::ImportBatch(import_batch::Request::new(Format::Csv));
+        let params = Bytes::new(vec![5; 10]).unwrap();
         Offer {
-            task: TaskId::from_bytes([9; 16]),
-            kind: TaskKind::ImportBatch.into(),
-            kind_rev: TaskRequest::REV,
             epoch: Epoch(1),
             lease_ttl_ms: 1,
-            deadline_ms: 0,
-            priority: 0,
-            system: "acme".parse().unwrap(),
             target: Text::new("a@b.c").unwrap(),
-            mode: Mode::Async.into(),
             attempt: 1,
-            reconcile: false,
-            alone_since: Epoch(0),
-            alone_ms: 0,
-            observations: List::default(),
-            params: Bytes::new(vec![5; 10]).unwrap(),
             sealed: List::new(vec![sealed(6, 7)]).unwrap(),
             streams: List::new(vec![stream]).unwrap(),
             requester: Some(SealingPublicKey([8; 32])),
-            signature: None,
-            ext: List::default(),
+            ..Offer::new(TaskId::from_bytes([9; 16]), "acme".parse().unwrap(), &request, params)
         }
     }
 

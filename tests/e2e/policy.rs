@@ -1,9 +1,9 @@
 //! What an agent lets be done, whatever its controller asks for.
 
-use postern_protocol::bounded::{Bytes, List};
-use postern_protocol::message::v1::{Mode, Offer};
+use postern_protocol::bounded::Bytes;
+use postern_protocol::message::v1::Offer;
 use postern_protocol::signature::{SigningKey, TaskSignature};
-use postern_protocol::{Epoch, TaskId, TaskKind, TaskRequest};
+use postern_protocol::{TaskId, TaskKind, TaskRequest};
 use postern_tests::Lab;
 use postern_tests::lab::{AgentOptions, SYSTEM, new_task_id};
 use postern_tests::wait_for;
@@ -193,29 +193,8 @@ async fn what_was_taken_before_its_kind_was_ruled_out_is_not_begun() {
 /// The JSON of a signature of this task.
 fn signature(key: &SigningKey, task: TaskId, kind: TaskKind, params: &Value) -> Value {
     let request = TaskRequest::from_json(kind, params.clone()).unwrap();
-    let offer = Offer {
-        task,
-        kind: kind.into(),
-        kind_rev: TaskRequest::REV,
-        epoch: Epoch(0),
-        lease_ttl_ms: 0,
-        deadline_ms: 0,
-        priority: 0,
-        system: SYSTEM.parse().unwrap(),
-        target: request.target(),
-        mode: Mode::Async.into(),
-        attempt: 0,
-        reconcile: false,
-        alone_since: Epoch(0),
-        alone_ms: 0,
-        observations: List::default(),
-        params: Bytes::new(request.encode().unwrap()).unwrap(),
-        sealed: List::default(),
-        streams: List::default(),
-        requester: None,
-        signature: None,
-        ext: List::default(),
-    };
+    let params = Bytes::new(request.encode().unwrap()).unwrap();
+    let offer = Offer::new(task, SYSTEM.parse().unwrap(), &request, params);
     serde_json::to_value(TaskSignature::sign(&offer, 0, key).unwrap().view()).unwrap()
 }
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Mode, Offer, Report};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::{Epoch, Outcome, ReportNo, TaskId, TaskKind};
+use postern_protocol::task::disable_user::{self, IfRefused};
+use postern_protocol::{Epoch, Outcome, ReportNo, TaskId, TaskRequest};
 use postern_store::{Disk, Home, Options, RealDisk};
 
 use super::Store;
@@ -57,28 +58,18 @@ impl Default for Disklike {
 
 /// An offer of the controller's, with parameters of this length.
 pub(crate) fn offer(n: u8, params: usize) -> Offer {
+    let if_refused = IfRefused::Fail.into();
+    let request = TaskRequest::DisableUser(disable_user::Request { account: Text::new("joe").unwrap(), if_refused });
+    let params = Bytes::new((0..params).map(|n| n.to_le_bytes()[0]).collect()).unwrap();
     Offer {
-        task: TaskId::from_bytes([n; 16]),
-        kind: TaskKind::DisableUser.into(),
-        kind_rev: 1,
         epoch: Epoch(4),
         lease_ttl_ms: 1,
         deadline_ms: 2,
         priority: 3,
-        system: "acme".parse().unwrap(),
-        target: Text::new("joe").unwrap(),
         mode: Mode::Sync.into(),
         attempt: 5,
         reconcile: true,
-        alone_since: Epoch(0),
-        alone_ms: 0,
-        observations: List::default(),
-        params: Bytes::new((0..params).map(|n| n.to_le_bytes()[0]).collect()).unwrap(),
-        sealed: List::default(),
-        streams: List::default(),
-        requester: None,
-        signature: None,
-        ext: List::default(),
+        ..Offer::new(TaskId::from_bytes([n; 16]), "acme".parse().unwrap(), &request, params)
     }
 }
 

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use postern_agent_core::{Ledger, Limits, Origin, Restored, RestoredTask, TaskState};
-use postern_protocol::bounded::{List, Text};
-use postern_protocol::message::v1::{Mode, Offer, Report, ReportAck};
+use postern_protocol::bounded::List;
+use postern_protocol::message::v1::{Offer, Report, ReportAck};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::{Epoch, Outcome, ReportNo, TaskKind};
+use postern_protocol::task::import_batch::{self, Format};
+use postern_protocol::{Epoch, Outcome, ReportNo, TaskRequest};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -190,28 +191,12 @@ async fn the_thread_does_not_wait_for_a_dispatcher_that_is_busy() {
 }
 
 fn concluded() -> RestoredTask {
+    let request = TaskRequest::ImportBatch(import_batch::Request::new(Format::Csv));
     let offer = Offer {
-        task: ONE,
-        kind: TaskKind::ImportBatch.into(),
-        kind_rev: 1,
         epoch: Epoch(1),
         lease_ttl_ms: 60_000,
-        deadline_ms: 0,
-        priority: 0,
-        system: "acme".parse().unwrap(),
-        target: Text::default(),
-        mode: Mode::Async.into(),
         attempt: 1,
-        reconcile: false,
-        alone_since: Epoch(0),
-        alone_ms: 0,
-        observations: List::default(),
-        params: Bytes::default(),
-        sealed: List::default(),
-        streams: List::default(),
-        requester: None,
-        signature: None,
-        ext: List::default(),
+        ..Offer::new(ONE, "acme".parse().unwrap(), &request, Bytes::default())
     };
     let report = Report {
         number: ReportNo(0),

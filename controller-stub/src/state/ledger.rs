@@ -422,10 +422,10 @@ fn report_key(id: TaskId, epoch: Epoch) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use postern_protocol::bounded::{Bytes, List};
+    use postern_protocol::bounded::Bytes;
     use postern_protocol::id::Incarnation;
-    use postern_protocol::message::v1::Mode;
     use postern_protocol::outcome::{Certainty, Changed};
+    use postern_protocol::task::test_connection;
     use postern_protocol::time::UnixMillis;
     use postern_protocol::{Outcome, ReportNo, SessionNo, TaskKind, TaskRequest};
     use postern_store::{Options, StoreKey};
@@ -633,29 +633,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ledger = ledger(&folder);
         let record = task(1);
-        let offer = Offer {
-            task: record.id,
-            kind: record.kind.into(),
-            kind_rev: TaskRequest::REV,
-            epoch: Epoch(0),
-            lease_ttl_ms: 0,
-            deadline_ms: 0,
-            priority: 1,
-            system: record.system,
-            target: postern_protocol::bounded::Text::default(),
-            mode: Mode::Async.into(),
-            attempt: 0,
-            reconcile: false,
-            alone_since: Epoch(0),
-            alone_ms: 0,
-            observations: List::default(),
-            params: Bytes::new(vec![7; 16 * 1024]).unwrap(),
-            sealed: List::default(),
-            streams: List::default(),
-            requester: None,
-            signature: None,
-            ext: List::default(),
-        };
+        let request = TaskRequest::TestConnection(test_connection::Request {});
+        let params = Bytes::new(vec![7; 16 * 1024]).unwrap();
+        let offer = Offer { priority: 1, ..Offer::new(record.id, record.system, &request, params) };
         ledger.commit(vec![Write::Offer(Box::new(offer.clone()))]).await.unwrap();
         assert_eq!(ledger.offer(record.id).unwrap(), Some(offer));
         assert_eq!(ledger.offer(task(2).id).unwrap(), None);

@@ -6,7 +6,7 @@ use postern_controller_stub::clock;
 use postern_controller_stub::link::server_config;
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{
-    Confirm, Hello, LeaseVerdict, MembershipState, Mode, Offer, Pong, Renewed, RenewedLease, Welcome,
+    Confirm, Hello, LeaseVerdict, MembershipState, Offer, Pong, Renewed, RenewedLease, Welcome,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::task::test_connection;
@@ -133,29 +133,9 @@ pub(super) fn welcome(hello: &Hello) -> Welcome {
 /// A task that every agent can do.
 pub(super) fn offer(number: u8) -> Offer {
     let request = TaskRequest::TestConnection(test_connection::Request {});
-    Offer {
-        task: TaskId::from_bytes([number; 16]),
-        kind: request.kind().into(),
-        kind_rev: TaskRequest::REV,
-        epoch: Epoch(1),
-        lease_ttl_ms: 60_000,
-        deadline_ms: 0,
-        priority: 0,
-        system: SYSTEM.parse().unwrap(),
-        target: Text::default(),
-        mode: Mode::Async.into(),
-        attempt: 1,
-        reconcile: false,
-        alone_since: Epoch(0),
-        alone_ms: 0,
-        observations: List::default(),
-        params: Bytes::new(request.encode().unwrap()).unwrap(),
-        sealed: List::default(),
-        streams: List::default(),
-        requester: None,
-        signature: None,
-        ext: List::default(),
-    }
+    let params = Bytes::new(request.encode().unwrap()).unwrap();
+    let offer = Offer::new(TaskId::from_bytes([number; 16]), SYSTEM.parse().unwrap(), &request, params);
+    Offer { epoch: Epoch(1), lease_ttl_ms: 60_000, attempt: 1, ..offer }
 }
 
 /// A frame's header with this tag before this body.

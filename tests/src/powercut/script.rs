@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use postern_agent_core::{Caller, JournalEntry, Mark, Membership, Origin, TaskState, Tombstone, Write};
 use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::message::v1::{MembershipState, Mode, Offer, Report, StreamRef};
+use postern_protocol::message::v1::{MembershipState, Offer, Report, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskId, TaskKind};
+use postern_protocol::task::disable_user::{self, IfRefused};
+use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskId, TaskRequest};
 use sha2::{Digest as _, Sha256};
 
 use super::dice::Dice;
@@ -146,28 +147,16 @@ impl Script {
         let mut id = [0; 16];
         id.iter_mut().zip(self.tasks.to_be_bytes()).for_each(|(byte, digit)| *byte = digit);
         let params = self.dice.index(12 * 1024);
+        let account = Text::new("joe@acme.example").expect("a short text");
+        let request = TaskRequest::DisableUser(disable_user::Request { account, if_refused: IfRefused::Fail.into() });
+        let params = Bytes::new(self.dice.bytes(params)).expect("less than the most");
         let offer = Offer {
-            task: TaskId::from_bytes(id),
-            kind: TaskKind::DisableUser.into(),
-            kind_rev: 1,
             epoch: Epoch(self.tasks),
             lease_ttl_ms: 60_000,
-            deadline_ms: 0,
             priority: 1,
-            system: system(),
-            target: Text::new("joe@acme.example").expect("a short text"),
-            mode: Mode::Async.into(),
             attempt: 1,
-            reconcile: false,
-            alone_since: Epoch(0),
-            alone_ms: 0,
-            observations: List::default(),
-            params: Bytes::new(self.dice.bytes(params)).expect("less than the most"),
-            sealed: List::default(),
             streams: List::new(beside.iter().map(|it| it.stream).collect()).expect("at most one"),
-            requester: None,
-            signature: None,
-            ext: List::default(),
+            ..Offer::new(TaskId::from_bytes(id), system(), &request, params)
         };
         let origin = if self.dice.one_in(4) { Origin::Local(Caller::Person) } else { Origin::Controller };
         Step { writes: vec![Write::PutTask(Box::new(offer), origin)], beside, ..Step::default() }

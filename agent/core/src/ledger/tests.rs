@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{
-    CancelVerdict, LeaseVerdict, MembershipState, Mode, Offer, Rejection, Renew, Renewed, RenewedLease,
+    CancelVerdict, LeaseVerdict, MembershipState, Offer, Rejection, Renew, Renewed, RenewedLease,
 };
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Failure, FailureClass, Outcome, TaskKind, TaskRequest};
@@ -51,28 +51,14 @@ fn offer(n: u8, kind: TaskKind, epoch: u64) -> Offer {
         TaskKind::Export => serde_json::json!({ "object": "User", "format": "csv" }),
         _ => serde_json::json!({ "account": "joe@example.com" }),
     };
+    let request = TaskRequest::from_json(kind, json).unwrap();
+    let params = Bytes::new(request.encode().unwrap()).unwrap();
     Offer {
-        task: id(n),
-        kind: kind.into(),
-        kind_rev: TaskRequest::REV,
         epoch: Epoch(epoch),
         lease_ttl_ms: 60_000,
-        deadline_ms: 0,
-        priority: 0,
-        system: "acme".parse().unwrap(),
         target: Text::new("joe@example.com").unwrap(),
-        mode: Mode::Async.into(),
         attempt: 1,
-        reconcile: false,
-        alone_since: Epoch(0),
-        alone_ms: 0,
-        observations: List::default(),
-        params: Bytes::new(TaskRequest::from_json(kind, json).unwrap().encode().unwrap()).unwrap(),
-        sealed: List::default(),
-        streams: List::default(),
-        requester: None,
-        signature: None,
-        ext: List::default(),
+        ..Offer::new(id(n), "acme".parse().unwrap(), &request, params)
     }
 }
 

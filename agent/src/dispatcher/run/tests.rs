@@ -174,29 +174,9 @@ fn acme() -> SystemName {
 
 fn offer(n: u8) -> Offer {
     let request = TaskRequest::TestConnection(test_connection::Request {});
-    Offer {
-        task: TaskId::from_bytes([n; 16]),
-        kind: request.kind().into(),
-        kind_rev: TaskRequest::REV,
-        epoch: Epoch(1),
-        lease_ttl_ms: 60_000,
-        deadline_ms: 0,
-        priority: 0,
-        system: acme(),
-        target: Text::default(),
-        mode: Mode::Async.into(),
-        attempt: 1,
-        reconcile: false,
-        alone_since: Epoch(0),
-        alone_ms: 0,
-        observations: List::default(),
-        params: Bytes::new(request.encode().unwrap()).unwrap(),
-        sealed: List::default(),
-        streams: List::default(),
-        requester: None,
-        signature: None,
-        ext: List::default(),
-    }
+    let params = Bytes::new(request.encode().unwrap()).unwrap();
+    let offer = Offer::new(TaskId::from_bytes([n; 16]), acme(), &request, params);
+    Offer { epoch: Epoch(1), lease_ttl_ms: 60_000, attempt: 1, ..offer }
 }
 
 /// An agent over a disk, and how it is talked to.
