@@ -126,6 +126,18 @@ mod tests {
     use crate::heart::Pulse;
     use crate::notify::Supervisor;
 
+    /// The name of its socket in the folder that it is given.
+    const SOCKET: &str = "notify";
+
+    /// The systemd of the tests, in a folder of its own, and how it is told something.
+    fn systemd() -> (tempfile::TempDir, UnixDatagram, Supervisor) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SOCKET);
+        let systemd = UnixDatagram::bind(&path).unwrap();
+        systemd.set_nonblocking(true).unwrap();
+        (folder, systemd, Supervisor { socket: Some(path.into()), ..Supervisor::default() })
+    }
+
     /// What was told since it was asked last.
     fn heard(by: &UnixDatagram) -> Vec<String> {
         let mut buffer = [0; 256];
@@ -136,11 +148,7 @@ mod tests {
     /// Tell with every look whatever it finds, and a program whose dispatcher hangs is never started again.
     #[tokio::test(start_paused = true)]
     async fn signs_of_life_come_while_everything_moves_and_stop_while_something_does_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
-        let systemd = UnixDatagram::bind(&path).unwrap();
-        systemd.set_nonblocking(true).unwrap();
-        let supervisor = Supervisor { socket: Some(path.into()), ..Supervisor::default() };
+        let (_folder, systemd, supervisor) = systemd();
         let notify = Arc::new(Notify::to(&supervisor).unwrap());
         let (pulse, moves, is_ready) = (Pulse::default(), AtomicBool::new(true), AtomicBool::new(false));
         let seen = pulse.clone();
@@ -187,11 +195,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn signs_of_life_go_on_over_a_disk_that_the_program_gives_up_by_itself_and_over_nothing_else() {
         const PATIENCE: Duration = Duration::from_secs(180);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
-        let systemd = UnixDatagram::bind(&path).unwrap();
-        systemd.set_nonblocking(true).unwrap();
-        let supervisor = Supervisor { socket: Some(path.into()), ..Supervisor::default() };
+        let (_folder, systemd, supervisor) = systemd();
         for (limit, part, is_supervised_to_the_end) in
             [(600, "the disk", true), (3600, "the disk", true), (5, "the disk", true), (600, "the dispatcher", false)]
         {
@@ -229,14 +233,10 @@ mod tests {
     /// Take it for said, and systemd, which was busy then, waits for an hour and stops the program as one that did not start.
     #[tokio::test(start_paused = true)]
     async fn that_it_is_ready_is_said_again_to_a_supervisor_that_had_no_room() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
-        let systemd = UnixDatagram::bind(&path).unwrap();
-        systemd.set_nonblocking(true).unwrap();
-        let supervisor = Supervisor { socket: Some(path.clone().into()), ..Supervisor::default() };
+        let (folder, systemd, supervisor) = systemd();
         let others = UnixDatagram::unbound().unwrap();
         others.set_nonblocking(true).unwrap();
-        while others.send_to(b"WATCHDOG=1", &path).is_ok() {}
+        while others.send_to(b"WATCHDOG=1", folder.path().join(SOCKET)).is_ok() {}
         let (watch, stalled) = Watch::new(Heart::default(), Pace::new(Duration::from_secs(12), None));
         let look = || async { Told { is_ready: true, sentence: "At work".to_owned() } };
         let tests = async {
