@@ -89,6 +89,18 @@ impl World {
         (world, lease)
     }
 
+    /// A world in which [`ONE`] began task 1 and lost its lease, [`TWO`] holds it now, and both are there.
+    fn leased_twice() -> (Self, LeaseRef, LeaseRef) {
+        let (mut world, first) = Self::holding(TaskKind::DisableUser, "started");
+        world.queue.tick(at(TTL));
+        world.queue.tick(at(TTL + SETTLE));
+        world.queue.disconnect(ONE);
+        world.queue.connect(TWO, other(10));
+        let second = world.assign(TTL + SETTLE).unwrap();
+        world.queue.connect(ONE, holder(0));
+        (world, first, second)
+    }
+
     fn assign(&mut self, millis: u64) -> Option<LeaseRef> {
         let assigned = self.queue.poll_assign(at(millis))?;
         let epoch = self.queue.task(assigned.task).unwrap().epoch;

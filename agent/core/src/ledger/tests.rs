@@ -187,4 +187,14 @@ impl Desk {
         assert_eq!(self.events(), [Event::Granted(1)]);
         self.sent();
     }
+
+    /// Connected, and a batch has succeeded whose results are on their way.
+    fn with_results() -> (Self, StreamRef) {
+        let mut desk = Self::connected();
+        desk.started(1);
+        let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+        desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
+        desk.sync();
+        (desk, results)
+    }
 }

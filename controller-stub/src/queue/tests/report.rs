@@ -27,13 +27,7 @@ fn f33_a_member_that_remembers_the_outcome_alone_is_taken_at_its_earlier_word() 
 
 #[test]
 fn f73_a_report_under_the_current_epoch_finishes_and_one_under_an_older_is_observed() {
-    let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
-    world.queue.tick(at(TTL));
-    world.queue.tick(at(TTL + SETTLE));
-    world.queue.disconnect(ONE);
-    world.queue.connect(TWO, other(10));
-    let second = world.assign(TTL + SETTLE).unwrap();
-    world.queue.connect(ONE, holder(0));
+    let (mut world, first, second) = World::leased_twice();
 
     let failed = reported(first, Outcome::Failed, Certainty::Certain);
     assert_eq!(world.queue.report(ONE, failed, at(0)), Verdict::Observed);
@@ -49,13 +43,7 @@ fn f73_a_report_under_the_current_epoch_finishes_and_one_under_an_older_is_obser
 /// The task may have ended as unknown, or by another member: what really happened is kept beside that.
 #[test]
 fn f73_a_report_about_a_finished_task_is_kept_beside_its_outcome() {
-    let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
-    world.queue.tick(at(TTL));
-    world.queue.tick(at(TTL + SETTLE));
-    world.queue.disconnect(ONE);
-    world.queue.connect(TWO, other(10));
-    let second = world.assign(TTL + SETTLE).unwrap();
-    world.queue.connect(ONE, holder(0));
+    let (mut world, first, second) = World::leased_twice();
     let found = reported(second, Outcome::AlreadySatisfied, Certainty::Certain);
     assert_eq!(world.queue.report(TWO, found, at(0)), Verdict::Finished);
 
@@ -77,13 +65,7 @@ fn a_certain_success_under_an_older_epoch_closes_a_doubt_and_nothing_else_does()
         (Outcome::Failed, Certainty::Certain, false),
         (Outcome::Unknown, Certainty::Unknown, false),
     ] {
-        let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
-        world.queue.tick(at(TTL));
-        world.queue.tick(at(TTL + SETTLE));
-        world.queue.disconnect(ONE);
-        world.queue.connect(TWO, other(10));
-        world.assign(TTL + SETTLE).unwrap();
-        world.queue.connect(ONE, holder(0));
+        let (mut world, first, _) = World::leased_twice();
         world.queue.tick(at(3 * TTL));
         assert_eq!(world.state(1), "in_doubt");
         let verdict = world.queue.report(ONE, reported(first, outcome, certainty), at(3 * TTL));

@@ -68,11 +68,7 @@ fn every_end_is_told_once_whoever_decided_it() {
 /// Nor is it told again when its results are taken, or by the next process.
 #[test]
 fn an_end_that_waits_for_its_results_to_be_taken_is_told_once() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
-    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
-    desk.sync();
+    let (mut desk, _) = Desk::with_results();
     desk.events();
     desk.ledger.handle_uploaded(id(1));
     desk.sync();
@@ -100,11 +96,7 @@ fn the_task_and_its_report_change_places_in_one_write() {
 
 #[test]
 fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
-    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
-    desk.sync();
+    let (mut desk, results) = Desk::with_results();
     assert_eq!(desk.events(), [Event::Upload(id(1), results)]);
     assert!(!desk.names().contains(&"Report"));
     desk.ledger.handle_uploaded(id(1));
@@ -149,11 +141,7 @@ fn a_report_that_waits_for_its_results_to_be_taken_is_told_as_owed() {
 
 #[test]
 fn results_that_the_disk_lost_are_told_in_place_of_the_outcome() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
-    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
-    desk.sync();
+    let (mut desk, results) = Desk::with_results();
     desk.sent();
     desk.ledger.handle_results_lost(id(1));
     desk.sync();
@@ -171,11 +159,7 @@ fn results_that_the_disk_lost_are_told_in_place_of_the_outcome() {
 /// Call `handle_uploaded` instead, and what nobody has is taken for handed over.
 #[test]
 fn results_that_the_controller_does_not_want_are_not_taken_for_handed_over() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
-    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
-    desk.sync();
+    let (mut desk, results) = Desk::with_results();
     desk.events();
     desk.sent();
     desk.ledger.handle_unwanted(id(1));

@@ -118,11 +118,7 @@ fn after_a_pause_of_the_host_nothing_is_begun_before_its_lease_was_asked_for_aga
 /// Leave concluded tasks out of `leases` and the controller gives the batch to another member.
 #[test]
 fn the_lease_is_kept_while_results_are_on_their_way() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
-    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
-    desk.sync();
+    let (mut desk, _) = Desk::with_results();
     desk.events();
     desk.now = at(140);
     assert!(desk.names().contains(&"Renew"));
