@@ -33,6 +33,7 @@ use crate::allocator;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, System};
 use crate::exit::Exit;
+use crate::kept::Kept;
 use crate::store::{AgentStoreError, Store};
 
 /// Why a command failed: a sentence and an exit code.
@@ -161,6 +162,13 @@ fn check_system<'a>(config: &'a Config, name: &SystemName) -> Result<&'a System,
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Failed::new(Exit::Usage, format!("the configuration has no connected system `{name}`; it has: {known}"))
     })
+}
+
+/// The connected system of that name, and its memory in the store.
+fn kept_of<'a>(config: &'a Config, name: &SystemName) -> Result<(&'a System, Kept), Failed> {
+    let system = check_system(config, name)?;
+    let store = open_whole(config)?;
+    Ok((system, Kept::new(store, system.name.clone())))
 }
 
 /// How a dataset is written: as somebody says, or as its name does.

@@ -9,13 +9,10 @@ use super::{Failed, load_private, say, say_json};
 use crate::cli::{Cursor, CursorCommand};
 use crate::connector::{self, Standing};
 use crate::exit::Exit;
-use crate::kept::Kept;
 
 pub(super) async fn run(config: &Path, options: &Cursor) -> Result<Exit, Failed> {
     let config = load_private(config)?;
-    let system = super::check_system(&config, &options.system)?;
-    let store = super::open_whole(&config)?;
-    let kept = Kept::new(store, system.name.clone());
+    let (system, kept) = super::kept_of(&config, &options.system)?;
     let cursors = connector::type_of(system)?.cursors();
     let failed = |failure: Failure| Failed::new(Exit::Store, failure.to_string());
     let all = cursors.map_or_else(|| Ok(Vec::new()), |cursors| cursors.all(&kept)).map_err(failed)?;
