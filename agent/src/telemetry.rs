@@ -5,6 +5,7 @@ mod recent;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::panic::PanicHookInfo;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -81,6 +82,12 @@ pub fn start(config: &Config) {
     levels().configure(config.log.level, systems);
     let registry = tracing_subscriber::registry().with(keeper(recent()));
     drop(registry.with(lines(config.log.format, io::stderr)).try_init());
+    std::panic::set_hook(Box::new(tell_of_panic));
+}
+
+/// A defect is told in the log as everything is, and not past it: what it was about may be a secret, or more than a line.
+fn tell_of_panic(panic: &PanicHookInfo<'_>) {
+    tracing::error!(%panic, "a defect of the agent");
 }
 
 /// The lines of the log, each written at once to what `to` returns.
@@ -187,5 +194,21 @@ mod tests {
             assert!(!told.contains("Logged-") && told.matches("***").count() == 4, "{told}");
             assert_eq!(told.lines().count(), 1, "{told}");
         }
+    }
+
+    #[test]
+    fn a_panic_is_one_line_of_the_log_and_tells_no_secret_in_use() {
+        let _in_use = redaction::in_use(b"Panicked-Secret");
+        let written = Lines::default();
+        let to = written.clone();
+        let layer = lines(LogFormat::Text, move || to.clone());
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(tell_of_panic));
+        let ended = std::panic::catch_unwind(|| panic!("at\nPanicked-Secret"));
+        std::panic::set_hook(hook);
+        let told = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(ended.is_err() && told.contains("***") && !told.contains("Panicked-"), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
     }
 }
