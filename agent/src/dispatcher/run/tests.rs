@@ -6,7 +6,7 @@ use postern_agent_core::{Limits, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{
-    Cancel, LeaseVerdict, MembershipState, Mode, Reject, Renew, Renewed, RenewedLease, StreamRef,
+    Cancel, LeaseVerdict, MembershipState, Reject, Renew, Renewed, RenewedLease, StreamRef,
 };
 use postern_protocol::outcome::Changed;
 use postern_protocol::seal::{SealedField, SealingKey, WrappedKey};
