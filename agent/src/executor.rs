@@ -363,7 +363,7 @@ impl Executor {
         };
         let failure = match (offer.kind.known() == Some(TaskKind::ImportBatch), streams.is_empty()) {
             (true, false) => untold(failure),
-            (true, true) if journal.has_changed() => without_results(failure),
+            (true, true) if journal.has_begun() => without_results(failure),
             _ => failure,
         };
         let ending = Ending::given_up(failure, &journal, why);
@@ -447,10 +447,10 @@ fn untold(failure: Failure) -> Failure {
     failure.with_next_step(next_step)
 }
 
-/// Why a batch is given up whose results found no room.
+/// Why a batch is given up of whose entries nothing can be told.
 fn without_results(failure: Failure) -> Failure {
     let next_step = format!(
-        "The batch was given up in the middle, and there was no room to keep what became of its entries: look in Salesforce. {}",
+        "The batch was given up in the middle, and nothing is told of its entries: of each, look in Salesforce what became of it. {}",
         failure.next_step
     );
     failure.with_next_step(next_step)

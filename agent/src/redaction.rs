@@ -37,8 +37,8 @@ pub struct InUse(u64);
 
 /// Keeps a secret out of every text for as long as the result lives.
 pub fn in_use(secret: &[u8]) -> InUse {
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    all().insert(number, Forms::of(secret));
+    let (number, forms) = (NEXT.fetch_add(1, Ordering::Relaxed), Forms::of(secret));
+    all().insert(number, forms);
     InUse(number)
 }
 

@@ -3,6 +3,7 @@
 mod levels;
 mod recent;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
@@ -85,9 +86,12 @@ pub fn start(config: &Config) {
     std::panic::set_hook(Box::new(tell_of_panic));
 }
 
-/// A defect is told in the log as everything is, and not past it: what it was about may be a secret, or more than a line.
+/// A panic is told in the log as everything is, and not past it: what it was about may be a secret, or more than a line. What it
+/// means is said by whoever catches it: the store's engine panics over a disk that fails.
 fn tell_of_panic(panic: &PanicHookInfo<'_>) {
-    tracing::error!(%panic, "a defect of the agent");
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace));
+    tracing::error!(%panic, backtrace, "a part of the agent panicked");
 }
 
 /// The lines of the log, each written at once to what `to` returns.

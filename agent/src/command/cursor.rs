@@ -20,13 +20,18 @@ pub(super) async fn run(config: &Path, options: &Cursor) -> Result<Exit, Failed>
         CursorCommand::List { json } => list(&all, *json),
         CursorCommand::Forget { object, name } => {
             let found = all.iter().find(|it| it.object.eq_ignore_ascii_case(object) && it.name == *name);
-            let (Some(cursors), Some(found)) = (cursors, found) else {
+            // One whose forgetting was cut off is not shown any more.
+            let object = found.map_or(object, |found| &found.object);
+            let forgotten = match cursors {
+                Some(cursors) => cursors.forget(object, name, &kept).await.map_err(failed)?,
+                None => false,
+            };
+            if !forgotten {
                 let message =
                     format!("`{}` has no cursor `{name}` of {object}; `list` shows which there are", system.name);
                 return Err(Failed::new(Exit::Usage, message));
-            };
-            cursors.forget(&found.object, &found.name, &kept).await.map_err(failed)?;
-            say(format_args!("the next run of the cursor `{name}` of {} hands over everything", found.object));
+            }
+            say(format_args!("the next run of the cursor `{name}` of {object} hands over everything"));
         }
     }
     Ok(Exit::Ok)

@@ -43,9 +43,10 @@ impl Connections {
     ///
     /// What was received last stays in a connection's buffers until the next answer is written over it.
     pub(super) fn give_up(&self) {
-        let tls = self.current().tls.clone();
-        match self.recipe.client(&tls) {
-            Ok(client) => self.current().client = client,
+        // Roots that are read anew meanwhile would be taken back.
+        let mut current = self.current();
+        match self.recipe.client(&current.tls) {
+            Ok(client) => current.client = client,
             Err(error) => tracing::warn!(%error, "connections are kept that should be closed"),
         }
     }

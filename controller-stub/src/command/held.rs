@@ -70,6 +70,16 @@ pub(super) fn untold(task: TaskId, held: Option<Held>, failure: Failure) -> Fail
     under_way(task, held, failure, "was taken in")
 }
 
+/// Why nobody can say here how a task ends that was asked for. Whoever hears nothing has not heard that it failed.
+pub(super) fn unheard(task: TaskId, failure: Failure) -> Failure {
+    if !matches!(failure.exit, Exit::Unreachable | Exit::Failed) {
+        return failure;
+    }
+    let text =
+        format!("{}; what becomes of {task} is not known here: ask again before it is submitted again", failure.text);
+    Failure::new(Exit::UnderWay, text)
+}
+
 fn under_way(task: TaskId, held: Option<Held>, failure: Failure, what: &str) -> Failure {
     let text = match held {
         Some(held) => held.lost(task, failure).text,

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
-use super::held::{Held, at_ctrl_c, untold};
+use super::held::{Held, at_ctrl_c, unheard};
 use super::{client, output, patient_client, payload, reseal, results, signing, submit, written};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
@@ -43,10 +43,9 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             show(reach, &reseal::run(&patient_client().await?, task, &password_file, sign_with.as_deref()).await?)
         }
         TaskCommand::Wait { task, timeout_secs } => {
-            let waited = wait(&patient_client().await?, task, timeout_secs.map(Duration::from_secs), None).await;
-            let view = waited.map_err(|failure| {
-                if failure.exit == Exit::Unreachable { untold(task, None, failure) } else { failure }
-            })?;
+            let patience = timeout_secs.map(Duration::from_secs);
+            let waited = async { wait(&patient_client().await?, task, patience, None).await };
+            let view = waited.await.map_err(|failure| unheard(task, failure))?;
             show(reach, &view)?;
             judge(&view)
         }

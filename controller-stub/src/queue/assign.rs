@@ -1,10 +1,9 @@
 //! Giving queued tasks to members.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
-use postern_protocol::code::CodeSet as _;
 use postern_protocol::task::Lane;
 use postern_protocol::{MemberId, SystemName, TaskId, Timestamp};
 
@@ -143,14 +142,14 @@ impl Queue {
     /// How many tasks are queued that no member is there to do. Who holds one is not looked for: it may end its work with nobody
     /// else there.
     pub fn without_member(&self) -> usize {
-        let mut able = BTreeSet::new();
-        for it in self.holders.values().filter(|it| it.enabled && !it.stopping) {
-            for (system, kinds) in &it.serves {
-                able.extend(kinds.iter().map(|kind| (&it.cluster, system, *kind)));
-            }
+        let mut waiting = BTreeMap::new();
+        for it in self.tasks().filter(|it| matches!(it.state, TaskState::Queued)) {
+            *waiting.entry((&it.cluster, &it.system, it.kind)).or_insert(0) += 1;
         }
-        let queued = self.tasks().filter(|it| matches!(it.state, TaskState::Queued));
-        queued.filter(|it| !able.contains(&(&it.cluster, &it.system, it.kind.code()))).count()
+        for holder in self.holders.values().filter(|it| it.enabled && !it.stopping) {
+            waiting.retain(|(cluster, system, kind), _| holder.cluster != **cluster || !holder.can(system, *kind));
+        }
+        waiting.into_values().sum()
     }
 
     /// Why a queued task is not given to anyone, for people; empty if it will be at once.

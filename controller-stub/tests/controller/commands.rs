@@ -125,6 +125,23 @@ async fn a_reset_of_the_systems_own_under_one_id_is_one_task() {
     assert_eq!(code, Some(2), "{err}");
 }
 
+/// Let it end as a command that submitted nothing does, or as a task that failed, and a script submits it anew.
+#[tokio::test]
+async fn who_waits_for_a_task_and_hears_nothing_is_told_that_it_may_go_on() {
+    let mut lab = Lab::start().await;
+    let (_identity, _member) = lab.working_member().await;
+    let task = lab.submit("enable_user", "ann").await.to_string();
+    let url = lab.addresses().api_url;
+    lab.terminate();
+    let (by_url, token_file) = (["--api-url", url.as_str()], lab.data_dir().join("api.token"));
+    let by_url = [&by_url[..], &["--api-token-file", token_file.to_str().unwrap()]].concat();
+    for (code, _, err) in
+        [lab.command(&["task", "wait", &task]), lab.program(&[&["task", "wait", &task][..], &by_url].concat())]
+    {
+        assert!(code == Some(80) && err.contains(&format!("what becomes of {task} is not known")), "{code:?}: {err}");
+    }
+}
+
 /// Return without a word, and a script goes on without the file until the results are forgotten.
 #[tokio::test]
 async fn results_that_cannot_be_opened_are_no_success() {

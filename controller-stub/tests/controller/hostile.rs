@@ -335,6 +335,28 @@ async fn whoever_waits_for_outcomes_shuts_out_neither_others_nor_an_administrato
     assert_eq!(caller.call("GET", "/v1/status", &other).await.0, 200, "there is room for others again");
 }
 
+/// 401 is a no to whoever submits, who then submits under another id: what may have been done must not sound like it.
+#[tokio::test]
+async fn an_act_whose_token_is_revoked_meanwhile_is_not_refused() {
+    let lab = Lab::start().await;
+    let (_identity, mut member) = lab.working_member().await;
+    let one = token(&lab, "one", Role::Operator).await;
+    let caller = Caller::of(&lab);
+    let task = json!({
+        "id": new_task(), "kind": "enable_user", "system": "sf", "params": { "account": "ann" }, "mode": "sync", "wait_secs": 50,
+    });
+    let submitted = caller.request("POST", "/v1/tasks").bearer_auth(&one).json(&task).send();
+    let revoked = async {
+        member.offer().await;
+        let _: Value = lab.client().delete("/v1/api-tokens/one").await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(submitted, revoked);
+    let answer = answer.unwrap();
+    let (status, problem) = (answer.status(), answer.text().await.unwrap());
+    assert_eq!(status, 503, "{problem}");
+    assert_eq!(caller.call("GET", "/v1/status", &one).await.0, 401);
+}
+
 /// How many descriptors a process has.
 fn descriptors(pid: u32) -> u64 {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count().try_into().unwrap()

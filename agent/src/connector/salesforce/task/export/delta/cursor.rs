@@ -501,6 +501,18 @@ mod tests {
         assert_eq!((cursor.state.lost.len(), forgot), (MAX_LOST - 1, None), "and that was kept");
     }
 
+    /// Look for what is kept of it, and one whose forgetting was cut off has its place for ever.
+    #[tokio::test]
+    async fn a_cursor_that_was_forgotten_by_half_is_forgotten_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Kept::in_folder(folder.path());
+        assert_eq!(admit(&keep, CURSORS, &place("User", "nightly"), MAX_CURSORS).await, Ok(true));
+        assert_eq!(cursors(&keep), Ok(Vec::new()));
+        assert_eq!(forget_cursor(&keep, "User", "nightly").await, Ok(true));
+        assert_eq!(forget_cursor(&keep, "User", "nightly").await, Ok(false));
+        assert_eq!(names(&keep, CURSORS), Ok(Vec::new()));
+    }
+
     /// An earlier version that an operator goes back to finds what it wrote.
     #[test]
     fn what_an_earlier_version_kept_stays_as_it_was() {
