@@ -6,9 +6,11 @@
 mod renewal;
 mod stage;
 
+use data_encoding::BASE64URL_NOPAD;
 use futures_util::SinkExt as _;
 use postern_controller_stub::random;
 use postern_protocol::bounded::{Bytes, List, Text};
+use postern_protocol::enrollment::{EnrollmentToken, FromApplicant};
 use postern_protocol::message::v1::{
     Extension, MemberState, MembershipState, Offer, Ping, ProtocolError, Rejection, SessionRefusal, StreamFault,
     StreamReset, Welcome,
@@ -18,6 +20,7 @@ use postern_protocol::seal::{SealContext, SealedField};
 use postern_protocol::task::reset_password;
 use postern_protocol::version::Revisions;
 use postern_protocol::{Epoch, StreamId, TaskKind, TaskRequest};
+use postern_tests::leak::{Search, Wanted};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -37,6 +40,29 @@ fn halves(bytes: &[u8]) -> [Message; 2] {
         Message::Frame(Frame::message(one.to_vec(), OpCode::Data(Data::Binary), false)),
         Message::Frame(Frame::message(other.to_vec(), OpCode::Data(Data::Continue), true)),
     ]
+}
+
+/// The impostor has the root that the token names, so that the agent tells it all that it tells a controller.
+#[tokio::test]
+async fn nothing_secret_of_a_token_is_in_what_an_agent_sends_to_enroll() {
+    let stage = Stage::with_a_stranger(&[]).await;
+    let text = stage.lab.controller.token().await;
+    let token: EnrollmentToken = text.parse().unwrap();
+    let bytes = BASE64URL_NOPAD.decode(text.rsplit_once('-').unwrap().1.as_bytes()).unwrap();
+    let (secret, _root) = bytes[bytes.len() - 64..].split_at(32);
+
+    let url = stage.url();
+    let (enrolled, (head, frame)) = tokio::join!(stage.agent.try_enroll(&url, &text), stage.first_words());
+    assert_eq!(enrolled.code, Some(69), "{enrolled:?}");
+    let asked = FromApplicant::decode(&frame).unwrap();
+    assert!(matches!(&asked, FromApplicant::Enroll(asked) if asked.token == token.id), "{asked:?}");
+
+    let wanted = vec![Wanted::new("the secret", secret), Wanted::new("the key of the proof", token.key.expose())];
+    let mut search = Search::new(wanted);
+    search.look("the request", head.as_bytes());
+    search.look("the frame", &frame);
+    search.look("what was printed", format!("{enrolled:?}").as_bytes());
+    assert_eq!(search.found, Vec::<String>::new());
 }
 
 #[tokio::test]

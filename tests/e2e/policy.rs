@@ -83,6 +83,9 @@ async fn an_alert_counts_what_the_policy_refuses_at_an_offer_when_it_begins_and_
     let (_, told, err) = lab.controller.try_cli(&import).await;
     assert!(told.contains("partially_succeeded"), "{told} {err}");
     assert_eq!(refusals().await, 4, "a name and the ceiling, each in an entry");
+    let (_, told, err) = lab.controller.try_cli(&[&import[..], &["--dry-run"]].concat()).await;
+    assert!(told.contains("partially_succeeded"), "{told} {err}");
+    assert_eq!(refusals().await, 4, "who rehearses wants nothing done");
 }
 
 #[tokio::test]

@@ -35,6 +35,15 @@ const ONE_ANSWER_IS_LATE: &str = "
         return new Response(told);
     };";
 
+/// A task is told as one that was given up in the middle is: without an output.
+const NOTHING_IS_WHOLE: &str = "
+    const real = window.fetch;
+    window.fetch = async (path, how) => {
+        const answer = await real(path, how);
+        if (!/^\\/v1\\/tasks\\/[^/?]+$/.test(path)) return answer;
+        return new Response(JSON.stringify({ ...await answer.json(), output: null }));
+    };";
+
 /// The walk: its world, and the browser.
 struct Walk {
     lab: Lab,
@@ -426,6 +435,7 @@ impl Walk {
         browser.choose("only", "").await;
         browser.says("user0002@acme.example").await;
         self.an_answer_that_comes_too_late_is_not_shown().await;
+        self.records_that_are_not_all_are_told_as_such().await;
         self.is_quiet("an import with two bad records shows the two", &[]).await;
     }
 
@@ -449,6 +459,19 @@ impl Walk {
         is_so("all to be shown anew", "return !document.getElementById('before')").await;
         browser.script("window.comes(); return fetch('/v1/whoami').then((it) => it.text())").await;
         assert_eq!(browser.script(rows).await, json!(10), "all, as was chosen last");
+    }
+
+    /// Say nothing, and what was never begun is taken for done.
+    async fn records_that_are_not_all_are_told_as_such(&self) {
+        let browser = &self.browser;
+        let notice = "Not every entry has its record";
+        let text = browser.script("return document.body.innerText").await;
+        assert!(!text.as_str().unwrap_or_default().contains(notice), "{text}");
+        browser.script(NOTHING_IS_WHOLE).await;
+        browser.script("window.here = location.hash; location.hash = '#/tasks'").await;
+        browser.find("//h1[normalize-space()='Tasks']").await;
+        browser.script("location.hash = window.here").await;
+        browser.says(notice).await;
     }
 
     async fn a_file_that_was_exported_is_opened_in_the_browser(&self) {

@@ -153,11 +153,14 @@ async fn results_that_cannot_be_opened_are_no_success() {
     let (code, out, err) = lab.command(&[&export[..], &["--async", "--result-key", key, "--json"]].concat());
     assert_eq!(code, Some(0), "{err}");
     let told: Value = serde_json::from_str(&out).unwrap();
+    let task = told["id"].as_str().unwrap();
+    let results = ["task", "results", task, "--key", key, "--output", output];
+    let (code, _, err) = lab.command(&results);
+    assert!(code == Some(80) && err.contains(&format!("task wait {task}")), "there are none yet: {code:?}: {err}");
     let offer = session.offer().await;
     session.send(succeeded(1, &offer)).await;
     lab.finished(offer.task).await;
-    let (code, _, err) =
-        lab.command(&["task", "results", told["id"].as_str().unwrap(), "--key", key, "--output", output]);
+    let (code, _, err) = lab.command(&results);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("sealed to a key"), "{err}");
     assert!(!fs::exists(output).unwrap());

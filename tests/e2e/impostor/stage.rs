@@ -16,8 +16,9 @@ use postern_tests::{Agent, Lab};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::programs;
@@ -43,6 +44,14 @@ impl Stage {
 
     /// The same with more options for `serve`.
     pub(super) async fn set_with(serve: &[&'static str]) -> Self {
+        let mut stage = Self::with_a_stranger(serve).await;
+        stage.agent.enroll(&stage.lab.controller).await;
+        stage.agent.spawn();
+        stage
+    }
+
+    /// A stage whose agent is not enrolled.
+    pub(super) async fn with_a_stranger(serve: &[&'static str]) -> Self {
         let controller = ControllerOptions { serve: serve.to_vec(), ..ControllerOptions::default() };
         let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
         let authority = Authority::open(lab.controller.data(), clock::wall()).unwrap();
@@ -50,10 +59,23 @@ impl Stage {
         let tls = TlsAcceptor::from(config.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let urls = format!("urls = [\"wss://{}\"]", listener.local_addr().unwrap());
-        let mut agent = lab.agent_with("agent", AgentOptions { controller_section: urls, ..AgentOptions::default() });
-        agent.enroll(&lab.controller).await;
-        agent.spawn();
+        let agent = lab.agent_with("agent", AgentOptions { controller_section: urls, ..AgentOptions::default() });
         Self { agent, authority, listener, tls, lab }
+    }
+
+    /// The URL of the impostor.
+    pub(super) fn url(&self) -> String {
+        format!("wss://{}", self.listener.local_addr().unwrap())
+    }
+
+    /// All that the next connection says by its first message: the head of its request, and that message.
+    pub(super) async fn first_words(&self) -> (String, Vec<u8>) {
+        let mut head = String::new();
+        let mut socket = self.accept(|request| head = format!("{request:?}")).await;
+        match next(&mut socket).await {
+            Some(Ok(Message::Binary(bytes))) => (head, bytes.to_vec()),
+            other => panic!("no frame but {other:?}"),
+        }
     }
 
     /// The agent's next connection, up to its `Hello`.
@@ -67,17 +89,23 @@ impl Stage {
 
     /// The agent's next connection, and the certificate it shows.
     pub(super) async fn connection(&self) -> (Socket, Vec<u8>) {
+        let socket = self.accept(|_| ()).await;
+        let shown = socket.get_ref().get_ref().1.peer_certificates().unwrap()[0].to_vec();
+        (socket, shown)
+    }
+
+    /// The next connection; `look` sees the head of its request.
+    async fn accept(&self, look: impl FnOnce(&Request) + Unpin) -> Socket {
         let (stream, _) =
             tokio::time::timeout(PATIENCE, self.listener.accept()).await.expect("the agent dials").unwrap();
         let stream = self.tls.accept(stream).await.unwrap();
-        let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
         #[allow(clippy::result_large_err, reason = "the callback's type is the library's")]
-        let choose = |_: &Request, mut response: Response| {
-            let subprotocol = postern_protocol::session::SUBPROTOCOL.parse().unwrap();
-            response.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol);
+        let agree = |request: &Request, mut response: Response| {
+            look(request);
+            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, request.headers()[SEC_WEBSOCKET_PROTOCOL].clone());
             Ok(response)
         };
-        (accept_hdr_async(stream, choose).await.unwrap(), shown)
+        accept_hdr_async(stream, agree).await.unwrap()
     }
 
     /// The agent's next session, established.
@@ -199,10 +227,14 @@ impl Session {
 /// The next frame; `None` when there are no more.
 pub(super) async fn read(socket: &mut Socket) -> Option<FromMember> {
     loop {
-        match tokio::time::timeout(PATIENCE, socket.next()).await.expect("the agent says something or goes")? {
+        match next(socket).await? {
             Ok(Message::Binary(bytes)) => return Some(FromMember::decode(&bytes).unwrap()),
             Ok(Message::Close(_)) | Err(_) => return None,
             Ok(_) => (),
         }
     }
+}
+
+async fn next(socket: &mut Socket) -> Option<Result<Message, Error>> {
+    tokio::time::timeout(PATIENCE, socket.next()).await.expect("the agent says something or goes")
 }
