@@ -13,8 +13,6 @@ use crate::{clock, random};
 pub(super) const KEYS: &str = "sealing.keys";
 /// What the file begins with. Any 32 bytes are a private key, so that nothing else tells keys from entries of another form.
 const FORM: &[u8] = b"postern sealing keys 1\n";
-/// What it begins with in every version that names its form.
-const FORMS: &[u8] = b"postern sealing keys ";
 /// The private half, when it was made, and when it was acknowledged or zero: milliseconds since 1970, little-endian.
 const ENTRY: usize = 32 + 8 + 8;
 
@@ -70,11 +68,8 @@ impl IdentityDir {
         let path = self.file(KEYS);
         let Some(bytes) = private::read_if_any(&path, MAX_FILE)? else { return Ok(None) };
         let damaged = |reason: &str| IdentityError::Damaged { path, reason: reason.to_owned() };
-        let entries = match bytes.strip_prefix(FORM) {
-            None if bytes.starts_with(FORMS) => return Err(damaged("it does not begin as keys of this version do")),
-            // An earlier build wrote the keys alone.
-            None => bytes.as_slice(),
-            Some(entries) => entries,
+        let Some(entries) = bytes.strip_prefix(FORM) else {
+            return Err(damaged("it does not begin as keys of this version do"));
         };
         let (entries, rest) = entries.as_chunks();
         let keys: Option<Vec<KeptKey>> = entries.iter().map(KeptKey::read).collect();
@@ -142,7 +137,7 @@ mod tests {
         let (_folder, identity) = folder();
         let ours = |entries: usize, more: &[u8]| [FORM, &vec![1; entries * ENTRY], more].concat();
         let theirs = [b"postern sealing keys 2\n".as_slice(), &[1; ENTRY]].concat();
-        let others = [vec![], b"short".to_vec(), theirs];
+        let others = [vec![], b"short".to_vec(), vec![1; ENTRY], theirs];
         let damaged = [ours(0, b""), ours(1, b"x"), ours(MAX_MEMBER_KEYS + 1, b"")];
         for content in others.iter().chain(&damaged) {
             private::replace(&identity.file(KEYS), content).unwrap();
@@ -154,18 +149,5 @@ mod tests {
         }
         private::replace(&identity.file(KEYS), &ours(MAX_MEMBER_KEYS, b"")).unwrap();
         assert_eq!(identity.sealing_keys().unwrap().len(), MAX_MEMBER_KEYS);
-    }
-
-    /// Refuse them, and an upgrade shuts the member out.
-    #[test]
-    fn keys_of_an_earlier_build_are_read_and_get_their_first_line() {
-        let (_folder, identity) = folder();
-        let keys = identity.sealing_keys().unwrap();
-        let file = identity.file(KEYS);
-        let written = std::fs::read(&file).unwrap();
-        private::replace(&file, written.strip_prefix(FORM).unwrap()).unwrap();
-        assert_eq!(known(&identity.sealing_keys().unwrap()), known(&keys));
-        identity.store_sealing_keys(&identity.sealing_keys().unwrap()).unwrap();
-        assert_eq!(std::fs::read(&file).unwrap(), written);
     }
 }
