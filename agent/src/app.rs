@@ -1,6 +1,6 @@
 //! The parts of a running agent, built from the configuration and stopped in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,6 +175,13 @@ impl App {
         }
         let restored = store.restore()?;
         let systems = serve(config, &store)?;
+        let held_for: BTreeSet<_> = restored.tasks.iter().map(|held| &held.offer.system).collect();
+        for system in held_for.into_iter().filter(|system| !systems.contains_key(*system)) {
+            tracing::warn!(
+                %system,
+                "tasks are held for a connected system that is not in the configuration: they are left to the member that                  has it; if it was taken out by mistake, put it back and start again within a quarter of an hour"
+            );
+        }
         collection::check(config, |name| systems.get(name).map_or(&[], |served| served.connector.supports()))?;
         let connectors = systems.iter().map(|(name, served)| (name.clone(), Arc::clone(&served.connector))).collect();
         let limits = Limits::for_systems(

@@ -43,15 +43,18 @@ impl Ledger {
         }
     }
 
-    /// Hands tasks that have not begun back to the controller, so that another member can take them at once.
+    /// Hands tasks that have not begun and are not to begin here back to the controller, so that another member can take them
+    /// at once.
     pub(super) fn give_back(&mut self) {
-        if self.session.is_none() || (self.membership.may_begin() && !self.stopping) {
+        if self.session.is_none() {
             return;
         }
+        let may_begin = self.membership.may_begin() && !self.stopping;
         let unbegun = |held: &Held| {
             held.origin == Origin::Controller
                 && matches!(held.state, TaskState::Journaled { .. })
                 && held.fenced.is_none()
+                && !(may_begin && self.serves(held))
         };
         let unbegun: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| unbegun(held)).map(|(task, _)| *task).collect();
         for task in unbegun {
@@ -64,6 +67,22 @@ impl Ledger {
                 self.reject(&offer, Rejection::Draining, "the member gives its unbegun work back", 0);
             }
         }
+    }
+
+    /// Leaves what has begun for a connected system that is not in the configuration any more to the member that has it now. If
+    /// there is none, what the journal knows is told.
+    pub(super) fn lose_unserved(&mut self, now: Timestamp) {
+        let unserved = |held: &Held| {
+            held.origin == Origin::Controller && !held.running && !held.is_concluded() && !self.serves(held)
+        };
+        let unserved: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| unserved(held)).map(|(task, _)| *task).collect();
+        for task in unserved {
+            self.lose(task, now);
+        }
+    }
+
+    fn serves(&self, held: &Held) -> bool {
+        self.limits.systems.contains_key(&held.offer.system)
     }
 
     /// The agent is about to stop: no new work, unbegun work goes back. What nobody can take back is begun another time, and

@@ -76,6 +76,7 @@ impl Ledger {
         self.take_ack(acked, now);
         self.announce_results();
         self.give_back();
+        self.lose_unserved(now);
     }
 
     /// A controller that was put back from a copy may have lost the results that it took, and waits for them before it takes

@@ -159,3 +159,32 @@ fn f23_a_conclusion_that_lost_its_results_is_owed_at_the_start_and_the_task_goes
     assert!(desk.disk.iter().any(|write| matches!(write, Write::PutReport(_))));
     assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
 }
+
+/// Keep their leases, and nobody ever does them: here they have no slot.
+#[test]
+fn tasks_of_a_system_that_is_not_configured_any_more_are_left_to_whoever_has_it() {
+    let held_for_gone = |state, journal| {
+        let mut held = Restored { membership: Some(enabled(1)), ..restored(Origin::Controller, state, journal) };
+        held.tasks[0].offer.system = "gone".parse().unwrap();
+        let mut desk = Desk::restored(held);
+        desk.connect();
+        desk
+    };
+    let mut unbegun = held_for_gone(TaskState::Journaled { unended: 0 }, 0);
+    assert_eq!(unbegun.names(), ["Reject", "Credit"]);
+    assert!(unbegun.disk.contains(&Write::DeleteTask(id(1))));
+
+    let mut begun = held_for_gone(TaskState::Started { unended: 0 }, 1);
+    assert!(!begun.names().contains(&"Renew"), "whoever serves it gets it when the lease has run out");
+    begun.now = begun.now + begun.ledger.limits.lost_patience;
+    begun.ledger.handle_timeout(begun.now);
+    let events = begun.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { .. }]), "what its journal knows is told: {events:?}");
+
+    let mut served = Desk::restored(Restored {
+        membership: Some(enabled(1)),
+        ..restored(Origin::Controller, TaskState::Started { unended: 0 }, 1)
+    });
+    served.connect();
+    assert!(served.names().contains(&"Renew"));
+}
