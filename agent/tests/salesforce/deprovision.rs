@@ -252,17 +252,43 @@ async fn a_user_whom_the_org_cannot_do_without_stops_the_plan_before_its_end() {
     assert!(conclusion.failure.unwrap().summary.contains("stands in the way"));
 }
 
+/// Stop at the password, and a leaver of a single sign-on keeps access for ever: each submission is refused alike.
+#[tokio::test]
+async fn a_password_that_salesforce_does_not_set_does_not_keep_the_user_active() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let refusal = |code: &str| Mishap::Respond { status: 400, code: Some(code.to_owned()), message: None };
+    lab.fault("POST", "/password", refusal("INVALID_SSO_USER"), 1);
+    let conclusion = deprovision(USER, "").attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), code(&conclusion)), (PARTLY, "INVALID_SSO_USER"));
+    assert_eq!(gone(&conclusion), (Stage::Done, false, false));
+    assert!(!lab.sim.user(GONE).unwrap().active);
+    assert!(conclusion.failure.unwrap().next_step.contains("former password"));
+    let again = deprovision(USER, "").attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&again), gone(&again)), (SATISFIED, (Stage::Done, false, false)));
+
+    lab.fault("POST", "/password", refusal("INVALID_SSO_USER"), 1);
+    let (piece, why) = ("IsActive".to_owned(), "DEPENDENCY_EXISTS".to_owned());
+    let blocker = Mishap::RespondAt { piece, status: 400, code: why, message: String::new() };
+    lab.fault("PATCH", "/sobjects/User/", blocker, 10);
+    let stuck = deprovision("user0002@acme.example", "").attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&stuck), code(&stuck)), (PARTLY, "DEPENDENCY_EXISTS"));
+    assert_eq!(gone(&stuck), (Stage::Renamed, false, false));
+}
+
 /// Where a password must be a day old, the second submission must not fail for the password of the first.
 #[tokio::test]
 async fn a_password_that_may_not_be_changed_again_yet_does_not_keep_the_user_active() {
     let mut org = OrgSeed::acme(3);
     org.password_policy.one_day_minimum = true;
     let lab = Lab::with_org(org).await;
-    let connector = lab.connector();
-    let conclusion = deprovision(USER, "").attempt(&connector).await.unwrap();
-    assert_eq!((verdict(&conclusion), code(&conclusion)), (PARTLY, "INVALID_NEW_PASSWORD"));
-    assert_eq!(gone(&conclusion), (Stage::Renamed, false, false));
-    let conclusion = deprovision(USER, "").attempt(&connector).await.unwrap();
+    // No assertion is good for so long.
+    let connector = lab.connector_with(&lab.settings("soap"));
+    lab.sim.advance(Duration::from_secs(25 * 60 * 60));
+    let conclusion = deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), gone(&conclusion)), (PARTLY, (Stage::WaitingForConfirmation, true, true)));
+    lab.sim.confirm_email(GONE).unwrap();
+    let conclusion = deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap();
     assert_eq!((verdict(&conclusion), gone(&conclusion)), (DONE, (Stage::Done, false, false)));
     assert!(!lab.sim.user(GONE).unwrap().active);
 }

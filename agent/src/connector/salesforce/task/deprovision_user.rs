@@ -3,10 +3,10 @@
 //! A new e-mail address has to be confirmed by a person while the user is active, so that the task ends before the last
 //! step and is submitted again. Whoever goes on, with or without the journal, finds the user by one of its two names.
 
-use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
 use postern_protocol::task::Account;
 use postern_protocol::task::deprovision_user::{Output, Request, Stage};
+use postern_protocol::{Failure, FailureClass};
 
 use super::super::user::User;
 use super::super::{Salesforce, error};
@@ -16,11 +16,14 @@ use super::identity::{Identity, check_name, email_to_send, shows};
 use super::new_password::{self, NewPassword};
 use super::plan::{DoneBy, Plan};
 use super::step::{Stuck, bring_about, settle_earlier};
-use crate::connector::{AttemptCx, Conclusion};
+use crate::connector::{AttemptCx, Conclusion, is_own_refusal};
 
 const RENAME: u32 = 0;
 const PASSWORD: u32 = 1;
 const DISABLE: u32 = 2;
+
+const FORMER_PASSWORD: &str = "The user is disabled all the same, and has the former password: give another one, if the user takes one, \
+    before the user is enabled again";
 
 /// What the plan works on.
 struct Work<'a> {
@@ -32,6 +35,8 @@ struct Work<'a> {
     /// As last read.
     user: User,
     password: Password,
+    /// Why Salesforce does not replace the password.
+    refused: Option<Failure>,
 }
 
 /// What is known of the user's password.
@@ -47,7 +52,13 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let mut plan = Plan::new(cx);
     let user = plan.user_to_change(org, &it.account, &new_name).await?;
     let email = Some(it.email.as_str()).filter(|email| !email.is_empty());
-    Work { org, cx, plan, new_name, email, user, password: Password::Former }.run().await
+    Work { org, cx, plan, new_name, email, user, password: Password::Former, refused: None }.run().await
+}
+
+/// Whether Salesforce has refused for good what it was asked for.
+fn is_final(failure: &Failure) -> bool {
+    let class = failure.class.known();
+    matches!(class, Some(FailureClass::Rejected | FailureClass::Unauthorized)) && !is_own_refusal(failure)
 }
 
 fn new_name(it: &Request) -> Result<Account, Failure> {
@@ -73,7 +84,11 @@ impl Work<'_> {
                 self.password = Password::Replaced;
             }
         }
-        Ok(self.plan.finished(self.output(Stage::Done)))
+        let output = self.output(Stage::Done);
+        Ok(match self.refused.take() {
+            Some(failure) => self.plan.stopped(failure.with_next_step(FORMER_PASSWORD), output),
+            None => self.plan.finished(output),
+        })
     }
 
     /// The new name and the new e-mail address, as far as they are not there. Says who did it, this task or an earlier
@@ -114,6 +129,11 @@ impl Work<'_> {
             ) if renamed_by == DoneBy::AnEarlierOne && failure.code.as_str() == "INVALID_NEW_PASSWORD" => {
                 return Ok(());
             }
+            // Users of a single sign-on get none, ever. Whoever is to go must not keep access for that.
+            Err(Stuck::Refused(failure) | Stuck::Unseen(failure)) if is_final(&failure) => {
+                self.refused = Some(failure);
+                return Ok(());
+            }
             Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output(Stage::Renamed))),
         };
         self.password = Password::Replaced;
@@ -124,7 +144,10 @@ impl Work<'_> {
         let active = Active { user: &self.user, active: false };
         match bring_about(self.org, &active, DISABLE, self.cx).await {
             Ok(certainty) => Ok(self.plan.did(DISABLE, certainty).await?),
-            Err(stuck) => Err(self.plan.stuck(stuck.map(blocked), &self.user, self.output(Stage::PasswordReplaced))),
+            Err(stuck) => {
+                let stage = if self.refused.is_some() { Stage::Renamed } else { Stage::PasswordReplaced };
+                Err(self.plan.stuck(stuck.map(blocked), &self.user, self.output(stage)))
+            }
         }
     }
 
