@@ -339,7 +339,8 @@ impl Salesforce {
                 let body = Bytes::from(body.to_string());
                 self.http.with_body(request.header(CONTENT_TYPE, JSON), body).await
             }
-            Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
+            // Salesforce says of REST that it unpacks requests, and nothing of the rows of a job.
+            Body::Csv(rows) => request.header(CONTENT_TYPE, CSV_UTF8).body(rows.clone()),
         };
         let (method, path) = (&call.method, call.path.split('?').next().unwrap_or_default());
         let family = call.family();
