@@ -238,7 +238,7 @@ async fn every_error_of_oauth_has_a_name_and_a_procedure() {
         ("inactive_org", "", "inactive_org", Unauthorized, "administrator", TRIES),
         ("invalid_grant", "invalid assertion", "invalid_assertion", Unauthorized, "certificate", TRIES),
         ("invalid_grant", "", "invalid_grant", Unauthorized, "security token", GUARDED),
-        ("invalid_client_id", "client identifier invalid", "invalid_client_id", Unauthorized, "consumer_key", GUARDED),
+        ("invalid_client_id", "client identifier invalid", "invalid_client_id", Unauthorized, "consumer_key", TRIES),
         ("invalid_client", "invalid client credentials", "invalid_client", Unauthorized, "consumer_secret", GUARDED),
         ("invalid_assertion", "invalid assertion", "invalid_assertion", Unauthorized, "certificate", TRIES),
         ("unsupported_grant_type", "grant type not supported", "unsupported_grant_type", Unauthorized, "flow", TRIES),

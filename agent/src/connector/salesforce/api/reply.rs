@@ -65,7 +65,7 @@ pub(in super::super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answ
     }
     let failure = error::failure(&code, &message);
     Err(match status.as_u16() {
-        401 if is_renewable(&message) => Miss::Expired(failure),
+        401 if is_renewable(&code, &message) => Miss::Expired(failure),
         429 => Miss::Not(Failure { class: FailureClass::RateLimited.into(), ..failure }),
         status if error::says_not_done(status, &code) => Miss::Not(failure),
         300..=599 => Miss::Unknown(Failure { class: FailureClass::Transient.into(), ..failure }),
@@ -74,8 +74,10 @@ pub(in super::super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answ
 }
 
 /// Some 401 are not about the session, and signing in again would go on for ever.
-fn is_renewable(message: &str) -> bool {
-    !message.contains("not valid for use with the REST API") && !message.contains("not attached to Agent")
+fn is_renewable(code: &str, message: &str) -> bool {
+    code != "INVALID_OPERATION_WITH_EXPIRED_PASSWORD"
+        && !message.contains("not valid for use with the REST API")
+        && !message.contains("not attached to Agent")
 }
 
 /// Code and message of Salesforce's error body: an array of objects, or, on some paths, one object.
@@ -160,6 +162,7 @@ mod tests {
         let session = r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#;
         let rule_5 =
             r#"[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]"#;
+        let expired = r#"[{"message":"m","errorCode":"INVALID_OPERATION_WITH_EXPIRED_PASSWORD"}]"#;
         let refused = r#"[{"message":"m","errorCode":"DUPLICATE_USERNAME"}]"#;
         let away = r#"[{"message":"m","errorCode":"SERVER_UNAVAILABLE"}]"#;
         let page = "<html></html>";
@@ -181,6 +184,7 @@ mod tests {
             (401, session, "expired"),
             (401, "", "unknown"),
             (401, rule_5, "not done"),
+            (401, expired, "not done"),
             (407, "", "unknown"),
             (407, page, "unknown"),
             (302, "", "unknown"),

@@ -173,7 +173,8 @@ pub(super) const SIGN_IN: &[(Known, Counts)] = &[
     (known("invalid_grant", Unauthorized, CHECK_OAUTH), Counts::Yes),
     (
         known("invalid_client_id", Unauthorized, "Check `consumer_key`; a new app takes ten minutes to work."),
-        Counts::Yes,
+        // Of no user was anything said.
+        Counts::No,
     ),
     (known("invalid_client", Unauthorized, "Check `consumer_secret`."), Counts::Yes),
     (known("unsupported_grant_type", Unauthorized, "Allow this OAuth flow in the connected app."), Counts::No),
