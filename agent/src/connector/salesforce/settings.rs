@@ -308,8 +308,8 @@ impl Table {
             return wrong("max_refused_logins", "it must be between 1 and 10");
         }
         let major = self.api_version.strip_suffix(".0").and_then(|major| major.parse::<u32>().ok());
-        if !major.is_some_and(|major| (48..=99).contains(&major)) {
-            return wrong("api_version", "it looks like `66.0`, and must be 48.0 or newer");
+        if !major.is_some_and(|major| (50..=99).contains(&major)) {
+            return wrong("api_version", "it looks like `66.0`, and must be 50.0 or newer");
         }
         if self.only_these_roots && self.root_certificates.is_empty() {
             return wrong("only_these_roots", "name the roots in `root_certificates`");
