@@ -16,7 +16,7 @@ const REPEAT = {
 export const KINDS = [
   { kind: "test_connection", number: 1, label: "Test the connection", what: "Proves that Salesforce can be reached and signed in to. Changes nothing.", fields: [] },
   { kind: "validate_user", number: 2, label: "Look a user up", what: "Tells whether there is such a user, and in which state. Changes nothing.", fields: [ACCOUNT] },
-  { kind: "enable_user", number: 3, label: "Enable a user", what: "Lets the user sign in. Takes up a license.", fields: [ACCOUNT] },
+  { kind: "enable_user", number: 3, label: "Enable a user", what: "Makes the user active; one who is frozen stays so. Takes up a license.", fields: [ACCOUNT] },
   {
     kind: "disable_user",
     number: 4,

@@ -207,7 +207,7 @@ task_kinds! {
     1 TestConnection = test_connection "test_connection",
     /// Look an account up.
     2 ValidateUser = validate_user "validate_user",
-    /// Let an account sign in.
+    /// Make an account active. One that is frozen stays so.
     3 EnableUser = enable_user "enable_user",
     /// Keep an account from signing in.
     4 DisableUser = disable_user "disable_user",
@@ -288,6 +288,12 @@ impl TaskOutput {
         {
             test_connection::trusted_in_words(output).clone_into(words);
         }
+        if kind == TaskKind::ValidateUser {
+            let hidden = |(name, words): &&mut (String, String)| {
+                validate_user::MAY_BE_HIDDEN.contains(&name.as_str()) && words == NONE
+            };
+            told.iter_mut().filter(hidden).for_each(|(_, words)| validate_user::HIDDEN.clone_into(words));
+        }
         told
     }
 }
@@ -306,9 +312,12 @@ fn named_words(output: &Value) -> Vec<(String, String)> {
     told
 }
 
+/// What is said of a field without a value.
+const NONE: &str = "none";
+
 fn words(value: &Value) -> String {
     match value {
-        Value::Null => "none".to_owned(),
+        Value::Null => NONE.to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join("; "),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
@@ -358,7 +367,7 @@ mod tests {
     #[test]
     fn every_field_of_an_output_is_told_under_its_whole_name() {
         let output = json!({
-            "user": { "id": "005", "active": true, "frozen": null },
+            "user": { "id": "005", "active": true, "frozen": null, "locked": false, "role": null },
             "failed": 2,
             "licenses": ["Salesforce", { "needed": 1 }],
         });
@@ -367,7 +376,9 @@ mod tests {
         let expected = [
             ("user.id", "005"),
             ("user.active", "true"),
-            ("user.frozen", "none"),
+            ("user.frozen", "not known: the service account may not see it"),
+            ("user.locked", "false"),
+            ("user.role", "none"),
             ("failed", "2"),
             ("licenses", "Salesforce; {\"needed\":1}"),
         ];

@@ -70,7 +70,7 @@ pub enum Task {
         after_help = "Example:\n  postern exec validate_user --system acme --account joe@example.com"
     )]
     ValidateUser(OnAccount),
-    /// Let an account sign in.
+    /// Make an account active. One that is frozen stays so.
     #[command(
         alias = "enable-user",
         after_help = "Example:\n  postern exec enable_user --system acme --account joe@example.com"

@@ -525,3 +525,20 @@ async fn an_attempt_that_finds_out_about_a_cancelled_task_hears_that_the_agent_s
     assert_eq!(task.attempt(&patient).await.unwrap_err().code.as_str(), "stopped");
     assert!(!task.is_open(), "nothing came of it");
 }
+
+/// Call it a strange answer, and who was led to another org looks for a proxy.
+#[tokio::test]
+async fn a_user_whom_the_org_does_not_have_any_more_is_called_gone() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = disable(ACTIVE);
+    task.dies = Some(Death::AtIntent(1));
+    task.attempt(&connector).await.unwrap_err();
+    let nobody = r#"{"totalSize":0,"done":true,"records":[]}"#.to_owned();
+    lab.fault("GET", "/query", Mishap::OtherReply { status: 200, body: nobody }, 10);
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), UNKNOWN);
+    let failure = conclusion.failure.unwrap();
+    assert_eq!(failure.code.as_str(), "user_gone");
+    assert!(failure.next_step.contains("`domain`") && failure.next_step.contains(ACTIVE), "{failure}");
+}

@@ -1,4 +1,4 @@
-//! Let an account sign in.
+//! Make an account active. One that is frozen stays so.
 
 use bincode::{Decode, Encode};
 use serde::Serialize;

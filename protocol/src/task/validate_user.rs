@@ -20,6 +20,11 @@ pub struct Output {
     pub user: Option<User>,
 }
 
+/// What may be hidden from the service account, as people are told its name.
+pub(super) const MAY_BE_HIDDEN: [&str; 2] = ["user.frozen", "user.locked"];
+/// What people are told of it then.
+pub(super) const HIDDEN: &str = "not known: the service account may not see it";
+
 /// An account that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

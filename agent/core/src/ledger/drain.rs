@@ -75,7 +75,8 @@ impl Ledger {
         let unserved = |held: &Held| {
             held.origin == Origin::Controller && !held.running && !held.is_concluded() && !self.serves(held)
         };
-        let unserved: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| unserved(held)).map(|(task, _)| *task).collect();
+        let unserved: Vec<TaskId> =
+            self.tasks.iter().filter(|(_, held)| unserved(held)).map(|(task, _)| *task).collect();
         for task in unserved {
             self.lose(task, now);
         }

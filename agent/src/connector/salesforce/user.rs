@@ -87,7 +87,7 @@ impl Salesforce {
     pub(super) async fn read_back(&self, id: &str) -> Result<User, Failure> {
         let id = soql::literal(id);
         let rows = self.query_patiently(&format!("SELECT {FIELDS} FROM User WHERE Id = {id}")).await?;
-        rows.into_iter().next().map_or_else(|| Err(error::strange(200)), read)
+        rows.into_iter().next().map_or_else(|| Err(gone()), read)
     }
 
     /// A query that is tried a few times.
@@ -148,6 +148,14 @@ pub(super) fn short(id: &str) -> &str {
 pub(super) fn not_found(account: &str) -> Failure {
     Failure::new(FailureClass::Rejected, "user_not_found", format!("the org has no user `{account}`"))
         .with_next_step("Check the user name; it is unique across all orgs, so the user may be in another org.")
+}
+
+/// Salesforce deletes no users.
+fn gone() -> Failure {
+    let summary = "the org does not have the user any more with whom the task began";
+    Failure::new(FailureClass::Rejected, "user_gone", summary).with_next_step(
+        "See whether `domain` leads to the same org as before: a sandbox that was refreshed has other users.",
+    )
 }
 
 /// The failure of a task that is about the agent's own account.

@@ -65,6 +65,7 @@ impl NewPassword {
         let bytes = cx.journal.secret(field)?;
         let text = std::str::from_utf8(&bytes).ok().filter(|text| !text.is_empty()).ok_or_else(|| {
             Failure::new(FailureClass::Rejected, "bad_password", "the given password is empty or not UTF-8 text")
+                .with_next_step("Submit the task again with a password")
         })?;
         Ok(Self { value: Zeroizing::new(text.to_owned()), sealed: None })
     }
