@@ -84,8 +84,11 @@ fn every_target_has_seeds_and_every_folder_is_a_targets() {
 fn every_choice_of_a_target_has_a_seed() {
     let choices = [
         ("api_answer", 15),
+        ("api_bodies", 15),
         ("audit_log", 3),
+        ("dataset_csv", 5),
         ("identity_file", 6),
+        ("kept_notes", 14),
         ("ledger_records", 15),
         ("records", 10),
         ("request_head", 8),
