@@ -273,3 +273,12 @@ fn unsafe_code_is_forbidden() {
     let places = if lint == Some("forbid") { vec![] } else { vec![workspace.place("unsafe_code", "not forbidden")] };
     nothing_breaks("There is no unsafe code: `unsafe_code = \"forbid\"`.", &places);
 }
+
+/// The tests are of another profile, and would not see it.
+#[test]
+fn no_sum_wraps_in_what_ships() {
+    let workspace = workspace();
+    let checks = workspace.table["profile"]["release"].get("overflow-checks").and_then(Value::as_bool);
+    let places = if checks == Some(true) { vec![] } else { vec![workspace.place("overflow-checks", "not true")] };
+    nothing_breaks("A sum that does not fit is a defect: `overflow-checks = true`.", &places);
+}

@@ -84,7 +84,8 @@ impl Source {
         let is_tests = path.ends_with("/tests.rs") || path.contains("/tests/");
         // A module with its tests below ends the product; one whose tests are in another file does not.
         let lines: Vec<&str> = code.lines().map(str::trim).collect();
-        let begin = lines.windows(2).position(|it| it[0] == "#[cfg(test)]" && it[1].ends_with('{'));
+        let is_module = |line: &str| line.ends_with('{') && contains_word(line, "mod");
+        let begin = lines.windows(2).position(|it| it[0] == "#[cfg(test)]" && is_module(it[1]));
         let tests_from = if is_tests { 0 } else { begin.unwrap_or(usize::MAX) };
         Self { path: path.to_owned(), code, tests_from }
     }
@@ -248,14 +249,17 @@ fn only_code_is_looked_at() {
     let text = r##"let a = "sled"; // sled
 #[cfg(test)]
 mod elsewhere;
+#[cfg(test)]
+fn helper() {
+}
 /* sled */ let b = r#"sled " sled"#; let c = 'x'; let d: &'static str = b"sled\" sled"; sled::open();
 #[cfg(test)]
 mod tests {
     use sled;
 }"##;
     let source = Source::new("x/src/y.rs", text);
-    assert_eq!(source.places(&["sled"]), ["x/src/y.rs:4: sled", "x/src/y.rs:7: sled"]);
-    assert_eq!(source.places_in_product(&["sled"]), ["x/src/y.rs:4: sled"]);
+    assert_eq!(source.places(&["sled"]), ["x/src/y.rs:7: sled", "x/src/y.rs:10: sled"]);
+    assert_eq!(source.places_in_product(&["sled"]), ["x/src/y.rs:7: sled"]);
     assert_eq!(Source::new("z.rs", "unsled(); sled_store();").places(&["sled"]), [""; 0]);
 }
 
