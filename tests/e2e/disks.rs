@@ -48,7 +48,7 @@ impl Scene {
 
     async fn with(lab: Lab, mut agent: Agent, below: &Path) -> Self {
         assert_eq!(agent.terminate().await, Some(0));
-        let library = Library::build(lab.folder()).unwrap_or_else(|why| panic!("{why}"));
+        let library = Library::build().unwrap_or_else(|why| panic!("{why}"));
         let faults = Faults::none(&lab.folder().join("faults"));
         // The library compares paths as the system tells them.
         agent.set_environment(library.fail(&below.canonicalize().unwrap(), &faults));
@@ -127,7 +127,7 @@ async fn a_controller_whose_disk_hangs_says_what_it_knew_and_ends_when_it_is_ask
     let controller =
         ControllerOptions { serve: vec!["--health-listen", "127.0.0.1:0"], ..ControllerOptions::default() };
     let mut lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
-    let library = Library::build(lab.folder()).unwrap_or_else(|why| panic!("{why}"));
+    let library = Library::build().unwrap_or_else(|why| panic!("{why}"));
     let faults = Faults::none(&lab.folder().join("faults"));
     let below = lab.controller.data().canonicalize().unwrap().join("store");
     assert_eq!(lab.controller.terminate().await, Some(0));

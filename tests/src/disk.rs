@@ -6,24 +6,33 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+
+use tempfile::TempDir;
 
 const SOURCE: &str = include_str!("../disk/disk.c");
 
-/// The library, compiled.
+const LIBRARY: &str = "disk.so";
+
+/// The library, compiled: in this folder, as long as anybody needs it.
 #[derive(Debug, Clone)]
-pub struct Library(PathBuf);
+pub struct Library(Arc<TempDir>);
 
 impl Library {
-    /// Compiles it into `folder`.
+    /// Compiles it beside the program that runs: what is in memory, or in a folder for temporary files, may not be executed.
     ///
     /// # Errors
     ///
     /// What is missing on this machine, in a sentence.
-    pub fn build(folder: &Path) -> Result<Self, String> {
+    pub fn build() -> Result<Self, String> {
         if !cfg!(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")) {
             return Err("the disk is watched on Linux with glibc and 64 bit alone".to_owned());
         }
-        let (source, library) = (folder.join("disk.c"), folder.join("disk.so"));
+        let here = std::env::current_exe().map_err(|error| format!("this program is nowhere: {error}"))?;
+        let folder = here.parent().ok_or("this program is in no folder")?;
+        let folder = tempfile::Builder::new().prefix("postern-disk-").tempdir_in(folder);
+        let folder = folder.map_err(|error| format!("there is no place for a library: {error}"))?;
+        let (source, library) = (folder.path().join("disk.c"), folder.path().join(LIBRARY));
         std::fs::write(&source, SOURCE).map_err(|error| format!("{} cannot be written: {error}", source.display()))?;
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let output = Command::new(&compiler)
@@ -35,7 +44,7 @@ impl Library {
         if !output.status.success() {
             return Err(format!("`{}` failed:\n{}", compiler.display(), String::from_utf8_lossy(&output.stderr)));
         }
-        Ok(Self(library))
+        Ok(Self(Arc::new(folder)))
     }
 
     /// The environment of a program whose changes below `below` are to be written down in `journal`.
@@ -53,7 +62,7 @@ impl Library {
     }
 
     fn watch(&self, below: &Path) -> Vec<(&'static str, OsString)> {
-        vec![("LD_PRELOAD", self.0.clone().into()), ("POSTERN_DISK_BELOW", below.into())]
+        vec![("LD_PRELOAD", self.0.path().join(LIBRARY).into()), ("POSTERN_DISK_BELOW", below.into())]
     }
 }
 

@@ -26,7 +26,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 pub use audit_log::audit_log_at_work;
-use clap::ValueEnum as _;
 use dice::Dice;
 #[cfg(feature = "failpoints")]
 pub use identity::identity_at_work;
@@ -173,7 +172,7 @@ pub fn run(binary: &Path, plan: Plan, mut say: impl FnMut(&Tally)) -> Result<Tal
     let folder = tempfile::Builder::new().prefix("postern-powercut-").tempdir_in(room_for_disks()).map_err(text)?;
     // Its paths are compared with those of open files.
     let top = folder.path().canonicalize().map_err(text)?;
-    let library = Library::build(&top)?;
+    let library = Library::build()?;
     programs::link(binary, &top.join("bin")).map_err(text)?;
     let mut tally = Tally { seed: plan.seed, ..Tally::default() };
     let (mut left, mut kept_so_far): ([Option<Left>; 2], usize) = ([None, None], 0);
@@ -190,17 +189,12 @@ pub fn run(binary: &Path, plan: Plan, mut say: impl FnMut(&Tally)) -> Result<Tal
         let states = STATES.min(plan.states - tally.states);
         let broken = tally.broken();
         *left = look(&room, &worker, &events, plan.without, 0..states, &mut tally)?;
-        if tally.broken() > broken && kept_so_far < KEPT {
+        // Without a guard that is what was to be seen.
+        if plan.without.is_none() && tally.broken() > broken && kept_so_far < KEPT {
             kept_so_far += 1;
             let kept = keep(&room, &worker)?;
-            tally.violations.push(format!(
-                "look again with `cargo run --bin powercut -- --again {}{}`",
-                kept.display(),
-                plan.without
-                    .and_then(|it| it.to_possible_value())
-                    .map(|it| format!(" --without {}", it.get_name()))
-                    .unwrap_or_default()
-            ));
+            let again = format!("look again with `cargo run --bin powercut -- --again {}`", kept.display());
+            tally.violations.push(again);
         }
         say(&tally);
         std::fs::remove_dir_all(&room.0).map_err(text)?;
@@ -379,8 +373,8 @@ fn room_for_disks() -> PathBuf {
 
 /// Keeps what is needed to look again.
 fn keep(room: &Room, worker: &Worker) -> Result<PathBuf, String> {
-    let kept = std::env::temp_dir().join(format!("postern-powercut-kept-{}-{}", worker.seed, worker.number));
-    let _ = std::fs::remove_dir_all(&kept);
+    let prefix = format!("postern-powercut-kept-{}-{}-", worker.seed, worker.number);
+    let kept = tempfile::Builder::new().prefix(&prefix).tempdir().map_err(text)?.keep();
     let to = Room(kept.clone());
     Tree::read(&room.base()).and_then(|(base, _)| base.write(&to.base())).map_err(text)?;
     for (from, to) in [(room.journal(), to.journal()), (room.worker(), to.worker())] {

@@ -99,7 +99,7 @@ impl<'a> Killer<'a> {
                 self.agents[number].spawn();
             }
             self.tally.rounds += 1;
-            self.check_alive();
+            self.check_alive().await;
             say(&self.tally);
         }
         self.check_points();
@@ -111,28 +111,43 @@ impl<'a> Killer<'a> {
         if let Some(point) = point {
             reach(point, &agent.fail_points(), &mut self.tally).await;
         }
-        agent.kill().await;
+        let code = agent.kill().await;
+        let log = code.map(|_| agent.log());
         self.deaths.push(Death { agent: number, from, to: Instant::now() });
         self.tally.agent_kills += 1;
+        self.note_end("agent", code, log);
     }
 
     async fn kill_controller(&mut self, point: Option<Point>) {
         if let Some(point) = point {
             reach(point, &self.controller.fail_points(), &mut self.tally).await;
         }
-        self.controller.kill().await;
+        let code = self.controller.kill().await;
+        let log = code.map(|_| self.controller.log());
         self.controller.restart().await;
         self.tally.controller_kills += 1;
+        self.note_end("controller", code, log);
     }
 
-    /// An agent that ended by itself found its store unopenable, or met a defect.
-    fn check_alive(&mut self) {
-        for agent in &mut *self.agents {
+    /// Whoever ended before it was killed found its store unopenable, or met a defect.
+    fn note_end(&mut self, who: &str, code: Option<i32>, log: Option<String>) {
+        if let Some((code, log)) = code.zip(log) {
+            let round = self.tally.rounds;
+            self.tally.violations.push(format!("round {round}: the {who} ended by itself with {code}:\n{log}"));
+        }
+    }
+
+    async fn check_alive(&mut self) {
+        for number in 0..self.agents.len() {
+            let agent = &mut self.agents[number];
             if !agent.is_running() {
-                let round = self.tally.rounds;
-                self.tally.violations.push(format!("round {round}: the agent ended by itself:\n{}", agent.log()));
+                let (code, log) = (agent.ended().await, agent.log());
                 agent.spawn();
+                self.note_end("agent", code, Some(log));
             }
+        }
+        if !self.controller.is_running() {
+            self.kill_controller(None).await;
         }
     }
 

@@ -269,11 +269,9 @@ impl Agent {
         self.process.take()?.ended().await
     }
 
-    /// Kills it, as `kill -9` does.
-    pub async fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().await;
-        }
+    /// Kills it, as `kill -9` does. Returns its exit code if it had ended by itself before.
+    pub async fn kill(&mut self) -> Option<i32> {
+        self.process.take()?.kill().await
     }
 
     /// Where it can be had killed.

@@ -107,9 +107,9 @@ impl Controller {
         self.process.log()
     }
 
-    /// Kills it, as `kill -9` does.
-    pub async fn kill(&mut self) {
-        self.process.kill().await;
+    /// Kills it, as `kill -9` does. Returns its exit code if it had ended by itself before.
+    pub async fn kill(&mut self) -> Option<i32> {
+        self.process.kill().await
     }
 
     /// Where it can be had killed.

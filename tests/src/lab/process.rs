@@ -52,9 +52,10 @@ impl Process {
         }
     }
 
-    /// Kills it, as `kill -9` does, and waits until it is gone.
-    pub async fn kill(&mut self) {
+    /// Kills it, as `kill -9` does, and waits until it is gone. Returns its exit code if it had ended by itself before.
+    pub async fn kill(&mut self) -> Option<i32> {
         self.child.kill().await.expect("a process of the lab can be killed");
+        self.child.wait().await.expect("how it ended").code()
     }
 
     /// Asks it to stop, as systemd does, and waits for its exit code.
@@ -90,5 +91,23 @@ impl Process {
     /// Everything it said.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_is_killed_after_its_end_had_ended_by_itself() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = |script| Process::start(Path::new("sh"), &["-c", script], &folder.path().join("log"));
+        let (mut ended, mut running) = (run("exit 70"), run("sleep 60"));
+        crate::wait_for("the end of it", async || {
+            let status = std::fs::read_to_string(format!("/proc/{}/stat", ended.pid().expect("its number")));
+            if status.as_ref().is_ok_and(|it| it.contains(") Z ")) { Ok(()) } else { Err(status) }
+        })
+        .await;
+        assert_eq!((ended.kill().await, running.kill().await), (Some(70), None));
     }
 }

@@ -34,7 +34,7 @@ impl<T: Default> Trial<T> {
         let prefix = format!("postern-{}-", self.work);
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(room_for_disks()).map_err(text)?;
         let top = folder.path().canonicalize().map_err(text)?;
-        let library = Library::build(&top)?;
+        let library = Library::build()?;
         programs::link(binary, &top.join("bin")).map_err(text)?;
         let room = Room(top.join("worker"));
         (self.prepare)(&room.state()).map_err(text)?;
