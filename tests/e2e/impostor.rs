@@ -48,7 +48,7 @@ async fn nothing_secret_of_a_token_is_in_what_an_agent_sends_to_enroll() {
     let stage = Stage::with_a_stranger(&[]).await;
     let text = stage.lab.controller.token().await;
     let token: EnrollmentToken = text.parse().unwrap();
-    let bytes = BASE64URL_NOPAD.decode(text.rsplit_once('-').unwrap().1.as_bytes()).unwrap();
+    let bytes = BASE64URL_NOPAD.decode(text.strip_prefix("postern-token-").unwrap().as_bytes()).unwrap();
     let (secret, _root) = bytes[bytes.len() - 64..].split_at(32);
 
     let url = stage.url();
