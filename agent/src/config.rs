@@ -28,7 +28,7 @@ use postern_store::{Home, KeySource};
 use serde::Deserialize;
 
 pub use collection::Collection;
-pub use controller::{Controller, NO_CONTROLLER_URL, Proxy, controller_url, without_password};
+pub use controller::{Controller, NO_CONTROLLER_URL, Proxy, controller_url};
 pub use effective::{Setting, quoted};
 pub use error::ConfigError;
 pub use file::{read_file, read_up_to, text};

@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use postern_protocol::id::TokenId;
 use postern_protocol::{ClusterName, MemberId};
 use postern_store::private::{self, PrivateError};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 pub use self::credential::{Credential, fingerprint, serial, validity};
 pub use self::sealing::KeptKey;
 pub use self::trust::{Trust, UnusableTrust};
-use crate::config::without_password;
 use crate::exit::Exit;
 
 /// Files of an identity are far smaller.
@@ -71,16 +70,10 @@ pub struct Membership {
     /// The member.
     pub member: MemberId,
     /// The controller's URLs it enrolled at.
-    #[serde(deserialize_with = "without_passwords")]
     pub controllers: Vec<String>,
     /// The token it enrolled with, which is of no use to anybody else.
     #[serde(default)]
     pub token: Option<TokenId>,
-}
-
-/// An earlier version took them with a password, and whoever shows them would tell it.
-fn without_passwords<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    Ok(Vec::<String>::deserialize(deserializer)?.iter().map(|url| without_password(url)).collect())
 }
 
 /// An enrolled agent's identity.
@@ -366,17 +359,6 @@ mod tests {
         let told = identity.load().err().unwrap().to_string();
         let (newer, away) = (told.find("start that one again"), told.find("move its folder away"));
         assert!(newer.is_some() && newer < away, "{told}");
-    }
-
-    /// Take it as it stands, and the log and the status tell the password; refuse it, and an agent that works does no more.
-    #[test]
-    fn a_controller_that_is_remembered_with_a_password_is_known_without_it() {
-        let (_folder, identity) = enrolled();
-        let controllers = ["wss://a.example:7443", "wss://ops:hush@b.example:7443", "wss://hush@[::1]"];
-        let known = Membership { controllers: controllers.map(ToOwned::to_owned).to_vec(), ..membership() };
-        private::replace(&identity.file("membership.json"), &serde_json::to_vec(&known).unwrap()).unwrap();
-        let loaded = identity.load().unwrap().unwrap().membership.controllers;
-        assert_eq!(loaded, ["wss://a.example:7443", "wss://b.example:7443/", "wss://[::1]/"]);
     }
 
     #[test]

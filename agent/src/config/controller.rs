@@ -92,18 +92,6 @@ pub fn controller_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(is_fit)
 }
 
-/// The URL without its name and its password, which no controller is sent.
-pub fn without_password(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
-            // It fails for a URL that can have neither.
-            let _ = url.set_username("").and_then(|()| url.set_password(None));
-            url.into()
-        }
-        Ok(_) | Err(_) => text.to_owned(),
-    }
-}
-
 impl Controller {
     pub(super) fn from_source(source: &Arc<Source>) -> Result<Self, ConfigError> {
         let section: Section = source.section(SECTION)?;

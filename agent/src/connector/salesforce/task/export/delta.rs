@@ -90,16 +90,15 @@ impl Now {
 struct Watermark {
     /// Until when records were handed over, by Salesforce's clock.
     until: Timestamp,
-    /// How far that was ahead then; `None`: an earlier version did not keep it.
-    ahead: Option<SignedDuration>,
+    /// How far that was ahead then.
+    ahead: SignedDuration,
 }
 
 impl Watermark {
     /// How far it may be ahead of what was handed over: Salesforce's clock was then, or this host's was set since. To reach back
     /// for nothing costs the reading of what is known.
     fn too_far(self, now: Now) -> SignedDuration {
-        let by = self.ahead.map(|ahead| ahead.saturating_add(-now.ahead()));
-        by.filter(|by| *by > APART).unwrap_or_default()
+        Some(self.ahead.saturating_add(-now.ahead())).filter(|by| *by > APART).unwrap_or_default()
     }
 
     /// Until when records were handed over, whichever of both clocks was wrong.
@@ -256,7 +255,7 @@ mod tests {
 
     /// Minutes by which Salesforce's clock is ahead.
     fn watermark(until: &str, ahead: i64) -> Watermark {
-        Watermark { until: at(until), ahead: Some(SignedDuration::from_mins(ahead)) }
+        Watermark { until: at(until), ahead: SignedDuration::from_mins(ahead) }
     }
 
     fn span(org: &str, here: &str, before: Watermark) -> (Option<Timestamp>, Timestamp, bool) {
@@ -272,9 +271,6 @@ mod tests {
         assert_eq!(span("19:00:00", "19:00:00", lie), (Some(at("11:45:00")), at("18:55:00"), true));
         assert_eq!(span("18:56:00", "19:00:00", lie), (Some(at("11:41:00")), at("18:51:00"), true));
         assert_eq!(span("13:00:00", "13:00:00", lie), (None, at("12:55:00"), true), "it is not over");
-        let kept_by_an_earlier_version = Watermark { until: at("17:55:00"), ahead: None };
-        assert_eq!(span("13:00:00", "13:00:00", kept_by_an_earlier_version), (None, at("12:55:00"), true));
-        assert_eq!(span("19:00:00", "19:00:00", kept_by_an_earlier_version).0, Some(at("17:45:00")));
     }
 
     /// Nothing may be skipped for a clock that is behind, either, now or when the run before was.

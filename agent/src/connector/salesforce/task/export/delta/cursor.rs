@@ -37,7 +37,6 @@ pub(in super::super) struct Cursor {
 /// What is kept of it. It holds a key, so it has no `Debug`.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(in super::super::super::super) struct State {
-    #[serde(default)]
     format: u32,
     /// What the cursor is called.
     object: String,
@@ -46,22 +45,17 @@ pub(in super::super::super::super) struct State {
     run: u64,
     /// Runs before this one do not count any more.
     from: u64,
-    /// Until when records were handed over, in milliseconds since 1970 by Salesforce's clock.
-    until: Option<i64>,
-    /// By how many milliseconds that clock was ahead of this host's then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ahead: Option<i64>,
-    /// The same of the run before that clock went ahead, while it stays so: it may have been wrong in each run since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sure: Option<Sure>,
+    /// How far the newest run got that was handed over.
+    reached: Option<Reached>,
+    /// The same of the run before Salesforce's clock went ahead, while it stays so: it may have been wrong in each run since.
+    sure: Option<Reached>,
     /// The run that was not known to be handed over when this was written.
     pending: Option<Pending>,
     /// Runs that were never handed over, in their order.
     lost: Vec<Lost>,
     /// What the cursor is of: a hash over object, filter, clause and attributes.
     about: String,
-    /// The id of the org; empty if that was not kept yet.
-    #[serde(default)]
+    /// The id of the org; empty if it was not known.
     org: String,
     /// The key of the hashes.
     key: String,
@@ -93,24 +87,29 @@ impl Lost {
     }
 }
 
-/// Until when records were handed over for sure, and how far Salesforce's clock was ahead then.
+/// Until when records were handed over, in milliseconds since 1970 by Salesforce's clock, and by how many of them that was
+/// ahead of this host's then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Sure {
+struct Reached {
     until: i64,
     ahead: i64,
+}
+
+impl Reached {
+    fn watermark(self) -> Option<Watermark> {
+        let until = Timestamp::from_millisecond(self.until).ok()?;
+        Some(Watermark { until, ahead: SignedDuration::from_millis(self.ahead) })
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pending {
     task: String,
-    /// From when it asks; `None`: from the beginning, or an earlier version did not keep it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// From when it asks; `None`: from the beginning.
     from: Option<i64>,
-    until: i64,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     reaches_back: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ahead: Option<i64>,
+    /// How far it gets.
+    reached: Reached,
 }
 
 /// What a cursor is to begin with.
@@ -156,7 +155,7 @@ impl Cursor {
         } else if state.lost.len() >= MAX_LOST {
             forgot = Some(LOST_TOO_OFTEN);
             state.forget();
-        } else if state.until.is_some() {
+        } else if state.reached.is_some() {
             if state.about != about {
                 return Err(asked_otherwise(begin.name));
             }
@@ -228,57 +227,48 @@ impl State {
 
     /// What a run told was handed over.
     fn move_on(&mut self, run: &Pending) {
-        let stood = self.until.zip(self.ahead).map(|(until, ahead)| Sure { until, ahead });
-        let sure = self.sure.or(stood);
+        let (sure, now) = (self.sure.or(self.reached), run.reached);
         let apart = i64::try_from(APART.as_millis()).unwrap_or_default();
-        let ahead = sure.zip(run.ahead).map(|(sure, ahead)| ahead.saturating_sub(sure.ahead)).filter(|it| *it > apart);
+        let ahead = sure.map(|sure| now.ahead.saturating_sub(sure.ahead)).filter(|it| *it > apart);
         self.sure = match (sure, ahead) {
             // It told everything until it began, which may have been earlier than that clock said.
             (Some(sure), Some(ahead)) if run.reaches_back => {
-                Some(Sure { until: run.until.saturating_sub(ahead), ..sure })
+                Some(Reached { until: now.until.saturating_sub(ahead), ..sure })
             }
             (sure, Some(_)) => sure,
             (_, None) => self.sure.filter(|_| !run.reaches_back),
         };
-        (self.until, self.ahead) = (Some(run.until), run.ahead);
+        self.reached = Some(now);
     }
 
     /// What the next run asks for; `asked` is what another attempt at its task did.
     fn ask(&mut self, task: String, asked: Option<&Pending>, now: Now) -> Result<Span, Failure> {
-        let mut span = Span::new(now, self.watermark(), self.sure.and_then(|it| watermark(it.until, Some(it.ahead))))?;
-        let mut ahead = i64::try_from(now.ahead().as_millis()).ok();
+        let watermark = |reached: Option<Reached>| reached.and_then(Reached::watermark);
+        let mut span = Span::new(now, watermark(self.reached), watermark(self.sure))?;
+        let mut ahead = i64::try_from(now.ahead().as_millis()).unwrap_or_default();
         if let Some(asked) = asked
-            && let Ok(until) = Timestamp::from_millisecond(asked.until)
+            && let Ok(until) = Timestamp::from_millisecond(asked.reached.until)
         {
-            (span.until, ahead) = (until, asked.ahead);
-            let from = asked.from.and_then(|from| Timestamp::from_millisecond(from).ok());
+            (span.until, ahead) = (until, asked.reached.ahead);
             // A cursor that has begun anew since has nothing to go on from.
-            if self.until.is_some() && (from.is_some() || asked.reaches_back) {
-                (span.from, span.reaches_back) = (from, asked.reaches_back);
+            if self.reached.is_some() {
+                span.from = asked.from.and_then(|from| Timestamp::from_millisecond(from).ok());
+                span.reaches_back = asked.reaches_back;
             }
         }
         self.run += 1;
         let from = span.from.map(Timestamp::as_millisecond);
         let (until, reaches_back) = (span.until.as_millisecond(), span.reaches_back);
-        self.pending = Some(Pending { task, from, until, reaches_back, ahead });
+        self.pending = Some(Pending { task, from, reaches_back, reached: Reached { until, ahead } });
         Ok(span)
-    }
-
-    fn watermark(&self) -> Option<Watermark> {
-        watermark(self.until?, self.ahead)
     }
 
     /// Everything is handed over again.
     fn forget(&mut self) {
         self.from = self.run + 1;
-        (self.until, self.sure) = (None, None);
+        (self.reached, self.sure) = (None, None);
         self.lost.clear();
     }
-}
-
-fn watermark(until: i64, ahead: Option<i64>) -> Option<Watermark> {
-    let until = Timestamp::from_millisecond(until).ok()?;
-    Some(Watermark { until, ahead: ahead.map(SignedDuration::from_millis) })
 }
 
 /// Where a cursor is kept.
@@ -295,7 +285,7 @@ pub(in super::super::super::super) fn cursors(keep: &dyn Keep) -> Result<Vec<Sta
         };
         state.settle(keep)?;
         let records = buckets::count(keep, &name)?;
-        let until = state.until.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        let until = state.reached.and_then(|it| Timestamp::from_millisecond(it.until).ok());
         all.push(Standing { object: state.object, name: state.name, until, records });
     }
     all.sort_by(|one, other| (&one.object, &one.name).cmp(&(&other.object, &other.name)));
@@ -359,6 +349,10 @@ mod tests {
         format!("2026-11-{time}Z").parse().unwrap()
     }
 
+    fn reached(until: &str, ahead: i64) -> Reached {
+        Reached { until: at(until).as_millisecond(), ahead }
+    }
+
     fn now(org: &str, here: &str) -> Now {
         Now { org: at(org), here: at(here) }
     }
@@ -373,7 +367,7 @@ mod tests {
     /// Two clocks are never read at the same moment twice. Ask from another moment each time, and each attempt makes a job anew.
     #[test]
     fn another_attempt_asks_the_same_after_a_clock_that_was_ahead_too() {
-        let lie = State { until: Some(at("28T17:55:00").as_millisecond()), ahead: Some(6 * 3_600_000), ..State::new() };
+        let lie = State { reached: Some(reached("28T17:55:00", 6 * 3_600_000)), ..State::new() };
         for (org, from) in [("28T19:00:00", Some(at("28T11:45:00"))), ("28T13:00:00", None)] {
             let mut state = lie.clone();
             let first = state.ask("00".to_owned(), None, now(org, org)).unwrap();
@@ -427,7 +421,7 @@ mod tests {
     /// Runs that were lost made it begin anew: what it remembered of records does not count any more.
     #[test]
     fn another_attempt_at_a_cursor_that_began_anew_asks_from_the_beginning() {
-        let mut state = State { until: Some(at("28T11:55:00").as_millisecond()), ahead: Some(0), ..State::new() };
+        let mut state = State { reached: Some(reached("28T11:55:00", 0)), ..State::new() };
         let first = state.ask("00".to_owned(), None, now("28T13:00:00", "28T13:00:00")).unwrap();
         assert_eq!(first.from, Some(at("28T11:45:00")));
         state.forget();
@@ -438,7 +432,7 @@ mod tests {
     /// Remember each by itself, and some hours of an incident make a cursor begin anew: every record is told as a new one.
     #[test]
     fn runs_that_are_lost_in_a_row_take_one_place() {
-        let mut state = State { until: Some(0), ..State::new() };
+        let mut state = State::new();
         for run in 1..=300 {
             state.run = run;
             if !matches!(run, 1..=3 | 100 | 200 | 202) {
@@ -460,21 +454,14 @@ mod tests {
         let keep = Kept::in_folder(folder.path());
         let (object, name) = ("x".repeat(80), "\u{1f511}".repeat(64));
         let rows = |count| (0..).step_by(3).take(count).map(|it| Lost::Row(9_000_000 + it, 9_000_001 + it)).collect();
-        let far = Some(at("28T11:55:00").as_millisecond());
+        let far = Reached { until: i64::MAX, ahead: i64::MIN };
         let full = State {
             object: object.clone(),
             name: name.clone(),
             run: 9_999_998,
-            until: far,
-            ahead: far,
-            sure: Some(Sure { until: i64::MAX, ahead: i64::MIN }),
-            pending: Some(Pending {
-                task: "ff".repeat(16),
-                from: far,
-                until: i64::MAX,
-                reaches_back: true,
-                ahead: far,
-            }),
+            reached: Some(reached("28T11:55:00", i64::MIN)),
+            sure: Some(far),
+            pending: Some(Pending { task: "ff".repeat(16), from: Some(i64::MAX), reaches_back: true, reached: far }),
             lost: rows(MAX_LOST - 1),
             about: short_hash(&["all"]),
             org: "00D5g000004c92EAAQ".to_owned(),
@@ -511,13 +498,5 @@ mod tests {
         assert_eq!(forget_cursor(&keep, "User", "nightly").await, Ok(true));
         assert_eq!(forget_cursor(&keep, "User", "nightly").await, Ok(false));
         assert_eq!(names(&keep, CURSORS), Ok(Vec::new()));
-    }
-
-    /// An earlier version that an operator goes back to finds what it wrote.
-    #[test]
-    fn what_an_earlier_version_kept_stays_as_it_was() {
-        let kept = r#"{"format":1,"object":"User","name":"nightly","run":3,"from":0,"until":1,"pending":{"task":"00","until":2},"lost":[2],"about":"a","org":"00D","key":"k"}"#;
-        let state: State = serde_json::from_str(kept).unwrap();
-        assert_eq!(serde_json::to_string(&state).unwrap(), kept);
     }
 }
