@@ -7,7 +7,7 @@ use postern_protocol::Outcome;
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::import_batch::{Format, Request};
-use salesforce_sim::{ADMIN, CONSUMER_KEY, CONSUMER_SECRET, Mishap, OrgSeed, PermissionSetSeed};
+use salesforce_sim::{ADMIN, CONSUMER_KEY, CONSUMER_SECRET, Mishap, OrgSeed, PermissionSetSeed, Switches};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -325,6 +325,34 @@ async fn a_membership_that_is_gone_already_fails_no_entry() {
         assert_ne!(task.lines()[0]["outcome"], "failed", "{code}: {:?}", task.lines());
         assert_eq!(held(&lab, JOE, "PermissionSets").await, "Report_Builder");
     }
+}
+
+/// What others do to a set or a group locks it, as a user's row is locked.
+#[tokio::test]
+async fn f63_memberships_that_meet_locks_are_sent_again_and_given_up_after_a_few_tries() {
+    let lab = Lab::start().await;
+    let import = |sets: &str| {
+        let entry = |number| json!({ "Username": format!("user000{number}@acme.example"), "PermissionSets": sets });
+        import_with(
+            Request::new(Format::Jsonl),
+            (1..=5).map(|number| entry(number).to_string()).collect::<Vec<_>>().join("\n"),
+        )
+    };
+    let lock = |rows| lab.sim.switch(&Switches { lock_rows: Some(rows), ..Switches::default() }).unwrap();
+    for sets in ["Report_Builder", ""] {
+        lock(7);
+        let mut task = import(sets);
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(conclusion.outcome, Outcome::Succeeded, "{sets}: {:?}", task.lines());
+        assert_eq!(task.intents(), 3, "five were locked, then two");
+        assert_eq!(held(&lab, JOE, "PermissionSets").await, sets);
+    }
+
+    lock(1_000);
+    let mut task = import("Report_Builder");
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, task.intents()), (Outcome::Failed, 5), "{:?}", task.lines());
+    assert!(task.lines().iter().all(|line| line["code"] == "UNABLE_TO_LOCK_ROW"));
 }
 
 #[tokio::test]

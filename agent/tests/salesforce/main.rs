@@ -25,6 +25,7 @@ mod notes;
 mod one_user;
 mod passwords;
 mod policy;
+mod read_only;
 mod role_lane;
 mod schema;
 mod sign_in;

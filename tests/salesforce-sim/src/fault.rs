@@ -134,6 +134,8 @@ pub(crate) struct Faults {
     in_force: Vec<Fault>,
     /// User writes still to be refused because "the row is locked".
     pub(crate) locked_rows: u64,
+    /// Writes that the org still takes before it is read-only; none given: it never is.
+    pub(crate) writes_left: Option<u64>,
     /// Whether answers to queries leave out their last record and count it all the same.
     pub(crate) lost_records: bool,
     /// Bulk jobs still to fail halfway.
@@ -210,6 +212,13 @@ impl Faults {
         let locked = self.locked_rows > 0;
         self.locked_rows = self.locked_rows.saturating_sub(1);
         locked
+    }
+
+    /// Whether the org is read-only for the next write.
+    pub(crate) fn is_read_only(&mut self) -> bool {
+        let left = self.writes_left;
+        self.writes_left = left.map(|it| it.saturating_sub(1));
+        left == Some(0)
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Switches {
     pub api_exhausted: Option<bool>,
     /// The next so many writes to users or their logins meet a locked row.
     pub lock_rows: Option<u64>,
+    /// The org takes so many more writes; then it is read-only, as in maintenance, until the faults are cleared.
+    pub read_only_after: Option<u64>,
     /// Answers to queries leave out their last record, and count it all the same.
     pub lose_records: Option<bool>,
     /// All calls seem to come from this address; an empty text ends that.
@@ -204,7 +206,7 @@ impl Simulator {
         self.shared.world().faults.list().len()
     }
 
-    /// Ends every fault, a spent allowance and locked rows too.
+    /// Ends every fault, a spent allowance, locked rows and maintenance too.
     pub fn clear_faults(&self) {
         self.shared.world().faults.clear();
     }
@@ -266,6 +268,9 @@ impl Switches {
         }
         if let Some(count) = self.lock_rows {
             world.faults.locked_rows = count;
+        }
+        if let Some(writes) = self.read_only_after {
+            world.faults.writes_left = Some(writes);
         }
         if let Some(lose) = self.lose_records {
             world.faults.lost_records = lose;

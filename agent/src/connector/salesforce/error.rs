@@ -30,6 +30,9 @@ const TURNED_AWAY: &[&str] = &[
     "UNABLE_TO_LOCK_ROW",
 ];
 
+/// What an org that is read-only for a while refuses every write with, whichever it is.
+const READ_ONLY: &[&str] = &["ORG_IN_MAINTENANCE", "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"];
+
 /// The most characters of Salesforce's own words that are passed on.
 const MAX_WORDS: usize = 400;
 
@@ -185,6 +188,17 @@ pub(super) fn says_not_done(status: u16, code: &str) -> bool {
         500 | 503 => TURNED_AWAY.contains(&code),
         _ => false,
     }
+}
+
+/// Whether the org takes no writes for a while.
+pub(super) fn says_read_only(code: &str) -> bool {
+    READ_ONLY.contains(&code)
+}
+
+/// Whether what a row was refused with may have passed within seconds. A server that broke down at a row may do so whenever it
+/// comes to it.
+pub(super) fn may_pass(code: &str) -> bool {
+    TURNED_AWAY.contains(&code) && is_retryable(&failure(code, ""))
 }
 
 /// Whether the org takes no bulk jobs, or no more for now: what one would do can be done in calls.

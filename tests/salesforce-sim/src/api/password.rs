@@ -77,6 +77,7 @@ pub(crate) fn may_change(world: &World, caller: Caller, id: RecordId) -> bool {
 /// Sets a password, for REST and SOAP.
 pub(crate) fn set(world: &mut World, caller: Caller, id: RecordId, new: &str) -> Result<(), Problem> {
     world.tally.wanted_passwords.entry(id).or_default().push(new.into());
+    records::check_read_only(world)?;
     let (now, token, assumptions) = (world.now(), world.new_token(), world.assumptions.clone());
     world.org_mut(caller.org).set_password(id, new, token, &assumptions, now)?;
     world.sessions.password_changed(id);
@@ -86,6 +87,7 @@ pub(crate) fn set(world: &mut World, caller: Caller, id: RecordId, new: &str) ->
 
 /// Replaces a password by a temporary one and returns it, for REST and SOAP.
 pub(crate) fn reset(world: &mut World, caller: Caller, id: RecordId) -> Result<String, Problem> {
+    records::check_read_only(world)?;
     let (now, token, assumptions) = (world.now(), world.new_token(), world.assumptions.clone());
     let temporary = world.random_text(TEMPORARY);
     world.org_mut(caller.org).reset_password(id, &temporary, token, &assumptions, now)?;

@@ -135,7 +135,7 @@ pub(crate) fn create_one(
         return Err(not_supported(kind, "insert"));
     }
     check_rights(world, caller, None)?;
-    check_lock(world, None)?;
+    check_writable(world, None)?;
     if kind != ObjectKind::User {
         return record_write::create(world, caller, kind, record);
     }
@@ -155,14 +155,14 @@ pub(crate) fn update_one(
     match kind {
         ObjectKind::User => {
             check_rights(world, caller, Some(id))?;
-            check_lock(world, Some(id))?;
+            check_writable(world, Some(id))?;
             let written = user_write::update(world, caller, id, record)?;
             count_update(world, written);
             Ok(())
         }
         ObjectKind::UserLogin => {
             check_rights(world, caller, None)?;
-            check_lock(world, Some(id))?;
+            check_writable(world, Some(id))?;
             let written = login_write::update(world, caller, id, record)?;
             let effects = world.tally.user(written.user);
             effects.freezes += u64::from(written.frozen == Some(true));
@@ -172,7 +172,7 @@ pub(crate) fn update_one(
         }
         ObjectKind::Group => {
             check_rights(world, caller, None)?;
-            check_lock(world, Some(id))?;
+            check_writable(world, Some(id))?;
             record_write::update(world, caller, kind, id, record)
         }
         ObjectKind::GroupMember
@@ -219,7 +219,7 @@ pub(crate) fn delete_one(world: &mut World, caller: Caller, kind: ObjectKind, id
         return Err(not_deletable(world, kind));
     }
     check_rights(world, caller, None)?;
-    check_lock(world, Some(id))?;
+    check_writable(world, Some(id))?;
     record_write::delete(world, caller, kind, id)
 }
 
@@ -257,13 +257,24 @@ fn check_rights(world: &World, caller: Caller, id: Option<RecordId>) -> Result<(
     Err(Problem::new("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id"))
 }
 
-fn check_lock(world: &mut World, id: Option<RecordId>) -> Result<(), Problem> {
+/// Whether a record can be written now: the org is not read-only, and nobody else is at the row.
+fn check_writable(world: &mut World, id: Option<RecordId>) -> Result<(), Problem> {
+    check_read_only(world)?;
     if !world.faults.take_locked_row() {
         return Ok(());
     }
     let id = id.map(|it| it.to_string()).unwrap_or_default();
     let text = format!("unable to obtain exclusive access to this record or 1 records: {id}");
     Err(Problem::new("UNABLE_TO_LOCK_ROW", text))
+}
+
+/// A read-only org refuses each record, not the call.
+pub(crate) fn check_read_only(world: &mut World) -> Result<(), Problem> {
+    if !world.faults.is_read_only() {
+        return Ok(());
+    }
+    let code = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE";
+    Err(Problem::new(code, "Updates can't be made during maintenance"))
 }
 
 /// The record a path names, or the reply that says why there is none.

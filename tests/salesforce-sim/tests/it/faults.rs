@@ -211,6 +211,33 @@ async fn bulk_jobs_fail_halfway_or_vanish() {
     assert_eq!((gone.status.as_u16(), gone.code()), (404, "NOT_FOUND"));
 }
 
+/// The org is read, and each record of a write is refused, whatever brings it.
+#[tokio::test]
+async fn an_org_is_read_only_for_a_while() {
+    const CODE: &str = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE";
+    let simulator = simulator(2).await;
+    let caller = admin(&simulator).await;
+    let ids = [caller.id_of(USER).await, caller.id_of("user0002@acme.example").await];
+    let record = |id: &str| json!({"attributes": {"type": "User"}, "Id": id, "Title": "x"});
+    let records = json!({"records": [record(&ids[0]), record(&ids[1])]});
+    simulator.switch(&Switches { read_only_after: Some(1), ..Switches::default() }).unwrap();
+
+    let several = caller.patch("composite/sobjects", &records).await;
+    assert_eq!((several.status.as_u16(), &several.json[0]["success"]), (200, &json!(true)));
+    assert_eq!(several.json[1]["errors"][0]["statusCode"], CODE);
+    let resource = format!("sobjects/User/{}", ids[0]);
+    assert_eq!(caller.patch(&resource, &json!({"Title": "y"})).await.code(), CODE);
+    let password = caller.post(&format!("{resource}/password"), &json!({"NewPassword": "Correct-Horse-7"})).await;
+    assert_eq!(password.code(), CODE);
+    let told = run_on(&caller, "User", "update", &format!("Id,Title\n{},y\n", ids[0])).await;
+    let failed = caller.get(&format!("jobs/ingest/{}/failedResults", told["id"].as_str().unwrap())).await;
+    assert!(failed.text.contains(CODE), "{}", failed.text);
+    assert_eq!(simulator.user(USER).unwrap().text("Title"), "x");
+
+    simulator.clear_faults();
+    assert_eq!(caller.patch(&resource, &json!({"Title": "y"})).await.status, 204);
+}
+
 #[tokio::test]
 async fn a_record_of_a_bulk_job_meets_a_locked_row() {
     let simulator = simulator(2).await;

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::super::schema::describe::{Described, FILLED, Field, canonical, values};
 use super::super::super::user::{is_sound_id, short};
-use super::super::super::{soql, time};
+use super::super::super::{error, soql, time};
 use super::choices::Choices;
 use super::naming::InFields;
 use super::unit::Kind;
@@ -70,9 +70,14 @@ impl Refused {
         Self { code: code.to_owned(), message: message.into() }
     }
 
-    /// Whether somebody else was at the row.
-    pub(super) fn is_lock(&self) -> bool {
-        self.code == "UNABLE_TO_LOCK_ROW"
+    /// Whether the same may be taken soon: somebody else was at the row, or the org took no writes.
+    pub(super) fn may_pass(&self) -> bool {
+        error::may_pass(&self.code)
+    }
+
+    /// Whether it was not about the row: the org takes no writes for a while.
+    pub(super) fn says_read_only(&self) -> bool {
+        error::says_read_only(&self.code)
     }
 }
 

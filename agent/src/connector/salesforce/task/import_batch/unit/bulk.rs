@@ -73,8 +73,8 @@ impl Info {
 #[derive(Default)]
 struct Told {
     ends: Vec<RowEnd>,
-    /// They met a lock, and nothing became of them.
-    locked: Vec<usize>,
+    /// They met a lock, or what else may pass, and nothing became of them.
+    again: Vec<usize>,
     /// Whether every row is told of.
     is_whole: bool,
 }
@@ -235,7 +235,7 @@ impl Unit<'_> {
             return Ok(Vec::new());
         }
         let info = self.wait_for(job).await?;
-        // What it did not come to, or what met a lock, is still to be done.
+        // What it did not come to, or what may pass, is still to be done.
         Ok(self.results(job, &info, &[SUCCESSFUL, FAILED], rows, operation).await?.ends)
     }
 
@@ -245,12 +245,12 @@ impl Unit<'_> {
             Ok(info) => self.results(job, &info, &[SUCCESSFUL, FAILED, UNPROCESSED], rows, operation).await,
             Err(failure) => Err(failure),
         };
-        let Told { ends: mut rows, locked, is_whole } = match told {
+        let Told { ends: mut rows, again, is_whole } = match told {
             Ok(told) => told,
             Err(failure) if error::is_retryable(&failure) => return Err(failure),
             Err(failure) => return Ok(Sent { lost: Some(failure), ..Sent::default() }),
         };
-        let again = self.send(&locked, record, operation).await?;
+        let again = self.send(&again, record, operation).await?;
         rows.extend(again.rows);
         let missing = || {
             let summary = format!("the bulk job {job} says nothing of the entry");
@@ -374,12 +374,12 @@ impl Unit<'_> {
             for (key, end) in read_results(&reply.body, kind, operation, info) {
                 let Some(index) = open.remove(&key) else { continue };
                 match end {
-                    Err(refused) if refused.is_lock() => told.locked.push(index),
+                    Err(refused) if refused.may_pass() => told.again.push(index),
                     end => told.ends.push((index, end)),
                 }
             }
         }
-        told.is_whole = told.ends.len() + told.locked.len() == rows.len();
+        told.is_whole = told.ends.len() + told.again.len() == rows.len();
         Ok(told)
     }
 }

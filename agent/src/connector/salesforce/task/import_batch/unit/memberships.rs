@@ -9,13 +9,12 @@ use postern_protocol::Failure;
 use postern_protocol::task::import_batch::Difference;
 use serde_json::{Value as Json, json};
 
-use super::super::plan::Refused;
-use super::sent::row;
+use super::sent::fates;
 use super::work::{End, said};
 use super::{AT_ONCE, Unit};
 use crate::clock;
 use crate::connector::Shift;
-use crate::connector::salesforce::api::{Call, Longest, MAX_CALLS, Undone};
+use crate::connector::salesforce::api::{Call, LOCK_TRIES, Longest, MAX_CALLS, Undone, lock_wait};
 use crate::connector::salesforce::user::{protected, same_id, short};
 use crate::connector::salesforce::{Salesforce, error, soql};
 use crate::dataset::Change;
@@ -279,9 +278,8 @@ impl Unit<'_> {
         }
         let mut lost = None;
         for some in records.chunks(AT_ONCE) {
-            let (rows, records): (Vec<usize>, Vec<Json>) = some.iter().cloned().unzip();
-            let call = Call::post_many(json!({ "allOrNone": false, "records": records }));
-            lost = self.move_some(&rows, &call, kind, &["DUPLICATE_VALUE"]).await?.or(lost);
+            let call = |records: Vec<Json>| Call::post_many(json!({ "allOrNone": false, "records": records }));
+            lost = self.move_some(some.to_vec(), call, kind, &["DUPLICATE_VALUE"]).await?.or(lost);
         }
         Ok(lost)
     }
@@ -295,42 +293,56 @@ impl Unit<'_> {
         }
         let mut lost = None;
         for some in records.chunks(AT_ONCE) {
-            let (rows, records): (Vec<usize>, Vec<String>) = some.iter().cloned().unzip();
-            lost = self.move_some(&rows, &Call::end_memberships(&records), kind, &GONE).await?.or(lost);
+            let call = |records: Vec<String>| Call::end_memberships(&records);
+            lost = self.move_some(some.to_vec(), call, kind, &GONE).await?.or(lost);
         }
         Ok(lost)
     }
 
-    /// One call for many records; what is refused with one of these codes is as it should be. The failure, if its answer was
-    /// lost.
-    async fn move_some(
+    /// One call for many records, each with its row, and once more for those that met a lock, or what else may pass; what is
+    /// refused with one of these codes is as it should be. The failure, if an answer was lost.
+    async fn move_some<T: Clone>(
         &mut self,
-        rows: &[usize],
-        call: &Call,
+        mut records: Vec<(usize, T)>,
+        call: impl Fn(Vec<T>) -> Call,
         kind: Kind,
         as_wanted: &[&str],
     ) -> Result<Option<Failure>, Failure> {
         let note = self.intent().encode();
-        let results: Vec<Result<String, Refused>> = match self.org.change(self.cx, self.step, &note, call).await {
-            Ok(answer) => match answer.json.as_array().filter(|answers| answers.len() == rows.len()) {
-                Some(answers) => answers.iter().map(row).collect(),
-                None => return Ok(Some(error::strange(200))),
-            },
-            Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
-            Err(Undone::Not(failure)) => vec![Err(self.refused_together(rows, &failure)); rows.len()],
-            Err(Undone::Unknown(failure)) => return Ok(Some(failure)),
-        };
-        for (index, result) in rows.iter().zip(results) {
-            let Some(work) = self.work.get_mut(*index) else { continue };
-            match result {
-                // Somebody else did the same meanwhile.
-                Err(refused) if as_wanted.contains(&refused.code.as_str()) => (),
-                Err(refused) if work.is_open() => {
-                    work.fail_partly(refused, &format!("its {} are not as wanted", kind.attribute()));
-                }
-                Ok(_) => work.touched = true,
-                Err(_) => (),
+        for tries in 0..LOCK_TRIES {
+            if records.is_empty() {
+                break;
             }
+            if tries > 0 {
+                tokio::time::sleep(lock_wait(tries)).await;
+            }
+            let (rows, sent): (Vec<usize>, Vec<T>) = records.iter().cloned().unzip();
+            let results = match self.org.change(self.cx, self.step, &note, &call(sent)).await {
+                Ok(answer) => match fates(&answer.json, rows.len()) {
+                    Some(results) => results,
+                    None => return Ok(Some(error::strange(200))),
+                },
+                Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
+                Err(Undone::Not(failure)) => vec![Err(self.refused_together(&rows, &failure)); rows.len()],
+                Err(Undone::Unknown(failure)) => return Ok(Some(failure)),
+            };
+            self.unless_read_only(&note, &results, false).await?;
+            let is_last = tries + 1 == LOCK_TRIES;
+            let mut again = Vec::new();
+            for (record, result) in records.into_iter().zip(results) {
+                let Some(work) = self.work.get_mut(record.0) else { continue };
+                match result {
+                    // Somebody else did the same meanwhile.
+                    Err(refused) if as_wanted.contains(&refused.code.as_str()) => (),
+                    Err(refused) if !is_last && refused.may_pass() => again.push(record),
+                    Err(refused) if work.is_open() => {
+                        work.fail_partly(refused, &format!("its {} are not as wanted", kind.attribute()));
+                    }
+                    Ok(_) => work.touched = true,
+                    Err(_) => (),
+                }
+            }
+            records = again;
         }
         Ok(None)
     }

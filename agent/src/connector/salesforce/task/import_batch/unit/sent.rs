@@ -63,7 +63,7 @@ impl Unit<'_> {
         Ok(sent)
     }
 
-    /// One call for many rows; those that met a lock once more, by themselves.
+    /// One call for many rows; those that met a lock, or what else may pass, once more, by themselves.
     async fn send_some(
         &self,
         mut rows: Vec<usize>,
@@ -94,13 +94,14 @@ impl Unit<'_> {
             let Some(results) = fates(&answer, rows.len()) else {
                 return Ok((Sent { lost: Some(error::strange(200)), ..sent }, None));
             };
+            self.unless_read_only(&note, &results, self.choices.all_or_none).await?;
             let last = tries + 1 == LOCK_TRIES;
-            let locked = |result: &Result<String, Refused>| result.as_ref().is_err_and(Refused::is_lock);
+            let may_pass = |result: &Result<String, Refused>| result.as_ref().is_err_and(Refused::may_pass);
             // Together with a row that met a lock all are rolled back.
-            let all_again = self.choices.all_or_none && results.iter().any(locked);
+            let all_again = self.choices.all_or_none && results.iter().any(may_pass);
             let mut again = Vec::new();
             for (index, result) in rows.into_iter().zip(results) {
-                if !last && (all_again || locked(&result)) {
+                if !last && (all_again || may_pass(&result)) {
                     again.push(index);
                 } else {
                     sent.rows.push((index, result));
@@ -110,10 +111,25 @@ impl Unit<'_> {
         }
         Ok((sent, None))
     }
+
+    /// Leaves the unit to another attempt if nothing came of an answered call because the org is read-only. Where others of its
+    /// rows were done it is not, or no more: those are sent again first. After the deadline nobody waits for the org any more.
+    pub(super) async fn unless_read_only(
+        &self,
+        note: &[u8],
+        results: &[Result<String, Refused>],
+        all_or_none: bool,
+    ) -> Result<(), Failure> {
+        let refused = || results.iter().filter_map(|it| it.as_ref().err()).filter(|it| it.says_read_only());
+        let nothing_done = all_or_none || refused().count() == results.len();
+        let Some(refused) = refused().next().filter(|_| nothing_done && !self.cx.is_late()) else { return Ok(()) };
+        self.cx.take_back(self.step, note.to_vec()).await?;
+        Err(error::failure(&refused.code, ""))
+    }
 }
 
 /// The fates of so many records of a collection; `None` if it is another answer, which proves nothing of any.
-fn fates(answer: &Json, records: usize) -> Option<Vec<Result<String, Refused>>> {
+pub(super) fn fates(answer: &Json, records: usize) -> Option<Vec<Result<String, Refused>>> {
     let answers = answer.as_array().filter(|answers| answers.len() == records)?;
     Some(answers.iter().map(row).collect())
 }
@@ -124,7 +140,7 @@ pub(in super::super::super::super) fn written(answer: &Json, records: usize) -> 
 }
 
 /// The fate of one record of a collection: its id, or the first error.
-pub(super) fn row(answer: &Json) -> Result<String, Refused> {
+fn row(answer: &Json) -> Result<String, Refused> {
     if answer.get("success").and_then(Json::as_bool) == Some(true) {
         return Ok(answer.get("id").and_then(Json::as_str).unwrap_or_default().to_owned());
     }
