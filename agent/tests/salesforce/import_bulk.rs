@@ -274,10 +274,17 @@ async fn f59_a_session_lost_in_a_job_is_renewed() {
 #[tokio::test]
 async fn f71_a_batch_stopped_in_a_job_is_gone_on_with() {
     let (lab, dataset) = lab().await;
-    lab.sim.switch(&Switches { bulk_polls: Some(6), ..Switches::default() }).unwrap();
     let mut task = import_with(request(), dataset);
-    let stop = task.stop.clone();
-    let connector = lab.connector();
+    stopped_in_a_job(&lab, &mut task).await;
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    all_once(&lab, &task, &conclusion, "stopped");
+    assert_eq!(lab.counters().routes["POST jobs/ingest"], 2);
+}
+
+/// An attempt that is stopped while Salesforce works on its first job.
+async fn stopped_in_a_job(lab: &Lab, task: &mut Task) {
+    lab.sim.switch(&Switches { bulk_polls: Some(6), ..Switches::default() }).unwrap();
+    let (stop, connector) = (task.stop.clone(), lab.connector());
     let stopping = async {
         while !lab.counters().routes.contains_key("GET jobs/ingest/{id}") {
             tokio::task::yield_now().await;
@@ -287,9 +294,50 @@ async fn f71_a_batch_stopped_in_a_job_is_gone_on_with() {
     let (first, ()) = tokio::join!(task.attempt(&connector), stopping);
     assert_eq!(first.unwrap_err().class.known(), Some(FailureClass::Interrupted));
     task.stop = tokio_util::sync::CancellationToken::new();
-    let conclusion = task.attempt(&connector).await.unwrap();
-    all_once(&lab, &task, &conclusion, "stopped");
+}
+
+/// F70: a job is told of under the version of the API that made it alone. Ask under another for one of before an upgrade, take it
+/// for gone, and its rows are handed over once more while it runs.
+#[tokio::test]
+async fn f70_a_job_is_asked_for_under_the_version_that_made_it() {
+    let (lab, dataset) = lab().await;
+    let mut task = import_with(request(), dataset);
+    stopped_in_a_job(&lab, &mut task).await;
+    let newer = lab.connector_with(&format!("{}api_version = \"67.0\"\n", lab.settings("oauth-jwt")));
+    let conclusion = task.attempt(&newer).await.unwrap();
+    all_once(&lab, &task, &conclusion, "under another version");
     assert_eq!(lab.counters().routes["POST jobs/ingest"], 2);
+}
+
+/// F70: what is refused says nothing of the job, which may be under way.
+#[tokio::test]
+async fn f70_a_job_that_cannot_be_asked_for_is_not_gone() {
+    let refused = |status, code: &str| Mishap::Respond { status, code: Some(code.to_owned()), message: None };
+    for (path, status, code) in [
+        ("/jobs/ingest/", 409, "VERSION_CONFLICT"),
+        ("/jobs/ingest/", 400, "NEVER_SEEN"),
+        ("Results", 400, "NEVER_SEEN"),
+    ] {
+        let (lab, dataset) = lab().await;
+        let mut task = import_with(request(), dataset);
+        // By whoever made it, and by whoever goes on with it.
+        for _ in 0..2 {
+            lab.fault("GET", path, refused(status, code), 1);
+            let failure = task.attempt(&lab.connector()).await.unwrap_err();
+            assert_eq!((failure.code.as_str(), failure.class.known()), (code, Some(FailureClass::Transient)));
+        }
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        all_once(&lab, &task, &conclusion, code);
+        assert_eq!(lab.counters().routes["POST jobs/ingest"], 2, "{code}");
+    }
+
+    let (lab, dataset) = lab().await;
+    let mut task = import_with(request(), dataset);
+    stopped_in_a_job(&lab, &mut task).await;
+    lab.fault("GET", "/jobs/ingest/", refused(403, "INSUFFICIENT_ACCESS"), 1);
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, task.lines()), (Outcome::Unknown, vec![]));
+    assert_eq!(lab.counters().routes["POST jobs/ingest"], 1);
 }
 
 /// Rows that met a lock are sent again by themselves.

@@ -328,7 +328,8 @@ impl Salesforce {
     }
 
     async fn open(&self, place: Place, session: &Session, call: &Call, longest: Duration) -> Result<Download, Miss> {
-        let base = format!("/services/data/v{}/{}", self.settings.api_version, call.path);
+        let version = call.version.as_deref().unwrap_or(&self.settings.api_version);
+        let base = format!("/services/data/v{version}/{}", call.path);
         let url = session.instance.join(&base).map_err(|_| Miss::Not(error::no_address(&base)))?;
         let request =
             self.http.request(call.method.clone(), url).bearer_auth(session.token.expose()).header(ACCEPT, call.accept);

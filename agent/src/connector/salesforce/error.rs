@@ -206,6 +206,11 @@ pub(super) fn takes_no_jobs(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), "FEATURENOTENABLED" | "EXCEEDEDQUOTA")
 }
 
+/// Whether the org says that there is no such job. Whatever else it refuses says nothing of one that may be under way.
+pub(super) fn says_job_is_gone(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), "NOT_FOUND" | "INVALIDJOB")
+}
+
 /// Whether the same may be taken in smaller pieces.
 pub(super) fn is_too_long(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), TOO_LONG | "QUERY_TOO_COMPLICATED")

@@ -103,6 +103,15 @@ fn invalid_state(text: impl Into<String>) -> Reply {
     Reply::problem(400, &Problem::new("INVALIDJOBSTATE", text))
 }
 
+/// A job belongs to the version of the API that made it.
+fn check_version(job: &Job, call: &Call<'_>) -> Result<(), Reply> {
+    if job.version == call.version {
+        return Ok(());
+    }
+    let text = format!("The job was made with version {}, and is asked for with it", job.version);
+    Err(Reply::problem(409, &Problem::new("VERSION_CONFLICT", text)))
+}
+
 /// Ends a job before its time.
 fn abort(job: &mut Job, world: &World) -> Result<(), Reply> {
     if job.state.is_over() {

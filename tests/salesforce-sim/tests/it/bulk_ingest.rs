@@ -282,6 +282,7 @@ async fn an_aborted_job_keeps_what_it_has_done_and_names_the_rest() {
     pace(&simulator, 2, 0);
     let job = hand_over(&caller, "update", json!({}), &format!("Id,Title\n{},x\n{},x\n", ids[0], ids[1])).await;
     let early = caller.get(&format!("{job}/successfulResults")).await;
+    let other_version = caller.get(&format!("/services/data/v65.0/{job}")).await;
     caller.get(&job).await;
     caller.get(&job).await;
     let not_deleted = caller.delete(&job).await;
@@ -291,6 +292,7 @@ async fn an_aborted_job_keeps_what_it_has_done_and_names_the_rest() {
     let back = caller.patch(&job, &json!({"state": "UploadComplete"})).await;
 
     assert_eq!((early.code(), not_deleted.code()), ("INVALIDJOBSTATE", "INVALIDJOBSTATE"));
+    assert_eq!((other_version.status.as_u16(), other_version.code()), (409, "VERSION_CONFLICT"));
     assert_eq!(aborted.json["state"], "Aborted");
     assert_eq!((again.status.as_u16(), again.code(), back.code()), (400, "INVALIDJOBSTATE", "INVALIDJOBSTATE"));
     assert_eq!(again.message(), "Aborting already Completed Job not allowed");

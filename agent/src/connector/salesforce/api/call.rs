@@ -43,6 +43,8 @@ const FAMILIES: [&str; 18] = [
 pub(in super::super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,
+    /// The version of the API that answers it, if not the one that is configured.
+    pub(super) version: Option<String>,
     pub(super) body: Body,
     /// The status that says it was done.
     pub(super) done: StatusCode,
@@ -71,6 +73,7 @@ impl Call {
         Self {
             method,
             path: path.into(),
+            version: None,
             body,
             done,
             accept: JSON,
@@ -93,6 +96,11 @@ impl Call {
     /// The same, and what it is to change is told to the audit log if nobody can tell more.
     pub(in super::super) fn telling(self, effect: &Effect) -> Self {
         Self { effect: effect.encode(), ..self }
+    }
+
+    /// The same, for this version of the API to answer.
+    pub(in super::super) fn under(self, version: &str) -> Self {
+        Self { version: Some(version.to_owned()), ..self }
     }
 
     /// Reads.

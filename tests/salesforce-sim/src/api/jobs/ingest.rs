@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{abort, asked_text, delete, dialect, find, info, invalid_state, list, not_taken, object, progress, take};
+use super::{
+    abort, asked_text, check_version, delete, dialect, find, info, invalid_state, list, not_taken, object, progress,
+    take,
+};
 use crate::api::call::Call;
 use crate::api::{method_not_allowed, not_found};
 use crate::bulk::ingest::{Ingest, Operation, Outcome};
@@ -99,9 +102,16 @@ fn full_info(job: &Job) -> Option<Map<String, Json>> {
     Some(full)
 }
 
-/// The job a path names, if it is one of this kind.
+/// The job a path names, if it is one of this kind and of this version.
+fn find_ingest<'a>(world: &'a World, call: &Call<'_>, id: &str) -> Result<&'a Job, Reply> {
+    let job = find(world, call, id)?;
+    job.work.ingest().ok_or_else(not_found)?;
+    check_version(job, call)?;
+    Ok(job)
+}
+
 fn take_ingest(world: &mut World, call: &Call<'_>, id: &str) -> Result<Job, Reply> {
-    find(world, call, id)?.work.ingest().ok_or_else(not_found)?;
+    find_ingest(world, call, id)?;
     take(world, call, id)
 }
 
@@ -142,7 +152,7 @@ fn wanted(call: &Call<'_>) -> Result<State, Reply> {
 
 fn upload(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply> {
     world.tally.route("PUT jobs/ingest/batches");
-    let state = find(world, call, id)?.state;
+    let state = find_ingest(world, call, id)?.state;
     if state != State::Open {
         return Err(invalid_state(format!("Job must be Open to take data, but is {}", state.name())));
     }
@@ -179,7 +189,7 @@ fn fetch(world: &mut World, call: &Call<'_>, id: &str, results: &str) -> Result<
         "unprocessedrecords" => Outcome::Unprocessed,
         _ => return Err(not_found()),
     };
-    let job = find(world, call, id)?;
+    let job = find_ingest(world, call, id)?;
     let ingest = job.work.ingest().ok_or_else(not_found)?;
     if !job.state.is_over() {
         return Err(invalid_state(format!("The results of a job in state {} are not there yet", job.state.name())));

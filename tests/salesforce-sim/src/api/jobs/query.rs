@@ -4,7 +4,9 @@ use data_encoding::BASE64URL_NOPAD;
 
 use serde_json::{Map, Value as Json};
 
-use super::{abort, asked_text, delete, dialect, find, info, invalid_state, list, not_taken, progress, take};
+use super::{
+    abort, asked_text, check_version, delete, dialect, find, info, invalid_state, list, not_taken, progress, take,
+};
 use crate::api::call::Call;
 use crate::api::{method_not_allowed, not_found, query};
 use crate::bulk::job::{Job, Order, State, Work};
@@ -132,10 +134,7 @@ fn results(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply>
     world.tally.route("GET jobs/query/results");
     let job = find(world, call, id)?;
     let query = job.work.query().ok_or_else(not_found)?;
-    if job.version != call.version {
-        let text = format!("The job was made with version {}, and its results are read with it", job.version);
-        return Err(Reply::problem(409, &Problem::new("VERSION_CONFLICT", text)));
-    }
+    check_version(job, call)?;
     if job.state != State::JobComplete {
         return Err(invalid_state(format!("The results of a job in state {} are not there", job.state.name())));
     }

@@ -34,6 +34,9 @@ pub(in super::super::super) struct Note {
     /// A bulk job that was made: what it does, and its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) job: Option<(Operation, String)>,
+    /// The version of the API that it was made with: under another it may not be told of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<String>,
     /// Which entries are in it: results name users, and one may stand in several entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rows: Option<Rows>,
@@ -89,7 +92,8 @@ impl Rows {
 pub(super) struct Job {
     pub(super) operation: Operation,
     pub(super) id: String,
-    /// Nothing of one that an earlier version made.
+    pub(super) version: Option<String>,
+    /// Nothing of one that was only to be given up.
     pub(super) rows: Option<Rows>,
 }
 
@@ -152,7 +156,7 @@ impl Memory {
             if let Some((operation, id)) = note.job
                 && !memory.jobs.iter().any(|job| job.id == id)
             {
-                memory.jobs.push(Job { operation, id, rows: note.rows });
+                memory.jobs.push(Job { operation, id, version: note.version, rows: note.rows });
             }
             memory.passwords.extend(note.password.map(|it| (it.entry, it)));
         }

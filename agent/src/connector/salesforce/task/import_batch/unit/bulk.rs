@@ -39,6 +39,19 @@ const MAX_MISSED: u32 = 10;
 /// The most entries apart from a job whose numbers fit its note.
 const MOST_APART: usize = 64;
 
+/// A job of ours, and the version of the API that it was made with.
+#[derive(Clone, Copy)]
+struct Made<'a> {
+    id: &'a str,
+    version: &'a str,
+}
+
+impl Made<'_> {
+    fn asked(self, call: Call) -> Call {
+        call.under(self.version)
+    }
+}
+
 /// Where a job stands, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -110,7 +123,7 @@ impl Unit<'_> {
             match self.hand_over(operation, table.clone(), &numbers).await? {
                 Ok(job) => {
                     drop(table);
-                    return self.outcome(&job, rows, operation).await;
+                    return self.outcome(self.made(&job), rows, operation).await;
                 }
                 Err(Undone::Not(failure)) if error::takes_no_jobs(&failure) => {
                     drop(table);
@@ -214,22 +227,27 @@ impl Unit<'_> {
             if of_job.is_empty() {
                 continue;
             }
-            match self.ends_by_earlier(&job.id, &of_job, operation).await {
+            let version = job.version.as_ref().unwrap_or(&self.org.settings.api_version);
+            match self.ends_by_earlier(Made { id: &job.id, version }, &of_job, operation).await {
                 Ok(some) => {
                     let done: BTreeSet<usize> = some.iter().map(|(index, _)| *index).collect();
                     rows.retain(|index| !done.contains(index));
                     ends.extend(some);
                 }
-                Err(failure) if error::is_retryable(&failure) => return Err(failure),
-                // It is gone: what it did is found by looking.
-                Err(_) => (),
+                // What it did is found by looking.
+                Err(failure) => drop(gone(failure)?),
             }
         }
         Ok(ends)
     }
 
     /// What one job of an earlier attempt did of these rows. One that was never handed over is given up.
-    async fn ends_by_earlier(&self, job: &str, rows: &[usize], operation: Operation) -> Result<Vec<RowEnd>, Failure> {
+    async fn ends_by_earlier(
+        &self,
+        job: Made<'_>,
+        rows: &[usize],
+        operation: Operation,
+    ) -> Result<Vec<RowEnd>, Failure> {
         if self.info(job).await?.state == State::Open {
             self.abort(operation, job).await?;
             return Ok(Vec::new());
@@ -240,20 +258,19 @@ impl Unit<'_> {
     }
 
     /// Waits for a job that was handed over. If it is gone, what it did has to be found by looking.
-    async fn outcome(&self, job: &str, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+    async fn outcome(&self, job: Made<'_>, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
         let told = match self.wait_for(job).await {
             Ok(info) => self.results(job, &info, &[SUCCESSFUL, FAILED, UNPROCESSED], rows, operation).await,
             Err(failure) => Err(failure),
         };
         let Told { ends: mut rows, again, is_whole } = match told {
             Ok(told) => told,
-            Err(failure) if error::is_retryable(&failure) => return Err(failure),
-            Err(failure) => return Ok(Sent { lost: Some(failure), ..Sent::default() }),
+            Err(failure) => return Ok(Sent { lost: Some(gone(failure)?), ..Sent::default() }),
         };
         let again = self.send(&again, record, operation).await?;
         rows.extend(again.rows);
         let missing = || {
-            let summary = format!("the bulk job {job} says nothing of the entry");
+            let summary = format!("the bulk job {} says nothing of the entry", job.id);
             Failure::new(FailureClass::Transient, "bulk_result_missing", summary)
         };
         Ok(Sent { rows, lost: (!is_whole).then(missing).or(again.lost) })
@@ -277,12 +294,13 @@ impl Unit<'_> {
         let Some(job) = job_id(&made).map(str::to_owned) else {
             return Ok(Err(Undone::Unknown(error::strange(200))));
         };
-        let note = self.note(operation, &job, Some(numbers));
+        let made = self.made(&job);
+        let note = self.note(operation, made, Some(numbers));
         self.cx.intend(self.step, note.clone(), Vec::new(), self.org.reach()).await?;
         match self.org.change(self.cx, self.step, &note, &Call::put_rows(&job, rows)).await {
             Ok(_) => (),
             Err(undone) => {
-                self.give_up(operation, &job).await;
+                self.give_up(operation, made).await;
                 return unless_retryable(undone);
             }
         }
@@ -290,35 +308,43 @@ impl Unit<'_> {
             let closed = self.org.change(self.cx, self.step, &note, &Call::patch_job(&job, "UploadComplete")).await;
             let Err(undone) = closed else { return Ok(Ok(job)) };
             self.org.settle().await;
-            match (self.info(&job).await?.state, undone) {
+            let info = self.info(made).await.map_err(|failure| gone(failure).unwrap_or_else(|other| other))?;
+            match (info.state, undone) {
                 (State::Busy | State::Over, _) => return Ok(Ok(job)),
                 (State::Open, undone @ Undone::Not(_)) if round == 1 => {
-                    self.give_up(operation, &job).await;
+                    self.give_up(operation, made).await;
                     return unless_retryable(undone);
                 }
                 (State::Open, Undone::Not(_) | Undone::Unknown(_)) => (),
             }
         }
-        self.give_up(operation, &job).await;
+        self.give_up(operation, made).await;
         Err(error::no_answer())
     }
 
-    fn note(&self, operation: Operation, job: &str, rows: Option<&Rows>) -> Vec<u8> {
-        let job = Some((operation, job.to_owned()));
-        Note { job, rows: rows.cloned(), ..self.intent() }.encode()
+    /// A job that this attempt made.
+    fn made<'j>(&'j self, id: &'j str) -> Made<'j> {
+        Made { id, version: &self.org.settings.api_version }
+    }
+
+    fn note(&self, operation: Operation, job: Made<'_>, rows: Option<&Rows>) -> Vec<u8> {
+        let version = Some(job.version.to_owned());
+        let job = Some((operation, job.id.to_owned()));
+        Note { job, version, rows: rows.cloned(), ..self.intent() }.encode()
     }
 
     /// A job that stays open does no harm and ends by itself within a day, so nobody waits for this.
-    async fn give_up(&self, operation: Operation, job: &str) {
+    async fn give_up(&self, operation: Operation, job: Made<'_>) {
         if let Err(failure) = self.abort(operation, job).await {
-            tracing::warn!(job, code = %failure.code, "a bulk job of ours stays open");
+            tracing::warn!(job = job.id, code = %failure.code, "a bulk job of ours stays open");
         }
     }
 
     /// Ends a job, so that nothing of it is done any more. Else another attempt looks where it stands.
-    async fn abort(&self, operation: Operation, job: &str) -> Result<(), Failure> {
+    async fn abort(&self, operation: Operation, job: Made<'_>) -> Result<(), Failure> {
         let note = self.note(operation, job, None);
-        match self.org.change(self.cx, self.step, &note, &Call::patch_job(job, "Aborted")).await {
+        let call = job.asked(Call::patch_job(job.id, "Aborted"));
+        match self.org.change(self.cx, self.step, &note, &call).await {
             Ok(_) => Ok(()),
             Err(Undone::Not(failure) | Undone::Unknown(failure)) if error::is_retryable(&failure) => Err(failure),
             Err(Undone::Not(failure) | Undone::Unknown(failure)) => {
@@ -327,12 +353,12 @@ impl Unit<'_> {
         }
     }
 
-    async fn info(&self, job: &str) -> Result<Info, Failure> {
-        Info::read(&self.org.read(&Call::get(format!("jobs/ingest/{job}"))).await?.json)
+    async fn info(&self, job: Made<'_>) -> Result<Info, Failure> {
+        Info::read(&self.org.read(&job.asked(Call::get(format!("jobs/ingest/{}", job.id)))).await?.json)
     }
 
     /// Asks, less and less often, until the job is done.
-    async fn wait_for(&self, job: &str) -> Result<Info, Failure> {
+    async fn wait_for(&self, job: Made<'_>) -> Result<Info, Failure> {
         let mut pause = POLL_FIRST.min(self.org.settings.settle);
         let mut missed = 0;
         for _ in 0..MAX_POLLS {
@@ -346,18 +372,18 @@ impl Unit<'_> {
             tokio::select! {
                 () = tokio::time::sleep(pause) => (),
                 // Another attempt asks for it by its id.
-                () = self.cx.stop.cancelled() => return Err(stopped(job)),
+                () = self.cx.stop.cancelled() => return Err(stopped(job.id)),
             }
             pause = (pause + pause / 2).min(POLL_MAX);
         }
-        let summary = format!("the bulk job {job} is not done after a day");
+        let summary = format!("the bulk job {} is not done after a day", job.id);
         Err(Failure::new(FailureClass::Transient, "bulk_job_slow", summary))
     }
 
     /// What became of each record. Results come in an order of their own and are joined by the key.
     async fn results(
         &self,
-        job: &str,
+        job: Made<'_>,
         info: &Info,
         kinds: &[&str],
         rows: &[usize],
@@ -370,7 +396,8 @@ impl Unit<'_> {
             if open.is_empty() {
                 break;
             }
-            let reply = self.org.read_raw(&Call::get_csv(format!("jobs/ingest/{job}/{kind}"))).await?;
+            let call = Call::get_csv(format!("jobs/ingest/{}/{kind}", job.id));
+            let reply = self.org.read_raw(&job.asked(call)).await?;
             for (key, end) in read_results(&reply.body, kind, operation, info) {
                 let Some(index) = open.remove(&key) else { continue };
                 match end {
@@ -381,6 +408,16 @@ impl Unit<'_> {
         }
         told.is_whole = told.ends.len() + told.again.len() == rows.len();
         Ok(told)
+    }
+}
+
+/// What is said of a job that is gone. One that could not be asked for may be under way: another attempt asks for it, and
+/// nothing is sent of its rows before. What the account is refused for would be refused to that one, too.
+fn gone(failure: Failure) -> Result<Failure, Failure> {
+    match failure.class.known() {
+        Some(FailureClass::Rejected) if error::says_job_is_gone(&failure) => Ok(failure),
+        Some(FailureClass::Rejected) => Err(Failure { class: FailureClass::Transient.into(), ..failure }),
+        _ => Err(failure),
     }
 }
 
