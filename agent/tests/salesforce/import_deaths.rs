@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use postern_agent::connector::{Conclusion, Connector};
+use postern_protocol::bounded::List;
 use postern_protocol::task::import_batch::{Format, Output, Request};
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput, Timestamp};
-use salesforce_sim::{Fault, Matching, Mishap, OrgSeed};
+use salesforce_sim::{ADMIN, Fault, Matching, Mishap, OrgSeed, UserSeed};
 use serde_json::{Value, json};
 
-use crate::lab::{Death, Lab, Task, import_with, validate};
+use crate::lab::{Death, Lab, Task, dead_anywhere, import_with, validate};
 
 /// What stands in a call at which the process dies.
 const DEADLY: &str = "Deadly";
@@ -212,4 +213,40 @@ async fn entries_that_were_not_begun_before_the_deadline_are_not_sent() {
     (elsewhere.reconcile, elsewhere.deadline) = (true, Some(Timestamp::from_millis(0)));
     let conclusion = elsewhere.attempt(&connector).await.unwrap();
     assert_eq!(counts(&conclusion).unknown, 3, "another member may have done them");
+}
+
+/// The agent is started anew with another service account while a batch is interrupted. Take for the batch's own only what that one
+/// made, and users that exist are told as names that are taken, without their passwords.
+#[tokio::test]
+async fn what_was_made_as_another_service_account_is_gone_on_with() {
+    const NEXT: &str = "next@acme.example";
+    for bulk_threshold in [2_000, 1] {
+        dead_anywhere(async |death| {
+            let mut org = OrgSeed::acme(5);
+            org.users.push(UserSeed {
+                username: NEXT.to_owned(),
+                last_name: "Next".to_owned(),
+                ..org.users[0].clone()
+            });
+            let lab = Lab::with_org(org).await;
+            let mut entries: Vec<Value> = fifty(&lab).await.into_iter().skip(40).take(2).collect();
+            entries[0]["password"] = json!("Correct-Horse-7");
+            entries.extend([titled(1, "Moved"), titled(2, "Moved")]);
+            let rule = "Title=diff_with_target".parse().unwrap();
+            let request =
+                Request { bulk_threshold, attributes: List::new(vec![rule]).unwrap(), ..Request::new(Format::Jsonl) };
+            let lines: Vec<String> = entries.iter().map(Value::to_string).collect();
+            let mut task = import_with(request, lines.join("\n"));
+            task.dies = Some(death);
+            let first = task.attempt(&lab.connector()).await;
+            let next = lab.connector_with(&lab.settings("oauth-jwt").replace(ADMIN, NEXT));
+            let conclusion = task.attempt(&next).await.unwrap();
+            let what = format!("{death:?}, in bulk above {bulk_threshold}: {:?}", task.lines());
+            assert_eq!((counts(&conclusion).created, counts(&conclusion).modified), (2, 2), "{what}");
+            assert_eq!((lab.effects(&new(1)).creates, lab.effects(&new(1)).password_sets), (1, 1), "{what}");
+            assert_eq!(task.told.lock().unwrap().len(), 4, "{what}");
+            first.is_ok()
+        })
+        .await;
+    }
 }

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::super::super::api::Longest;
-use super::super::super::user::{same_id, short};
+use super::super::super::user::short;
 use super::super::super::{Salesforce, error, time};
+use super::memory::Accounts;
 use super::plan::Plan;
 use super::present::is_same_text;
 
@@ -133,15 +134,15 @@ impl Found {
         Ok(Self { marker: value, ..found })
     }
 
-    /// Whether it is what an entry asked for whose making was not answered: `user` made it, at or after `since`, and it
-    /// has the entry's marker, if that has one.
-    pub(super) fn is_made_of(&self, plan: &Plan<'_>, user: &str, since: Timestamp) -> bool {
+    /// Whether it is what an entry asked for whose making was not answered: one of `accounts` made it, at or after `since`, and
+    /// it has the entry's marker, if that has one.
+    pub(super) fn is_made_of(&self, plan: &Plan<'_>, accounts: &Accounts, since: Timestamp) -> bool {
         let is_same = match (&plan.marker, &self.marker) {
             (None, _) => true,
             (Some(Json::String(one)), Some(Json::String(other))) => is_same_text(one, other),
             (one, other) => one == other,
         };
-        is_same && self.was_created_by(user, since)
+        is_same && self.was_created_by(accounts, since)
     }
 
     /// Whether anybody may have signed in as it.
@@ -149,17 +150,17 @@ impl Found {
         self.last_password_change_date.is_some() || self.last_login_date.is_some()
     }
 
-    /// Whether `user` made it at or after `since`.
-    fn was_created_by(&self, user: &str, since: Timestamp) -> bool {
-        was_by(self.created_by_id.as_deref(), self.created_date.as_deref(), user, since)
+    /// Whether one of `accounts` made it at or after `since`.
+    fn was_created_by(&self, accounts: &Accounts, since: Timestamp) -> bool {
+        was_by(self.created_by_id.as_deref(), self.created_date.as_deref(), accounts, since)
     }
 
-    /// Whether `user` was the last to change it, at or after `since`.
-    pub(super) fn was_modified_by(&self, user: &str, since: Timestamp) -> bool {
-        was_by(self.last_modified_by_id.as_deref(), self.last_modified_date.as_deref(), user, since)
+    /// Whether one of `accounts` was the last to change it, at or after `since`.
+    pub(super) fn was_modified_by(&self, accounts: &Accounts, since: Timestamp) -> bool {
+        was_by(self.last_modified_by_id.as_deref(), self.last_modified_date.as_deref(), accounts, since)
     }
 }
 
-fn was_by(who: Option<&str>, when: Option<&str>, user: &str, since: Timestamp) -> bool {
-    who.is_some_and(|who| same_id(who, user)) && when.and_then(time::parse).is_some_and(|when| when >= since)
+fn was_by(who: Option<&str>, when: Option<&str>, accounts: &Accounts, since: Timestamp) -> bool {
+    who.is_some_and(|who| accounts.contains(short(who))) && when.and_then(time::parse).is_some_and(|when| when >= since)
 }

@@ -1,6 +1,6 @@
 //! What earlier attempts journaled about a unit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use postern_protocol::Epoch;
@@ -19,6 +19,9 @@ pub(in super::super::super) struct Note {
     /// The lease of the attempt, if no other member can have had the batch until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) own: Option<Epoch>,
+    /// The account that the calls are made as: another one may go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<String>,
     /// The ids of users about to be renamed, by entry: afterwards their old names lead nowhere.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) renames: Vec<(u64, String)>,
@@ -115,6 +118,9 @@ impl Operation {
     }
 }
 
+/// Accounts, by their ids in the short form.
+pub(super) type Accounts = BTreeSet<String>;
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -124,6 +130,8 @@ pub(super) struct Memory {
     pub(super) elsewhere: bool,
     /// What was made or changed from here on by us may be this unit's doing.
     pub(super) since: Option<Timestamp>,
+    /// The accounts that we may be to the org.
+    pub(super) accounts: Accounts,
     pub(super) renames: HashMap<u64, String>,
     /// The rule by which the policy refused an entry; only if the unit was begun here, because then it was decided.
     pub(super) refused: HashMap<u64, String>,
@@ -153,6 +161,7 @@ impl Memory {
             let Some(note) = Note::decode(entry) else { continue };
             let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());
             memory.since = memory.since.or(since);
+            memory.accounts.extend(note.by);
             if let Some((operation, id)) = note.job
                 && !memory.jobs.iter().any(|job| job.id == id)
             {

@@ -87,6 +87,8 @@ pub(super) struct Unit<'a> {
     choices: &'a Choices,
     longest: &'a Longest,
     step: u32,
+    /// The account that its calls are made as; none before it has looked.
+    by: Option<String>,
     memory: Memory,
     /// Of calls without an answer that may take effect late, when the last was made at the latest; none if something else has
     /// waited for them.
@@ -115,7 +117,7 @@ impl<'a> Unit<'a> {
         // A plan sends nothing, and neither did those before it.
         memory.may_have_acted &= !choices.dry_run;
         let unanswered = memory.may_have_acted.then_some(begun);
-        Self { org, cx, schema, choices, longest, step, memory, unanswered, work, refused: Vec::new() }
+        Self { org, cx, schema, choices, longest, step, by: None, memory, unanswered, work, refused: Vec::new() }
     }
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
@@ -126,7 +128,7 @@ impl<'a> Unit<'a> {
         self.admit().await?;
         self.stop_at_failure();
         self.journal_renames().await?;
-        self.create(&service_account).await?;
+        self.create().await?;
         self.stop_at_failure();
         self.modify().await?;
         self.stop_at_failure();
@@ -194,6 +196,8 @@ impl<'a> Unit<'a> {
     /// Looks at the users as they are, and leaves of the work what has to be done. The service account's id.
     async fn prepare(&mut self) -> Result<String, Failure> {
         let service_account = self.org.sessions.current().await?.user.clone();
+        self.by = Some(short(&service_account).to_owned());
+        self.memory.accounts.extend(self.by.clone());
         let now = self.org.clock().last();
         let users = self.look_up(&service_account).await?;
         self.memory.since = self.memory.since.or(now);
@@ -320,20 +324,20 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    async fn create(&mut self, service_account: &str) -> Result<(), Failure> {
+    async fn create(&mut self) -> Result<(), Failure> {
         self.go_on(Operation::Insert).await?;
         for round in 1..=MAX_CALLS {
             let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
             let repeated = round > 1 || self.memory.may_have_acted;
             let Some(lost) = self.write(&rows, Operation::Insert, repeated).await? else { break };
             let unit = &*self;
-            let all_there = self.org.watch(self.cx, || unit.has_created(&rows, service_account)).await;
+            let all_there = self.org.watch(self.cx, || unit.has_created(&rows)).await;
             if let Err(failure) = all_there
                 && error::is_interruption(&failure)
             {
                 return Err(failure);
             }
-            let found = self.find_created(service_account).await;
+            let found = self.find_created().await;
             for index in rows {
                 let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else {
                     continue;
@@ -348,37 +352,40 @@ impl<'a> Unit<'a> {
                 }
             }
         }
-        self.settle_duplicates(service_account).await
+        self.settle_duplicates().await
     }
 
     /// Users of this unit that exist now and are ours.
-    async fn find_created(&self, service_account: &str) -> Result<Vec<(String, Found)>, Failure> {
+    async fn find_created(&self) -> Result<Vec<(String, Found)>, Failure> {
         let plans = || self.work.iter().filter_map(|work| work.plan.as_ref()).filter(|it| it.change == Change::Add);
         let names: Vec<&str> = plans().map(|plan| plan.key.text()).collect();
         let users = self.org.look_up(&names, &[], Wanted::ALL, self.longest).await?;
         let since = self.memory.since.unwrap_or(OrgTime::MAX);
+        // A session that was renewed meanwhile may be another account's.
+        let mut accounts = self.memory.accounts.clone();
+        accounts.insert(short(&self.org.sessions.current().await?.user).to_owned());
         let ours = |plan: &Plan<'_>| {
             let found = users.by_name(plan.key.text())?;
-            found.is_made_of(plan, service_account, since).then(|| (plan.key.text().to_owned(), found.clone()))
+            found.is_made_of(plan, &accounts, since).then(|| (plan.key.text().to_owned(), found.clone()))
         };
         Ok(plans().filter_map(ours).collect())
     }
 
     /// Whether all of these users exist now and are ours, as far as nothing else is known of them.
-    async fn has_created(&self, rows: &[usize], service_account: &str) -> Result<bool, Failure> {
-        let found = self.find_created(service_account).await?;
+    async fn has_created(&self, rows: &[usize]) -> Result<bool, Failure> {
+        let found = self.find_created().await?;
         let is_there = |work: &Work<'_>| found.iter().any(|(name, _)| name.eq_ignore_ascii_case(&work.account));
         let mut open = rows.iter().filter_map(|index| self.work.get(*index)).filter(|it| it.is_open() && !it.written);
         Ok(open.all(is_there))
     }
 
     /// A name that is taken may have been taken by an earlier call of ours.
-    async fn settle_duplicates(&mut self, service_account: &str) -> Result<(), Failure> {
+    async fn settle_duplicates(&mut self) -> Result<(), Failure> {
         let doubtful = |work: &Work<'_>| matches!(&work.end, Some(End::Failed(it)) if it.code == MAYBE_OURS);
         if !self.work.iter().any(doubtful) {
             return Ok(());
         }
-        let found = self.find_created(service_account).await?;
+        let found = self.find_created().await?;
         for work in self.work.iter_mut().filter(|work| doubtful(work)) {
             let ours = found.iter().find(|(name, _)| name.eq_ignore_ascii_case(&work.account));
             match ours {
@@ -532,6 +539,6 @@ impl<'a> Unit<'a> {
     fn intent(&self) -> Note {
         let since = self.memory.since.map(OrgTime::as_millisecond);
         let own = (!self.memory.elsewhere).then_some(self.cx.alone.lease);
-        Note { since, own, ..Note::default() }
+        Note { since, own, by: self.by.clone(), ..Note::default() }
     }
 }

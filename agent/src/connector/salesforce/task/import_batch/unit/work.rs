@@ -151,7 +151,7 @@ impl<'a> Work<'a> {
             Change::Add => {
                 let Some(found) = users.by_name(plan.key.text()) else { return };
                 let since = memory.since.filter(|_| memory.may_have_acted);
-                if since.is_some_and(|since| found.is_made_of(plan, service_account, since)) {
+                if since.is_some_and(|since| found.is_made_of(plan, &memory.accounts, since)) {
                     self.password_changed.clone_from(&found.last_password_change_date);
                     // What the policy let in here may have given it its password.
                     let is_let_in = memory.was_admitted(self.number);
@@ -161,7 +161,7 @@ impl<'a> Work<'a> {
                     self.end = Some(End::unsent(said(&error::failure("DUPLICATE_USERNAME", TAKEN)), memory));
                 }
             }
-            Change::Modify => match resolve(plan, self.number, users, memory, service_account) {
+            Change::Modify => match resolve(plan, self.number, users, memory) {
                 Some(found) => self.meet_user(found, memory, choices, service_account),
                 None => self.end = Some(End::unsent(said(&not_found(plan.key.text())), memory)),
             },
@@ -174,13 +174,13 @@ impl<'a> Work<'a> {
         self.found_as = Some(found.username.clone());
         self.password_changed.clone_from(&found.last_password_change_date);
         let since = memory.since.filter(|_| memory.may_have_acted);
-        self.ours = since.is_some_and(|since| found.was_modified_by(service_account, since));
+        self.ours = since.is_some_and(|since| found.was_modified_by(&memory.accounts, since));
         self.signs_in_otherwise = changes_email(plan, found) || changes_identity(plan, found);
         let cuts_off = plan.cuts_off(Some(&found.username)) || self.signs_in_otherwise || changes_profile(plan, found);
         if same_id(&found.id, service_account) && cuts_off {
             self.end = Some(End::Failed(said(&protected())));
         } else if plan.password.is_some() && !found.is_active && plan.active != Some(true) {
-            self.end = self.end_of_inactive(found, memory, service_account);
+            self.end = self.end_of_inactive(found, memory);
         } else if found.is_active && changes_email(plan, found) {
             let message = "the new e-mail address waits until its owner clicks the link that Salesforce has sent there";
             self.remark = Some(Refused::new("email_pending", message));
@@ -191,12 +191,12 @@ impl<'a> Work<'a> {
     }
 
     /// An inactive user gets no password, unless it is inactive because an earlier attempt came as far as that.
-    fn end_of_inactive(&self, found: &Found, memory: &Memory, service_account: &str) -> Option<End> {
+    fn end_of_inactive(&self, found: &Found, memory: &Memory) -> Option<End> {
         let refused = said(&inactive(&self.account));
         let disables = self.plan.as_ref().is_some_and(Plan::disables_last);
         match memory.passwords.get(&self.number) {
             Some(sent) if sent.before != found.last_password_change_date => None,
-            None if disables && memory.since.is_some_and(|since| found.was_modified_by(service_account, since)) => {
+            None if disables && memory.since.is_some_and(|since| found.was_modified_by(&memory.accounts, since)) => {
                 Some(End::Unknown(refused))
             }
             _ => Some(End::Failed(refused)),
@@ -428,13 +428,7 @@ pub(super) fn disabling_record(work: &Work<'_>) -> Option<Json> {
 }
 
 /// The user that an entry means. One that an earlier attempt renamed is found by its id or its new name.
-fn resolve<'a>(
-    plan: &Plan<'_>,
-    number: u64,
-    users: &'a Users,
-    memory: &Memory,
-    service_account: &str,
-) -> Option<&'a Found> {
+fn resolve<'a>(plan: &Plan<'_>, number: u64, users: &'a Users, memory: &Memory) -> Option<&'a Found> {
     let found = match (&plan.key, memory.renames.get(&number)) {
         // Whoever has its former name by now is another.
         (Key::Id(id), _) | (Key::Name(_), Some(id)) => return users.by_id(id),
@@ -444,7 +438,7 @@ fn resolve<'a>(
         return found;
     }
     let renamed = users.by_name(plan.new_name.as_deref()?)?;
-    let is_ours = memory.since.is_some_and(|since| renamed.was_modified_by(service_account, since));
+    let is_ours = memory.since.is_some_and(|since| renamed.was_modified_by(&memory.accounts, since));
     is_ours.then_some(renamed)
 }
 
