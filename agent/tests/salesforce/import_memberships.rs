@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use postern_agent::connector::{Known, Shift};
-use postern_protocol::Outcome;
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::import_batch::{Format, Request};
+use postern_protocol::{FailureClass, Outcome};
 use salesforce_sim::{ADMIN, CONSUMER_KEY, CONSUMER_SECRET, Mishap, OrgSeed, PermissionSetSeed, Switches};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -371,4 +371,32 @@ async fn f03_f05_a_batch_that_dies_between_two_moves_goes_on() {
         first.is_ok()
     });
     assert!(deaths.await >= 8);
+}
+
+/// F70: of the queries that are open as one account, the oldest is closed by one too many, whoever makes it. End the batch by that,
+/// and it is given up in the middle.
+#[tokio::test]
+async fn f70_a_list_whose_cursor_was_closed_is_read_anew() {
+    let mut org = OrgSeed::acme(2);
+    let names: Vec<String> = (1..=2_001).map(|number| format!("Set{number:04}")).collect();
+    org.permission_sets.extend(names.iter().map(|name| permission_set(name, name)));
+    let lab = Lab::with_org(org).await;
+    let closed = Mishap::Respond { status: 400, code: Some("INVALID_QUERY_LOCATOR".to_owned()), message: None };
+    let as_it_is = Mishap::DripReply { bytes: 1 << 20, millis: 0 };
+    // Of two pages each: what there is; then that once more, and what the user is in.
+    for (sets, whole) in [(json!(names.join(";")), 0), (json!("Set0001"), 1)] {
+        lab.fault("GET", "/query/", as_it_is.clone(), whole);
+        lab.fault("GET", "/query/", closed.clone(), 2);
+        let mut task = import(&[], false, &json!({ "Username": JOE, "PermissionSets": sets }));
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(conclusion.outcome, Outcome::Succeeded, "{:?}", task.lines());
+        assert!(lab.counters().routes["GET query/{locator}"] > 0);
+        lab.sim.clear_faults();
+    }
+    assert_eq!(held(&lab, JOE, "PermissionSets").await, "Set0001");
+
+    lab.fault("GET", "/query/", closed, 100);
+    let mut task = import(&[], false, &json!({ "Username": JOE, "PermissionSets": "Set0002" }));
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Transient), "another attempt finds fewer that are open");
 }

@@ -211,6 +211,11 @@ pub(super) fn says_job_is_gone(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), "NOT_FOUND" | "INVALIDJOB")
 }
 
+/// Whether what led through the pages of a query is gone: the query can be made anew.
+pub(super) fn says_cursor_is_closed(failure: &Failure) -> bool {
+    failure.code.as_str() == "INVALID_QUERY_LOCATOR"
+}
+
 /// Whether the same may be taken in smaller pieces.
 pub(super) fn is_too_long(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), TOO_LONG | "QUERY_TOO_COMPLICATED")

@@ -14,6 +14,7 @@ use super::super::{Salesforce, error, soql};
 use super::call::Call;
 use super::reply::{Answer, Miss, classify, problem, too_long, typed};
 use crate::http::{Reply, TREE_LIMIT, weighed_json};
+use crate::traces;
 
 /// Queries that one call of `composite` may hold.
 const QUERIES_AT_ONCE: usize = 5;
@@ -28,6 +29,10 @@ const SMALL: usize = TREE_LIMIT;
 const LARGE: usize = 4 * TREE_LIMIT;
 /// More rows than any query finds.
 const MAX_ROWS: u64 = 1_000_000_000;
+
+/// How often a list is read until its pages came to the end. An org keeps ten queries of an account open, and closes the oldest for
+/// whoever asks for one more.
+const READS: usize = 3;
 
 /// Some rows of a query.
 pub(in super::super) struct Page {
@@ -124,6 +129,10 @@ impl Salesforce {
     }
 
     async fn query_within(&self, soql: &str, limit: usize) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
+        to_the_end(|| self.read_pages(soql, limit)).await
+    }
+
+    async fn read_pages(&self, soql: &str, limit: usize) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
         let mut page = self.first_page(soql).await?;
         let (mut rows, mut room) = (Vec::new(), limit);
         let at = page.at;
@@ -152,7 +161,7 @@ impl Salesforce {
                 let lists = soql::in_lists(all.iter().copied(), length);
                 statements.extend(lists.iter().map(|list| format!("{select} WHERE {field} IN ({list})")));
             }
-            match self.query_many(&statements).await {
+            match to_the_end(|| self.query_many(&statements)).await {
                 Err(failure) if error::is_too_long(&failure) && longest.shorten(length) => (),
                 told => return told,
             }
@@ -228,6 +237,22 @@ impl Salesforce {
     /// A page after the first.
     pub(in super::super) async fn next_page(&self, locator: &str) -> Result<Page, Failure> {
         Page::read(self.read(&Call::get(format!("query/{locator}"))).await?)
+    }
+}
+
+/// What a list tells, which is read anew where what leads through it was closed.
+async fn to_the_end<T, F: Future<Output = Result<T, Failure>>>(read: impl Fn() -> F) -> Result<T, Failure> {
+    let mut reads = 1;
+    loop {
+        match read().await {
+            Err(failure) if error::says_cursor_is_closed(&failure) && reads < READS => reads += 1,
+            // Another attempt may find fewer open.
+            Err(failure) if error::says_cursor_is_closed(&failure) => {
+                return Err(Failure { class: FailureClass::Transient.into(), ..failure });
+            }
+            told => return told,
+        }
+        traces::happened("retry", "the query was closed");
     }
 }
 
