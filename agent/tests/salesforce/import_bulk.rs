@@ -257,6 +257,20 @@ async fn f70_a_job_that_vanished_is_looked_for_in_its_users() {
     all_once(&lab, &task, &conclusion, "vanished");
 }
 
+/// Take it for an answer of somebody else's, and a job of which every row failed is asked until the batch is given up.
+#[tokio::test]
+async fn a_list_of_results_without_rows_may_have_no_content() {
+    let (lab, dataset) = lab().await;
+    let bad = dataset.replace("\"Title\":\"", "\"ManagerId\":\"0055g00000ZZZZZAAA\",\"Title\":\"");
+    let bad: Vec<&str> = bad.lines().filter(|line| line.contains("ManagerId")).collect();
+    let empty = Mishap::OtherReply { status: 204, body: String::new() };
+    lab.fault("GET", "successfulResults", empty, 1);
+    let mut task = import_with(request(), bad.join("\n"));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    let counts = output(&conclusion);
+    assert_eq!((counts.failed, counts.entries), (MODIFIES, MODIFIES), "{:?}", task.lines());
+}
+
 /// F59: the session ends in every phase of a job, the results included.
 #[tokio::test]
 async fn f59_a_session_lost_in_a_job_is_renewed() {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use postern_fail_point::Point;
 use postern_protocol::{Failure, Timestamp};
+use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -85,9 +86,10 @@ impl Salesforce {
         self.read_as(call, |reply| classify(&reply, call.done)).await
     }
 
-    /// Reads what is not JSON. A refusal is XML then.
+    /// Reads what is not JSON; of a list without rows it may be said that there is no content. A refusal is XML then.
     pub(super) async fn read_raw(&self, call: &Call) -> Result<Reply, Failure> {
-        let told = |reply: Reply| if reply.status == call.done { Ok(reply) } else { Err(missed(&reply, call.done)) };
+        let is_told = |status| status == call.done || status == StatusCode::NO_CONTENT;
+        let told = |reply: Reply| if is_told(reply.status) { Ok(reply) } else { Err(missed(&reply, call.done)) };
         self.read_as(call, told).await
     }
 
