@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use effect::{Effect, Known, MAX_EFFECT, Proved, Shift, is_false};
-use postern_agent_core::LEASES_TOO_SHORT;
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
+use postern_agent_core::{IN_THE_SYSTEM, LEASES_TOO_SHORT};
 use postern_protocol::message::v1::{MAX_PARTS, SignInState, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::plain::Chain;
@@ -57,6 +57,16 @@ pub trait Connector: Send + Sync + 'static {
         Duration::ZERO
     }
 
+    /// How long after it was begun a call may still take effect.
+    fn unsettled_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Where a person finds the account of a task, as far as its journal tells, in the words that follow its name.
+    fn place(&self, _journal: &Earlier) -> String {
+        IN_THE_SYSTEM.to_owned()
+    }
+
     /// How the system is reached, as the configuration says; nothing of it is secret.
     fn route(&self) -> Route {
         Route::default()
@@ -86,9 +96,10 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Runs one attempt at a task.
     ///
-    /// `Err` means that this attempt changed nothing beyond the steps it journaled as done; its class decides whether
-    /// another attempt follows, which finds the journal in [`AttemptCx::earlier`]. Everything else, an effect that
-    /// cannot be proved included, is a [`Conclusion`].
+    /// `Err` means that this attempt proved nothing beyond what it journaled; its class decides whether another attempt
+    /// follows, which finds the journal in [`AttemptCx::earlier`]. If none does, the journal decides how the task ends, and
+    /// that not before [`Self::unsettled_for`] is over. Everything else, an effect that was looked for as long as that and not
+    /// seen included, is a [`Conclusion`].
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>>;
 }
 

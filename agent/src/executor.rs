@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
-use postern_agent_core::{Earlier, GivenUp, Origin, Refusal, Unfinished};
+use postern_agent_core::{Earlier, GivenUp, IN_THE_SYSTEM, Origin, Refusal, Unfinished, to_be_looked_at};
 use postern_health::Stopwatch;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{
@@ -22,7 +22,7 @@ use postern_protocol::message::v1::{
 };
 use postern_protocol::plain::Chain;
 use postern_protocol::time::Ago;
-use postern_protocol::{Epoch, Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
+use postern_protocol::{Epoch, Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -263,9 +263,9 @@ impl Executor {
     }
 
     fn unfinished(&self, system: &SystemName, failure: Failure) -> Unfinished {
-        let served = self.systems.get(system);
-        let patience = served.map(|served| served.connector.patience(&failure)).unwrap_or_default();
-        Unfinished { failure, patience }
+        let Some(Served { connector, .. }) = self.systems.get(system) else { return failure.into() };
+        let (patience, unsettled_for) = (connector.patience(&failure), connector.unsettled_for());
+        Unfinished { failure, patience, unsettled_for }
     }
 
     async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
@@ -361,14 +361,25 @@ impl Executor {
             Err(_) if halt.stop.is_cancelled() && !halt.stopping.is_cancelled() => Vec::new(),
             streams => streams?,
         };
-        let failure = match (offer.kind.known() == Some(TaskKind::ImportBatch), streams.is_empty()) {
+        let is_import = offer.kind.known() == Some(TaskKind::ImportBatch);
+        let failure = match (is_import, streams.is_empty()) {
             (true, false) => untold(failure),
             (true, true) if journal.has_begun() => without_results(failure),
             _ => failure,
         };
-        let ending = Ending::given_up(failure, &journal, why);
+        let mut ending = Ending::given_up(failure, &journal, why);
+        if !is_import && matches!(ending.outcome, Outcome::Unknown | Outcome::PartiallySucceeded) {
+            let place = self.place(&offer.system, &journal);
+            ending.failure = ending.failure.map(|failure| to_be_looked_at(failure, &offer.target, &place));
+        }
         let teller = Teller::new(Arc::clone(&self.who), Arc::new(offer), origin, &journal);
         Ok(Ending { streams, audit: teller.ended(&ending), ..ending })
+    }
+
+    /// Where the account of a task that was given up is found.
+    fn place(&self, system: &SystemName, journal: &Earlier) -> String {
+        let served = self.systems.get(system);
+        served.map_or_else(|| IN_THE_SYSTEM.to_owned(), |served| served.connector.place(journal))
     }
 
     /// What the journal of a task says that still decides anything.
@@ -427,7 +438,7 @@ fn count(system: &SystemName, kind: &str, ending: &Result<Ending, Unfinished>) {
     metrics().attempts.one(&[system.as_str(), kind, result]);
 }
 
-fn log(Unfinished { failure, patience }: &Unfinished) {
+fn log(Unfinished { failure, patience, .. }: &Unfinished) {
     if failure.class.known() == Some(FailureClass::Interrupted) {
         // Given back, or gone on with later.
         tracing::debug!(code = %failure.code, summary = %failure.summary, "attempt interrupted");

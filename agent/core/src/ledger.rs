@@ -33,7 +33,7 @@ pub use self::conclusion::lose_results;
 use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
 pub use self::event::{Ended, Event, GivenUp, Offered, Refusal, Unfinished};
-pub use self::failure::LEASES_TOO_SHORT;
+pub use self::failure::{IN_THE_SYSTEM, LEASES_TOO_SHORT, to_be_looked_at};
 use self::held::Held;
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;

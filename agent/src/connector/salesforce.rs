@@ -39,11 +39,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use postern_protocol::plain::Chain;
-use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
 use super::{
-    AttemptCx, Calls, CallsLeft, Conclusion, Connector, ConnectorType, Cursors, Keep, Pending, Reach, Route,
+    AttemptCx, Calls, CallsLeft, Conclusion, Connector, ConnectorType, Cursors, Earlier, Keep, Pending, Reach, Route,
     SchemaFile, Schemas, Standing, Whereabouts,
 };
 use crate::config::{ConfigError, System};
@@ -253,6 +252,15 @@ impl Connector for Salesforce {
         self.governor.patience(failure)
     }
 
+    fn unsettled_for(&self) -> Duration {
+        self.settings.settle_once
+    }
+
+    fn place(&self, journal: &Earlier) -> String {
+        let id = task::noted_user(journal).map(|id| format!("; Id {id}")).unwrap_or_default();
+        format!("in Salesforce (Setup, Users{id})")
+    }
+
     fn route(&self) -> Route {
         let (settings, http) = (&self.settings, &self.settings.http);
         let connect_timeout = http.connect_timeout.map_or(0, |it| it.as_secs());
@@ -283,15 +291,6 @@ impl Connector for Salesforce {
     }
 
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
-        Box::pin(async move {
-            let (changes, target) = (request.kind().repeat() != Repeat::Freely, request.target());
-            match self.attempt(request, cx).await.or_else(Stop::end) {
-                // A failure that no further attempt will get over must not hide what an earlier one may have done.
-                Err(failure) if changes && cx.may_have_acted() && !error::is_retryable(&failure) => {
-                    Ok(task::undecided_unseen(failure, &target))
-                }
-                other => other,
-            }
-        })
+        Box::pin(async move { self.attempt(request, cx).await.or_else(Stop::end) })
     }
 }

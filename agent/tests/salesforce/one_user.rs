@@ -386,6 +386,36 @@ async fn f62_an_outage_after_a_lost_answer_is_waited_out() {
     assert_eq!(lab.effects(ACTIVE).deactivations, 1);
 }
 
+/// Conclude `unknown` from a look that is refused, and this is told while what was sent may still come about, and is not looked
+/// for any more when the refusal is mended.
+#[tokio::test]
+async fn what_may_not_be_looked_at_after_a_lost_answer_is_left_to_another_attempt() {
+    let refused = || Mishap::Respond { status: 403, code: Some("INSUFFICIENT_ACCESS".to_owned()), message: None };
+    for (number, (change, method, path)) in CHANGES.into_iter().enumerate() {
+        let lab = Lab::start().await;
+        // Long enough for the refusals to begin before the first look.
+        let connector = lab.connector_with(&lab.settings("oauth-jwt").replace("settle_ms = 10", "settle_ms = 500"));
+        let name = if number == 7 { INACTIVE } else { ACTIVE };
+        lab.fault(method, path, Mishap::DropReply, 1);
+        let mut task = change(name);
+        let refusals = async {
+            while lab.sim.faults() > 0 {
+                tokio::task::yield_now().await;
+            }
+            lab.fault("GET", "/query", refused(), 100);
+        };
+        for attempt in [tokio::join!(task.attempt(&connector), refusals).0, task.attempt(&connector).await] {
+            let failure = attempt.unwrap_err();
+            assert_eq!(failure.class.known(), Some(FailureClass::Unauthorized), "{failure}");
+        }
+        let earlier: Earlier = task.notes.lock().unwrap().iter().cloned().collect();
+        let user = lab.sim.user(name).unwrap();
+        assert_eq!(connector.place(&earlier), format!("in Salesforce (Setup, Users; Id {})", user.text("Id")));
+        lab.sim.clear_faults();
+        assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE, "{method} {path}");
+    }
+}
+
 /// F65: cancelled after the process died in the call. Look once and take the intent back, and the task is `cancelled`
 /// although the user is disabled a second later.
 #[tokio::test]

@@ -23,8 +23,9 @@ use crate::workload;
 
 /// How long an attempt waits before it looks what became of a call that it gave up.
 const SETTLE: Millis = LATEST_COMMIT + 1_000;
-/// The same for a call of an earlier attempt, which may have been made a moment ago.
-const SETTLE_EARLIER: Millis = CALL_TIMEOUT + SETTLE;
+/// The same for a call of an earlier attempt, which may have been made a moment ago: so long after it was begun it has no effect
+/// any more that it has not had.
+pub const SETTLE_EARLIER: Millis = CALL_TIMEOUT + SETTLE;
 /// A change without an answer is looked at and, if need be, made once more.
 const ROUNDS: u32 = 2;
 /// Records of a batch that are proved done together.
@@ -207,8 +208,11 @@ impl Cx {
         self.ask(Ask::Sleep(SETTLE)).await;
     }
 
-    async fn settle_earlier(&self) {
+    /// The org is asked before anything is waited for: an attempt that has no answer ends, and the ledger says what follows.
+    async fn settle_earlier(&self) -> Result<(), Stop> {
+        self.look(Question::User(self.user())).await.map_err(Err)?;
         self.ask(Ask::Sleep(SETTLE_EARLIER)).await;
+        Ok(())
     }
 
     async fn look(&self, question: Question) -> Result<View, Failure> {
@@ -257,7 +261,7 @@ impl Cx {
 
     async fn set_active(&self, active: bool) -> Result<Ending, Stop> {
         if self.may_have_acted() {
-            self.settle_earlier().await;
+            self.settle_earlier().await?;
         }
         let (user, is_there) = (self.user(), |view: &View| view.active == active);
         let view = self.look(Question::User(user.clone())).await.map_err(Err)?;
@@ -295,7 +299,7 @@ impl Cx {
                 }
                 (Ok(_), Undone::Unknown(failure)) if round == ROUNDS => return Err(Ok(Ending::unknown(failure))),
                 (Ok(_), Undone::Unknown(_)) => round += 1,
-                (Err(failure), _) => return Err(unseeable(failure)),
+                (Err(failure), _) => return Err(Err(failure)),
             }
         }
     }
@@ -328,7 +332,7 @@ impl Cx {
         let note = self.earlier.open_intents().last().map(|it| Note::read(&it.note));
         let mut number = 1;
         if let Some(note) = &note {
-            self.settle_earlier().await;
+            self.settle_earlier().await?;
             let now = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
             let is_moved = now != note.before;
             // A given one is the same, whichever member sent it.
@@ -344,7 +348,7 @@ impl Cx {
         }
         let of_another = note.as_ref().map_or(self.reconcile, |it| !self.is_alone_since(it));
         if of_another && (given.is_some() || note.is_none()) {
-            self.settle_earlier().await;
+            self.settle_earlier().await?;
         }
         let before = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
         if of_another && given.is_some() && self.has_set(before) {
@@ -369,7 +373,7 @@ impl Cx {
                 Err(Undone::Not(failure)) => {
                     let now = match self.look(Question::User(user.clone())).await {
                         Ok(now) => now.password_changed,
-                        Err(failure) => return Err(unseeable(failure)),
+                        Err(failure) => return Err(Err(failure)),
                     };
                     if given.is_none() && (of_another || former.is_some()) {
                         // Another call had another password: what changed is not what was refused here.
@@ -395,7 +399,7 @@ impl Cx {
                         Ok(now) if now.password_changed != before => return Ok(ended(probable(), &value)),
                         Ok(_) if number >= ROUNDS => return Ok(ended(Ending::unknown(failure), &value)),
                         Ok(_) => (number, is_alone) = (number + 1, false),
-                        Err(failure) => return Err(unseeable(failure)),
+                        Err(failure) => return Err(Err(failure)),
                     }
                 }
             }
@@ -421,7 +425,7 @@ impl Cx {
     async fn reset_password(&self) -> Result<Ending, Stop> {
         let user = self.user();
         if self.may_have_acted() {
-            self.settle_earlier().await;
+            self.settle_earlier().await?;
             let now = self.look(Question::User(user)).await.map_err(Err)?;
             let note = self.earlier.open_intents().last().map(|it| Note::read(&it.note));
             let moved = match note.filter(|it| self.is_alone_since(it)) {
@@ -446,7 +450,7 @@ impl Cx {
                         Ok(Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) })
                     }
                     Ok(_) => Ok(Ending::unknown(failure)),
-                    Err(failure) => Err(unseeable(failure)),
+                    Err(failure) => Err(Err(failure)),
                 }
             }
         }
@@ -468,7 +472,7 @@ impl Cx {
             // A store that was put back may have forgotten intents, as long as a session or report did not show it.
             let had_intents = self.reconcile || !self.journal.is_empty();
             if had_intents {
-                self.settle_earlier().await;
+                self.settle_earlier().await?;
             }
             for record in first..(first + UNIT).min(records) {
                 note.push(self.make(step, record, had_intents).await?.byte());
@@ -516,14 +520,10 @@ impl Cx {
                 Ok(view) if is_there(&view) => return Ok(Told::There),
                 Ok(_) if round == ROUNDS => return Ok(Told::Unknown),
                 Ok(_) => round += 1,
-                Err(failure) => return Err(unseeable(failure)),
+                Err(failure) => return Err(Err(failure)),
             }
         }
     }
-}
-
-fn unseeable(failure: Failure) -> Stop {
-    if is_retryable(&failure) { Err(failure) } else { Ok(Ending::unknown(failure)) }
 }
 
 fn is_retryable(failure: &Failure) -> bool {

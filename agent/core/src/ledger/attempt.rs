@@ -77,7 +77,7 @@ impl Ledger {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let (epoch, attempt) = (held.lease.epoch, held.offer.attempt);
         let number = held.next_journal();
-        held.traces.add(entry.mark);
+        held.traces.add(&entry);
         let state = held.start();
         let first = state.is_some();
         self.writes.extend(state.map(|state| Write::PutState(task, state)));
@@ -92,11 +92,14 @@ impl Ledger {
     /// The intent is on disk: may the call still begin?
     pub(super) fn grant(&mut self, grant: &Grant, now: Timestamp) {
         let may = self.may_act(grant.task, now);
-        let covered = self.tasks.get(&grant.task).is_some_and(|held| held.lease.covers(grant.reach, now));
-        match may {
-            Ok(()) if covered => self.events.push_back(Event::Granted(grant.ticket)),
-            Ok(()) => self.refuse(grant, failure::lease_too_short()),
-            Err(failure) => self.refuse(grant, failure),
+        let held = self.tasks.get_mut(&grant.task).filter(|held| held.lease.covers(grant.reach, now));
+        match (may, held) {
+            (Ok(()), Some(held)) => {
+                held.acted_at = Some(now);
+                self.events.push_back(Event::Granted(grant.ticket));
+            }
+            (Ok(()), None) => self.refuse(grant, failure::lease_too_short()),
+            (Err(failure), _) => self.refuse(grant, failure),
         }
     }
 
@@ -105,7 +108,7 @@ impl Ledger {
     pub(super) fn refuse(&mut self, grant: &Grant, failure: Failure) {
         if let Some(held) = self.tasks.get_mut(&grant.task) {
             let (number, entry) = (held.next_journal(), grant.entry.taken_back());
-            held.traces.add(entry.mark);
+            held.traces.add(&entry);
             self.writes.push(Write::PutJournal(grant.task, number, entry));
         }
         self.events.push_back(Event::Refused(grant.ticket, failure));
@@ -120,7 +123,7 @@ impl Ledger {
             let further = entries.iter().any(|entry| matches!(entry.mark, Mark::Done | Mark::Unchanged));
             for entry in entries {
                 let number = held.next_journal();
-                held.traces.add(entry.mark);
+                held.traces.add(&entry);
                 self.writes.push(Write::PutJournal(task, number, entry));
             }
             let state = if further { held.get_further() } else { None };
@@ -190,19 +193,29 @@ impl Ledger {
     }
 
     fn retry(&mut self, task: TaskId, unfinished: Unfinished, now: Timestamp) {
-        let Unfinished { failure, patience } = unfinished;
+        let Unfinished { failure, patience, unsettled_for } = unfinished;
         let Limits { attempts, long_wait, waiting, .. } = self.limits;
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let interrupted = is_interruption(&failure);
         let asked = !interrupted && patience >= long_wait;
-        if asked && held.origin == Origin::Local(Caller::Person) {
-            // Whoever waits for it can decide better.
-            return self.give_up(task, failure);
-        }
+        // Whoever waits for it can decide better.
+        let is_for_person = asked && held.origin == Origin::Local(Caller::Person);
         // A task that does as it was asked has not failed; but nobody waits for ever.
-        let waits = asked && held.waited + patience <= waiting;
+        let waits = asked && !is_for_person && held.waited + patience <= waiting;
         held.failures += u32::from(!interrupted && !waits);
-        match retry::decide(failure.class.known(), held.failures, attempts, patience) {
+        let decided = retry::decide(failure.class.known(), held.failures, attempts, patience);
+        let gives_up = is_for_person || decided == retry::Next::GiveUp;
+        let unsettled = held.unsettled(unsettled_for, now);
+        let next = if gives_up && !unsettled.is_zero() && held.failures < 2 * attempts {
+            // Its end frees the account, behind whose next task's back a call could take effect. Then it is looked once more;
+            // if each look makes calls whose effects cannot be looked at, that has an end too.
+            retry::Next::Again(unsettled)
+        } else if gives_up {
+            retry::Next::GiveUp
+        } else {
+            decided
+        };
+        match next {
             // What may have had an effect is gone on with: nothing can be said of it before it was looked at, and nothing
             // is left half done.
             retry::Next::Again(after) if held.may_have_acted() || !held.is_expired(now + after) => {

@@ -32,7 +32,10 @@ impl Ledger {
             return match why {
                 GivenUp::Failed => self.conclude(task, Ending::failed(failure)),
                 GivenUp::Cancelled => self.conclude(task, Ending::cancelled()),
-                GivenUp::InDoubt => self.conclude(task, Ending::unknown(failure)),
+                GivenUp::InDoubt => {
+                    let failure = failure::to_be_looked_at(failure, &held.offer.target, failure::IN_THE_SYSTEM);
+                    self.conclude(task, Ending::unknown(failure));
+                }
                 GivenUp::ProcessDied => {
                     let ending = Ending::dead_lettered(failure, held.in_doubt());
                     self.conclude(task, ending);

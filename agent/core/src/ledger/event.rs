@@ -48,11 +48,13 @@ pub struct Unfinished {
     pub failure: Failure,
     /// How long the connected system wants to be left alone; zero if it did not say.
     pub patience: Duration,
+    /// How long after a call was begun it may still take effect.
+    pub unsettled_for: Duration,
 }
 
 impl From<Failure> for Unfinished {
     fn from(failure: Failure) -> Self {
-        Self { failure, patience: Duration::ZERO }
+        Self { failure, patience: Duration::ZERO, unsettled_for: Duration::ZERO }
     }
 }
 

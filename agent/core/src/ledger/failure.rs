@@ -11,7 +11,29 @@ fn account(target: &str) -> String {
 
 /// What to do about a task of which some may have taken effect.
 fn look_first(target: &str) -> String {
-    format!("Look at {} in the connected system before submitting the task again", account(target))
+    look_first_at(target, IN_THE_SYSTEM)
+}
+
+fn look_first_at(target: &str, place: &str) -> String {
+    format!("Look at {} {place} before submitting the task again", account(target))
+}
+
+/// Where to look at an account, as far as is known here.
+pub const IN_THE_SYSTEM: &str = "in the connected system";
+
+/// Why a task ended of which some may have taken effect: its next step is to look at its target, in that place.
+#[must_use]
+pub fn to_be_looked_at(failure: Failure, target: &str, place: &str) -> Failure {
+    let look = look_first_at(target, place);
+    let next_step = match failure.class.known() {
+        // The ledger's own, which say so already.
+        Some(FailureClass::Interrupted) => return failure,
+        // What may pass needs nothing but to be tried again, and just that comes after the look.
+        Some(FailureClass::Transient | FailureClass::RateLimited) => look,
+        _ if failure.next_step.is_empty() => look,
+        _ => format!("{look}. {}", failure.next_step),
+    };
+    failure.with_next_step(next_step)
 }
 
 pub(super) fn process_died(target: &str) -> Failure {

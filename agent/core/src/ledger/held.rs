@@ -1,6 +1,6 @@
 //! One task in the agent's hands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use postern_protocol::message::v1::Offer;
@@ -27,8 +27,8 @@ pub(super) struct Parked {
 /// What the journal of a task leaves possible, as far as it is known here.
 #[derive(Debug, Default)]
 pub(super) struct Traces {
-    /// Intents of this process that were not taken back.
-    open: u32,
+    /// How many intents of this process were not taken back, of each step that is not proved done.
+    open: BTreeMap<u32, u32>,
     /// A step was proved done.
     done: bool,
     /// An earlier process left an effect, or an intent, or both taken back: only the journal knows.
@@ -36,17 +36,29 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    pub(super) fn add(&mut self, mark: Mark) {
-        match mark {
-            Mark::Intent => self.open += 1,
-            Mark::TakenBack => self.open = self.open.saturating_sub(1),
-            Mark::Done | Mark::Unchanged => self.done = true,
+    pub(super) fn add(&mut self, entry: &JournalEntry) {
+        match entry.mark {
+            Mark::Intent => *self.open.entry(entry.step).or_default() += 1,
+            Mark::TakenBack => {
+                if let Some(open) = self.open.get_mut(&entry.step) {
+                    *open = open.saturating_sub(1);
+                }
+            }
+            Mark::Done | Mark::Unchanged => {
+                self.open.remove(&entry.step);
+                self.done = true;
+            }
             Mark::Memo => (),
         }
     }
 
     fn may_be_effects(&self) -> bool {
-        self.open > 0 || self.done || self.earlier
+        self.done || self.may_be_open()
+    }
+
+    /// Whether there may have been a call of which nothing is proved.
+    fn may_be_open(&self) -> bool {
+        self.earlier || self.open.values().any(|open| *open > 0)
     }
 }
 
@@ -66,6 +78,8 @@ pub(super) struct Held {
     pub(super) restored: bool,
     /// What its journal leaves possible.
     pub(super) traces: Traces,
+    /// When it was last let make a call; of those of an earlier process it is taken for when this one first asks.
+    pub(super) acted_at: Option<Timestamp>,
     /// Attempts that failed, as opposed to having been interrupted.
     pub(super) failures: u32,
     pub(super) retry_at: Option<Timestamp>,
@@ -137,6 +151,7 @@ impl Held {
             first_run: None,
             restored: false,
             traces: Traces::default(),
+            acted_at: None,
             failures: 0,
             retry_at: None,
             waits: false,
@@ -183,6 +198,15 @@ impl Held {
     /// Whether an effect of this agent may exist.
     pub(super) fn may_have_acted(&self) -> bool {
         self.is_begun() && self.traces.may_be_effects()
+    }
+
+    /// For how long a call of this agent may still take effect, of which nothing is proved, if any does so for this long
+    /// after it was begun.
+    pub(super) fn unsettled(&mut self, after: Duration, now: Timestamp) -> Duration {
+        if !(self.is_begun() && self.traces.may_be_open()) {
+            return Duration::ZERO;
+        }
+        (*self.acted_at.get_or_insert(now) + after).since(now)
     }
 
     /// Whether it is certain that nothing came of it, whoever had it.

@@ -81,7 +81,7 @@ fn urgent(n: u8) -> Offer {
 
 fn busy(patience: u64) -> Unfinished {
     let failure = Failure::new(FailureClass::RateLimited, "busy", "leave me alone");
-    Unfinished { failure, patience: Duration::from_secs(patience) }
+    Unfinished { patience: Duration::from_secs(patience), ..failure.into() }
 }
 
 fn restored(origin: Origin, state: TaskState, journal: u32) -> Restored {

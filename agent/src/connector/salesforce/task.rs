@@ -26,6 +26,7 @@ use super::user::User;
 use super::{Salesforce, error, time};
 use crate::clock;
 use crate::connector::{AttemptCx, Conclusion};
+pub(super) use step::noted_user;
 
 /// How far the clock of a submitter, which stamps tasks, may be ahead of Salesforce's, which stamps users.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
@@ -69,14 +70,6 @@ fn undecided(failure: &Failure, user: &User, look_at: &str) -> Conclusion {
     let class = failure.class.known().unwrap_or(FailureClass::Transient);
     let next_step = format!("In Salesforce, open Setup, Users, `{}` (Id {}): {look_at}", user.username, user.id);
     Conclusion::unknown(Failure::new(class, failure.code.as_str(), summary).with_next_step(next_step))
-}
-
-/// The same, when not even the user was found.
-pub(super) fn undecided_unseen(failure: Failure, target: &str) -> Conclusion {
-    let first = failure.next_step.as_str().trim_end_matches('.');
-    let look = format!("an earlier attempt may have changed `{target}`; look at it in Salesforce (Setup, Users)");
-    let next_step = if first.is_empty() { look } else { format!("{first}. But {look}") };
-    Conclusion::unknown(failure.with_next_step(next_step))
 }
 
 /// The failure of a choice that only a later version offers.

@@ -12,14 +12,14 @@ use postern_protocol::outcome::Changed;
 use postern_protocol::seal::{SealedField, SealingKey, WrappedKey};
 use postern_protocol::signature::{SigningKey, TaskSignature};
 use postern_protocol::task::import_batch::{self, Format};
-use postern_protocol::task::{disable_user, restore_user, test_connection};
+use postern_protocol::task::{disable_user, expire_password, restore_user, test_connection};
 use postern_protocol::{Epoch, FailureClass, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskKind};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::super::Dispatcher;
 use super::*;
-use crate::connector::{Alone, AttemptCx, Conclusion, Connector, Pending, Proved};
+use crate::connector::{Alone, AttemptCx, Conclusion, Connector, Earlier, Pending, Proved};
 use crate::executor::{Served, Who};
 use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
@@ -113,6 +113,45 @@ impl Connector for Quoting {
         Box::pin(async {
             let failure = Failure::new(FailureClass::Rejected, "refused", "Quoted-Secret is no good");
             if self.concludes { Ok(Conclusion::unknown(failure)) } else { Err(failure) }
+        })
+    }
+}
+
+/// A system that takes a change, says nothing of it, and wants to be left alone for long from then on.
+#[derive(Default)]
+struct Away {
+    attempts: AtomicU64,
+}
+
+impl Connector for Away {
+    fn name(&self) -> &'static str {
+        "away"
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn patience(&self, _: &Failure) -> Duration {
+        Duration::from_secs(900)
+    }
+
+    fn unsettled_for(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+
+    fn place(&self, journal: &Earlier) -> String {
+        let noted: Vec<u8> = journal.open_intents().flat_map(|entry| entry.note.clone()).collect();
+        format!("over there, as {},", String::from_utf8(noted).unwrap())
+    }
+
+    fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        Box::pin(async {
+            if self.attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+                cx.intend(0, b"joe's id".to_vec(), Vec::new(), Duration::from_secs(1)).await?;
+            }
+            let failure = Failure::new(FailureClass::RateLimited, "away", "Nobody is there");
+            Err(failure.with_next_step("If the task has ended by then, submit it again"))
         })
     }
 }
@@ -242,6 +281,14 @@ fn disable(n: u8, account: &str) -> Offer {
     Offer { kind: request.kind().into(), target: request.target(), params, ..offer(n) }
 }
 
+/// An offer to have the password of an account reset by mail.
+fn expire(n: u8, account: &str) -> Offer {
+    let request = expire_password::Request { account: Text::new(account).unwrap(), repeat_if_unknown: false };
+    let request = TaskRequest::ExpirePassword(request);
+    let params = Bytes::new(request.encode().unwrap()).unwrap();
+    Offer { kind: request.kind().into(), target: request.target(), params, ..offer(n) }
+}
+
 /// An offer to restore an account that has its name already.
 fn restore(n: u8, account: &str) -> Offer {
     let account = Text::new(account).unwrap();
@@ -268,6 +315,27 @@ async fn a_call_that_may_outlive_every_lease_is_refused_for_good() {
         assert_eq!((code.as_deref(), report.changed.known()), (Some("leases_too_short"), Some(Changed::No)));
         dispatcher.stop().await;
         dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// Tell why it could not be looked at and no more, and whoever reads that submits it again: the user gets a second mail. End it
+/// with the first attempt, and the change may be made after all.
+#[tokio::test]
+async fn what_is_given_up_while_it_may_have_happened_is_looked_at_once_more_and_says_whom_to_look_at() {
+    let connector = Arc::<Away>::default();
+    let Desk { _folder, dispatcher, work, .. } = desk_with(connector.clone());
+    let told = async {
+        let (watch, mut events) = mpsc::channel(4);
+        dispatcher.run_local(expire(1, "joe"), Caller::Person, watch).await;
+        let Some(LocalEvent::Ended(report)) = events.recv().await else { unreachable!() };
+        assert_eq!(report.outcome.known(), Some(Outcome::Unknown));
+        let next_step = report.failure.unwrap().next_step.to_string();
+        assert_eq!(next_step, "Look at `joe` over there, as joe's id, before submitting the task again");
+        assert_eq!(connector.attempts.load(Ordering::SeqCst), 2);
+        dispatcher.local_taken(report.task, true).await;
+        dispatcher.stop().await;
     };
     let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
     ended.unwrap();

@@ -11,7 +11,7 @@ use postern_protocol::{Failure, StreamId, TaskId, TaskKind};
 
 use super::Input;
 use crate::agenda::Millis;
-use crate::attempt::{Answer, Ask, Attempt, Step, is_end, told_by};
+use crate::attempt::{Answer, Ask, Attempt, SETTLE_EARLIER, Step, is_end, told_by};
 use crate::coverage::Situation;
 use crate::net::{End, Packet};
 use crate::workload::Point;
@@ -94,7 +94,7 @@ impl World {
             Ok(ending) => ending,
             Err(failure) => {
                 let patience = Duration::from_millis(self.chance.u64(0..3) * 1_000);
-                return Err(Unfinished { failure, patience });
+                return Err(Unfinished { failure, patience, unsettled_for: Duration::from_millis(SETTLE_EARLIER) });
             }
         };
         ending.streams = self.results(m, task);

@@ -139,7 +139,7 @@ pub(super) async fn set(
     if matches!(before, Before::AnotherMember) && new.sealed.is_none() {
         // The same password, perhaps set already: it is looked for, and then sent once.
         let is_set = || async { Ok(is_changed_by(org, &org.read_back(&user.id).await?, cx)) };
-        if org.watch_earlier(cx, is_set).await.map_err(Stuck::unseeable)? {
+        if org.watch_earlier(cx, is_set).await.map_err(Stuck::Later)? {
             return Ok(Certainty::Probable);
         }
         number = MAX_CALLS;
@@ -153,7 +153,7 @@ pub(super) async fn set(
             Err(Undone::Unknown(failure)) => failure,
         };
         let as_read = user.last_password_change_date.as_ref();
-        if is_moved(org, &user.id, as_read, cx).await.map_err(Stuck::unseeable)? {
+        if is_moved(org, &user.id, as_read, cx).await.map_err(Stuck::Later)? {
             return Ok(Certainty::Probable);
         }
         if number >= MAX_CALLS {
@@ -194,7 +194,7 @@ async fn refused(
     before: Before,
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
-    let now = async { org.read_back(&user.id).await.map_err(Stuck::unseeable) };
+    let now = async { org.read_back(&user.id).await.map_err(Stuck::Later) };
     let is_set = match before {
         Before::Nobody if failure.code.as_str() == "INACTIVE_OWNER_OR_USER" => {
             return Err(Stuck::Refused(inactive(&user.username)));

@@ -48,7 +48,7 @@ impl<'a> Plan<'a> {
         former: &Account,
         new: &Account,
     ) -> Result<User, Stop> {
-        let user = match step::noted_user(self.cx) {
+        let user = match step::noted_user(&self.cx.earlier) {
             Some(id) => Some(org.read_back(&id).await?),
             None => match org.find_user(former).await? {
                 Some(user) => Some(user),
@@ -65,7 +65,7 @@ impl<'a> Plan<'a> {
     /// Whether it may be another user than is meant: found by the name that it is to have, which was free for anybody, by a task
     /// of which nothing is known to be done.
     pub(super) fn may_be_another(&self, user: &User, former: &Account) -> bool {
-        !user.is_called(former) && step::noted_user(self.cx).is_none() && !self.cx.may_have_acted()
+        !user.is_called(former) && step::noted_user(&self.cx.earlier).is_none() && !self.cx.may_have_acted()
     }
 
     /// The org shows a step as done. Whether this task did it, or was about to, its journal says.

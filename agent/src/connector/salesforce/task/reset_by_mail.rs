@@ -79,8 +79,7 @@ pub(super) async fn run(org: &Salesforce, user: &User, may_repeat: bool, cx: &At
             Ok(false) if number < most => number += 1,
             Ok(false) => return Err(undecided(&unanswered, user, LOOK).into()),
             // Another attempt finds the intent, and looks.
-            Err(failure) if error::is_retryable(&failure) => return Err(failure.into()),
-            Err(failure) => return Err(undecided(&failure, user, LOOK).into()),
+            Err(failure) => return Err(failure.into()),
         }
     }
 }

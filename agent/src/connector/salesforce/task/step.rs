@@ -9,7 +9,7 @@ use super::super::api::{Call, MAX_CALLS, Undone};
 use super::super::user::{User, not_found, same_id};
 use super::super::{Salesforce, error};
 use super::{Stop, undecided};
-use crate::connector::{AttemptCx, Conclusion};
+use crate::connector::{AttemptCx, Conclusion, Earlier};
 
 /// A state of a record that one call brings about.
 pub(super) trait Wanted: Sync {
@@ -34,7 +34,7 @@ pub(super) enum Stuck {
     Another(Failure),
     /// There may be an effect.
     Unknown(Failure),
-    /// The same, but what kept it from being looked at may pass: another attempt looks.
+    /// The same, and it could not be looked at: if another attempt follows, that looks.
     Later(Failure),
 }
 
@@ -48,11 +48,6 @@ impl Stuck {
             Self::Unknown(failure) => Self::Unknown(failure),
             Self::Later(failure) => Self::Later(failure),
         }
-    }
-
-    /// There may be an effect, and it could not be looked at.
-    pub(super) fn unseeable(failure: Failure) -> Self {
-        if error::is_retryable(&failure) { Self::Later(failure) } else { Self::Unknown(failure) }
     }
 
     /// How a task ends whose only step this is. `look` says what of the user a person should look at who wants to know.
@@ -83,8 +78,9 @@ pub(super) async fn user_to_change(
 ) -> Result<User, Stop> {
     let user = org.find_user(account).await?;
     let is_another = |id: &String| user.as_ref().is_none_or(|user| !same_id(id, &user.id));
-    if let Some(id) = noted_user(cx).filter(is_another) {
+    if let Some(id) = noted_user(&cx.earlier).filter(is_another) {
         let noted = org.read_back(&id).await?;
+        org.outlast(cx.open_intents().len(), cx).await?;
         let summary = format!("the user that it was about to change is called `{}` now", noted.username);
         let failure = Failure::new(FailureClass::Interrupted, "renamed_meanwhile", summary);
         return Err(undecided(&failure, &noted, look).into());
@@ -98,8 +94,8 @@ pub(super) async fn spare_service_account(org: &Salesforce, user: &User, cx: &At
 }
 
 /// The id of the user that earlier attempts on this agent were about to change, or have changed.
-pub(super) fn noted_user(cx: &AttemptCx) -> Option<String> {
-    cx.earlier.open().iter().find_map(|entry| {
+pub(in super::super) fn noted_user(earlier: &Earlier) -> Option<String> {
+    earlier.open().iter().find_map(|entry| {
         let note: Json = serde_json::from_slice(&entry.note).ok()?;
         Some(note.get("user")?.as_str()?.to_owned())
     })
@@ -158,7 +154,7 @@ pub(super) async fn bring_about(
                 round += 1;
                 unanswered += 1;
             }
-            (Err(failure), _) => return Err(Stuck::unseeable(failure)),
+            (Err(failure), _) => return Err(Stuck::Later(failure)),
         }
     }
 }
@@ -174,7 +170,7 @@ pub(super) async fn is_there_after_all(
     if !cx.is_open(step) {
         return Ok(false);
     }
-    if org.watch_earlier(cx, || wanted.is_there(org)).await.map_err(Stuck::unseeable)? {
+    if org.watch_earlier(cx, || wanted.is_there(org)).await.map_err(Stuck::Later)? {
         return Ok(true);
     }
     cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
