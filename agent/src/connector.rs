@@ -67,6 +67,12 @@ pub trait Connector: Send + Sync + 'static {
         IN_THE_SYSTEM.to_owned()
     }
 
+    /// What its journal has for the requester of a task that no attempt concludes: secrets that may be in force, and that
+    /// nobody else knows.
+    fn owed(&self, _kind: TaskKind, _journal: &Earlier) -> Vec<SealedOutput> {
+        Vec::new()
+    }
+
     /// How the system is reached, as the configuration says; nothing of it is secret.
     fn route(&self) -> Route {
         Route::default()

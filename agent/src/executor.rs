@@ -361,25 +361,23 @@ impl Executor {
             Err(_) if halt.stop.is_cancelled() && !halt.stopping.is_cancelled() => Vec::new(),
             streams => streams?,
         };
-        let is_import = offer.kind.known() == Some(TaskKind::ImportBatch);
+        let kind = offer.kind.known();
+        let is_import = kind == Some(TaskKind::ImportBatch);
         let failure = match (is_import, streams.is_empty()) {
             (true, false) => untold(failure),
             (true, true) if journal.has_begun() => without_results(failure),
             _ => failure,
         };
+        let connector = self.systems.get(&offer.system).map(|served| &served.connector);
         let mut ending = Ending::given_up(failure, &journal, why);
+        let owed = connector.zip(kind).map(|(connector, kind)| connector.owed(kind, &journal));
+        ending.sealed = owed.unwrap_or_default();
         if !is_import && matches!(ending.outcome, Outcome::Unknown | Outcome::PartiallySucceeded) {
-            let place = self.place(&offer.system, &journal);
+            let place = connector.map_or_else(|| IN_THE_SYSTEM.to_owned(), |connector| connector.place(&journal));
             ending.failure = ending.failure.map(|failure| to_be_looked_at(failure, &offer.target, &place));
         }
         let teller = Teller::new(Arc::clone(&self.who), Arc::new(offer), origin, &journal);
         Ok(Ending { streams, audit: teller.ended(&ending), ..ending })
-    }
-
-    /// Where the account of a task that was given up is found.
-    fn place(&self, system: &SystemName, journal: &Earlier) -> String {
-        let served = self.systems.get(system);
-        served.map_or_else(|| IN_THE_SYSTEM.to_owned(), |served| served.connector.place(journal))
     }
 
     /// What the journal of a task says that still decides anything.

@@ -39,6 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use postern_protocol::plain::Chain;
+use postern_protocol::seal::SealedOutput;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
 use super::{
@@ -259,6 +260,11 @@ impl Connector for Salesforce {
     fn place(&self, journal: &Earlier) -> String {
         let id = task::noted_user(journal).map(|id| format!("; Id {id}")).unwrap_or_default();
         format!("in Salesforce (Setup, Users{id})")
+    }
+
+    fn owed(&self, kind: TaskKind, journal: &Earlier) -> Vec<SealedOutput> {
+        let password = if kind == TaskKind::ResetPassword { task::reset_password::owed(journal) } else { None };
+        password.into_iter().collect()
     }
 
     fn route(&self) -> Route {

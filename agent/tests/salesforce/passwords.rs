@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use postern_agent::connector::Conclusion;
-use postern_protocol::{FailureClass, TaskOutput};
+use postern_agent::connector::{Conclusion, Earlier};
+use postern_protocol::{FailureClass, TaskKind, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap};
 
 use crate::lab::{
-    DONE, Death, Lab, PROBABLY_DONE, UNKNOWN, disable, expire, repeatable_resets, reset, reset_by_service,
+    DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, disable, expire, repeatable_resets, reset, reset_by_service,
     reset_generated, restore, verdict,
 };
 
@@ -625,4 +625,38 @@ async fn what_was_sent_to_a_user_is_not_looked_for_at_who_bears_its_name_by_now(
         let user = lab.sim.user(USER).unwrap();
         assert_eq!((user.active, user.effects.password_sets), (true, 1), "nothing happened to the heir of the name");
     }
+}
+
+/// Leave it in the journal of a task that is given up, and the password that is in force is known to nobody.
+#[tokio::test]
+async fn a_made_up_password_that_could_not_be_looked_for_is_owed_to_its_requester() {
+    let lab = Lab::start().await;
+    // Long enough for the refusals to begin before the first look.
+    let connector = lab.connector_with(&lab.settings("oauth-jwt").replace("settle_ms = 10", "settle_ms = 500"));
+    lab.fault("POST", "/password", Mishap::DropReply, 1);
+    let mut task = reset_generated(USER);
+    let refusals = async {
+        while lab.sim.faults() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = Mishap::Respond { status: 403, code: Some("INSUFFICIENT_ACCESS".to_owned()), message: None };
+        lab.fault("GET", "/query", refused, 100);
+    };
+    let (attempt, ()) = tokio::join!(task.attempt(&connector), refusals);
+    let failure = attempt.unwrap_err();
+    let owed = |kind, task: &Task| {
+        let journal: Earlier = task.notes.lock().unwrap().iter().cloned().collect();
+        connector.owed(kind, &journal)
+    };
+    let ended = Conclusion { sealed: owed(TaskKind::ResetPassword, &task), ..Conclusion::unknown(failure) };
+    assert_eq!(ended.sealed.len(), 1);
+    assert!(lab.sim.password_is(USER, &task.opened(&ended)));
+    assert!(owed(TaskKind::ImportBatch, &task).is_empty(), "its journal is another");
+
+    lab.sim.clear_faults();
+    let refused = Mishap::Respond { status: 400, code: Some("INVALID_NEW_PASSWORD".to_owned()), message: None };
+    lab.fault("POST", "/password", refused, 1);
+    let mut task = reset_generated("user0002@acme.example");
+    task.attempt(&connector).await.unwrap_err();
+    assert!(owed(TaskKind::ResetPassword, &task).is_empty(), "nobody has that password");
 }

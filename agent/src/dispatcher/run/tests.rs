@@ -9,7 +9,7 @@ use postern_protocol::message::v1::{
     Cancel, LeaseVerdict, MembershipState, Reject, Renew, Renewed, RenewedLease, StreamRef,
 };
 use postern_protocol::outcome::Changed;
-use postern_protocol::seal::{SealedField, SealingKey, WrappedKey};
+use postern_protocol::seal::{SealedField, SealedOutput, SealingKey, WrappedKey};
 use postern_protocol::signature::{SigningKey, TaskSignature};
 use postern_protocol::task::import_batch::{self, Format};
 use postern_protocol::task::{disable_user, expire_password, restore_user, test_connection};
@@ -143,6 +143,11 @@ impl Connector for Away {
     fn place(&self, journal: &Earlier) -> String {
         let noted: Vec<u8> = journal.open_intents().flat_map(|entry| entry.note.clone()).collect();
         format!("over there, as {},", String::from_utf8(noted).unwrap())
+    }
+
+    fn owed(&self, _: TaskKind, journal: &Earlier) -> Vec<SealedOutput> {
+        let sealed = |_| SealedOutput { name: Text::clipped("password"), enc: [0; 32], ciphertext: Bytes::default() };
+        journal.open_intents().map(sealed).collect()
     }
 
     fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
@@ -330,7 +335,7 @@ async fn what_is_given_up_while_it_may_have_happened_is_looked_at_once_more_and_
         let (watch, mut events) = mpsc::channel(4);
         dispatcher.run_local(expire(1, "joe"), Caller::Person, watch).await;
         let Some(LocalEvent::Ended(report)) = events.recv().await else { unreachable!() };
-        assert_eq!(report.outcome.known(), Some(Outcome::Unknown));
+        assert_eq!((report.outcome.known(), report.sealed.len()), (Some(Outcome::Unknown), 1), "nobody else knows it");
         let next_step = report.failure.unwrap().next_step.to_string();
         assert_eq!(next_step, "Look at `joe` over there, as joe's id, before submitting the task again");
         assert_eq!(connector.attempts.load(Ordering::SeqCst), 2);

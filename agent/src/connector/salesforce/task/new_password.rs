@@ -15,7 +15,7 @@ use super::super::user::{User, inactive};
 use super::super::{Salesforce, error, password};
 use super::step::Stuck;
 use super::{leave_second_of, password_is_changed_by, password_may_be_changed_by};
-use crate::connector::{AttemptCx, Shift};
+use crate::connector::{AttemptCx, Earlier as Journal, Shift};
 
 /// A password on its way.
 pub(super) struct NewPassword {
@@ -85,17 +85,17 @@ impl NewPassword {
 
 /// Whether earlier attempts left a note of this step.
 pub(super) fn was_begun(step: u32, cx: &AttemptCx) -> bool {
-    last_note(step, cx).is_some()
+    last_note(step, &cx.earlier).is_some()
 }
 
 /// What the requester gets of the password that earlier attempts may have set, if it was made up.
-pub(super) fn sealed_earlier(step: u32, cx: &AttemptCx) -> Option<SealedOutput> {
-    last_note(step, cx)?.opened()
+pub(super) fn sealed_earlier(step: u32, journal: &Journal) -> Option<SealedOutput> {
+    last_note(step, journal)?.opened()
 }
 
 /// What earlier attempts have proved.
 pub(super) async fn from_earlier(org: &Salesforce, user: &User, step: u32, cx: &AttemptCx) -> Result<Earlier, Failure> {
-    let Some(note) = last_note(step, cx) else { return Ok(Earlier::Nothing) };
+    let Some(note) = last_note(step, &cx.earlier) else { return Ok(Earlier::Nothing) };
     let is_moved = was_moved(org, &user.id, note.before.as_ref(), cx).await?;
     // A given one is the same, whichever member sent it. Of those that were made up one may be in force at most.
     let is_made_up = note.sealed.is_some();
@@ -135,7 +135,7 @@ pub(super) async fn set(
 ) -> Result<Certainty, Stuck> {
     let call = Call::set_password(&user.id, &new.value).telling(&user.changed(vec![Shift::password()]));
     let mut before = Before::of(step, cx);
-    let mut number = last_note(step, cx).map_or(1, |note| note.call + 1);
+    let mut number = last_note(step, &cx.earlier).map_or(1, |note| note.call + 1);
     if matches!(before, Before::AnotherMember) && new.sealed.is_none() {
         // The same password, perhaps set already: it is looked for, and then sent once.
         let is_set = || async { Ok(is_changed_by(org, &org.read_back(&user.id).await?, cx)) };
@@ -253,16 +253,15 @@ fn not_alone() -> Failure {
     Failure::new(FailureClass::Transient, "no_answer", summary)
 }
 
-fn last_note(step: u32, cx: &AttemptCx) -> Option<Note> {
-    let open = cx.open_intents();
-    let mut notes = open.into_iter().filter(|entry| entry.step == step).rev();
+fn last_note(step: u32, journal: &Journal) -> Option<Note> {
+    let mut notes = journal.open_intents().filter(|entry| entry.step == step).rev();
     notes.find_map(|entry| serde_json::from_slice(&entry.note).ok())
 }
 
 impl Before {
     /// As an attempt begins.
     fn of(step: u32, cx: &AttemptCx) -> Self {
-        match last_note(step, cx) {
+        match last_note(step, &cx.earlier) {
             Some(note) if note.is_alone(cx) => Self::AnEarlierAttempt(note.before),
             Some(_) => Self::AnotherMember,
             None if cx.reconcile => Self::AnotherMember,

@@ -13,7 +13,7 @@ use super::new_password::{self, Earlier, NewPassword};
 use super::reset_by_mail::{self, LOST, RESET, Reset};
 use super::step::Stuck;
 use super::{Stop, step, undecided, unknown_choice};
-use crate::connector::{AttemptCx, Conclusion};
+use crate::connector::{AttemptCx, Conclusion, Earlier as Journal};
 
 const STEP: u32 = 0;
 const LOOK: &str =
@@ -27,7 +27,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let Some(source) = it.source.known() else { return Err(unknown_choice("source").into()) };
     let user = match step::user_to_change(org, &it.account, LOOK, cx).await {
         Ok(user) => user,
-        Err(stop) => return Ok(with_sealed(stop.end()?, new_password::sealed_earlier(STEP, cx))),
+        Err(stop) => return Ok(with_sealed(stop.end()?, new_password::sealed_earlier(STEP, &cx.earlier))),
     };
     if source == Source::Service {
         return by_service(org, &user, it.repeat_if_unknown, cx).await;
@@ -59,6 +59,11 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
             Ok(with_sealed(stuck.stop(&user, LOOK, cx).end()?, sealed))
         }
     }
+}
+
+/// The made-up password that may be in force, for the requester of a task that no attempt concludes.
+pub(in super::super) fn owed(journal: &Journal) -> Option<SealedOutput> {
+    new_password::sealed_earlier(STEP, journal)
 }
 
 async fn by_service(org: &Salesforce, user: &User, may_repeat: bool, cx: &AttemptCx) -> Result<Conclusion, Stop> {
