@@ -1,13 +1,13 @@
 //! Batches: every entry is reported once, and no user is made twice.
 
-use postern_agent::connector::Mark;
+use postern_agent::connector::{Earlier, JournalEntry, Mark};
 use postern_agent_core::GivenUp;
 use postern_agent_core::ledger::Ending;
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{Format, Output};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
-use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
+use salesforce_sim::{ADMIN, CONSUMER_KEY, Mishap, OrgSeed, Switches};
 use std::fmt::Write;
 
 use crate::lab::{DONE, Death, Lab, Task, dead_anywhere, disable, import, import_as, validate, verdict};
@@ -554,6 +554,23 @@ async fn a_finished_unit_is_not_repeated() {
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 1, 0, 0));
     assert_eq!(lab.effects(ACTIVE).updates, 1);
     assert_eq!(task.lines().len(), 1);
+}
+
+/// Its unit is done, the process died in the next one, and the sign-in is refused by now. Conclude that as if it were about one
+/// account, and nobody is told of what was changed, nor how to have the rest done.
+#[tokio::test]
+async fn a_batch_that_cannot_go_on_behind_an_open_unit_is_ended_by_its_journal() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&modify(ACTIVE, "<Title>x</Title>")));
+    task.attempt(&lab.connector()).await.unwrap();
+    let intent = JournalEntry { step: 1, mark: Mark::Intent, note: Vec::new(), effect: Vec::new() };
+    task.notes.lock().unwrap().push(intent);
+    let stranger = lab.connector_with(&lab.settings("oauth-jwt").replace(CONSUMER_KEY, "3MVG9Nobody.s"));
+    let failure = task.attempt(&stranger).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Unauthorized), "{failure}");
+    let journal: Earlier = task.notes.lock().unwrap().iter().cloned().collect();
+    let ending = Ending::given_up(failure, &journal, GivenUp::Failed);
+    assert_eq!((ending.outcome, ending.changed), (Outcome::Unknown, Changed::Yes));
 }
 
 /// F61 and F63 in a batch: patience, then on from where it was.

@@ -117,6 +117,29 @@ impl Connector for Quoting {
     }
 }
 
+/// A system where a batch comes through one unit, and is refused for good in the next.
+struct Halfway;
+
+impl Connector for Halfway {
+    fn name(&self) -> &'static str {
+        "halfway"
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        Box::pin(async {
+            cx.intend(0, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
+            cx.done(0, b"told", Proved::Nothing).await?;
+            cx.intend(1, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
+            let failure = Failure::new(FailureClass::Unauthorized, "refused", "It is refused");
+            Err(failure.with_next_step("Mend it"))
+        })
+    }
+}
+
 /// A system that takes a change, says nothing of it, and wants to be left alone for long from then on.
 #[derive(Default)]
 struct Away {
@@ -339,6 +362,28 @@ async fn what_is_given_up_while_it_may_have_happened_is_looked_at_once_more_and_
         let next_step = report.failure.unwrap().next_step.to_string();
         assert_eq!(next_step, "Look at `joe` over there, as joe's id, before submitting the task again");
         assert_eq!(connector.attempts.load(Ordering::SeqCst), 2);
+        dispatcher.local_taken(report.task, true).await;
+        dispatcher.stop().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// Tell it as of one account, and it is one without a name; that what was done has a line, and how to have the rest done, is not
+/// told.
+#[tokio::test]
+async fn a_batch_that_is_given_up_in_a_unit_says_what_its_results_tell_of() {
+    let Desk { _folder, dispatcher, work, .. } = desk_with(Arc::new(Halfway));
+    let told = async {
+        let (watch, mut events) = mpsc::channel(4);
+        dispatcher.run_local(import(1), Caller::Person, watch).await;
+        let Some(LocalEvent::Ended(report)) = events.recv().await else { unreachable!() };
+        assert_eq!((report.outcome.known(), report.changed.known()), (Some(Outcome::Unknown), Some(Changed::Yes)));
+        let next_step = report.failure.as_ref().unwrap().next_step.to_string();
+        for word in ["an entry without a line in the results", "`--failed`", "Mend it"] {
+            assert!(next_step.contains(word), "`{word}` is not in: {next_step}");
+        }
+        assert!(!next_step.contains("``"), "{next_step}");
         dispatcher.local_taken(report.task, true).await;
         dispatcher.stop().await;
     };
