@@ -5,6 +5,7 @@ use std::time::Duration;
 use postern_agent::connector::{Conclusion, Earlier};
 use postern_protocol::{FailureClass, TaskKind, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap};
+use tokio_util::sync::CancellationToken;
 
 use crate::lab::{
     DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, disable, expire, repeatable_resets, reset, reset_by_service,
@@ -617,6 +618,18 @@ async fn what_was_sent_to_a_user_is_not_looked_for_at_who_bears_its_name_by_now(
         task.attempt(&connector).await.unwrap_err();
         restore(USER, former, "", None).attempt(&connector).await.unwrap();
         restore(heir, USER, "", Some(OTHER)).attempt(&connector).await.unwrap();
+
+        let over = CancellationToken::new();
+        over.cancel();
+        let (stop, stopping) =
+            (std::mem::replace(&mut task.stop, over.clone()), std::mem::replace(&mut task.stopping, over));
+        let failure = task.attempt(&connector).await.unwrap_err();
+        assert_eq!(
+            failure.code.as_str(),
+            "stopped",
+            "it is waited for what may still take effect, unless the agent stops"
+        );
+        (task.stop, task.stopping) = (stop, stopping);
 
         let conclusion = task.attempt(&connector).await.unwrap();
         assert_eq!((verdict(&conclusion), conclusion.sealed.len()), (UNKNOWN, sealed), "{:?}", conclusion.failure);
