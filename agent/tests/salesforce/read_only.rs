@@ -7,7 +7,7 @@ use postern_agent_core::ledger::Ending;
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::import_batch::{Format, Output, Request};
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput, Timestamp};
-use salesforce_sim::Switches;
+use salesforce_sim::{Mishap, Switches};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, disable, import_with};
@@ -98,6 +98,20 @@ async fn f62_a_batch_of_which_a_read_only_org_took_nothing_is_known_to_have_chan
         let ending = Ending::given_up(failure, &earlier, GivenUp::Failed);
         assert_eq!((ending.outcome, ending.changed), (Outcome::Failed, Changed::No));
     }
+}
+
+/// The same where another row of the call is bad by itself.
+#[tokio::test]
+async fn f62_a_bad_row_among_those_that_a_read_only_org_refuses_is_no_sign_that_something_was_done() {
+    let lab = Lab::start().await;
+    let entry = |number| json!({ "Username": modified(number), "Title": "x" }).to_string();
+    let mut task = import_with(request(), format!("{}\n{}", entry(1), entry(2)));
+    let refused = |code: &str| json!({ "success": false, "errors": [{ "statusCode": code, "message": "no" }] });
+    let body = json!([refused("STRING_TOO_LONG"), refused(CODE)]).to_string();
+    lab.fault("PATCH", "/composite/sobjects", Mishap::OtherReply { status: 200, body }, 1);
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert!(is_maintained(&failure), "{failure:?}");
+    assert!(!task.is_open(), "{:?}", task.notes);
 }
 
 /// Nobody waits beyond the deadline: what was begun is told, row by row, and what was not begun as late.

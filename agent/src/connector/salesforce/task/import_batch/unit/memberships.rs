@@ -326,7 +326,7 @@ impl Unit<'_> {
                 Err(Undone::Not(failure)) => vec![Err(self.refused_together(&rows, &failure)); rows.len()],
                 Err(Undone::Unknown(failure)) => return Ok(Some(failure)),
             };
-            self.unless_read_only(&note, &results, false).await?;
+            self.unless_read_only(&note, &results).await?;
             let is_last = tries + 1 == LOCK_TRIES;
             let mut again = Vec::new();
             for (record, result) in records.into_iter().zip(results) {

@@ -94,7 +94,7 @@ impl Unit<'_> {
             let Some(results) = fates(&answer, rows.len()) else {
                 return Ok((Sent { lost: Some(error::strange(200)), ..sent }, None));
             };
-            self.unless_read_only(&note, &results, self.choices.all_or_none).await?;
+            self.unless_read_only(&note, &results).await?;
             let last = tries + 1 == LOCK_TRIES;
             let may_pass = |result: &Result<String, Refused>| result.as_ref().is_err_and(Refused::may_pass);
             // Together with a row that met a lock all are rolled back.
@@ -118,11 +118,10 @@ impl Unit<'_> {
         &self,
         note: &[u8],
         results: &[Result<String, Refused>],
-        all_or_none: bool,
     ) -> Result<(), Failure> {
-        let refused = || results.iter().filter_map(|it| it.as_ref().err()).filter(|it| it.says_read_only());
-        let nothing_done = all_or_none || refused().count() == results.len();
-        let Some(refused) = refused().next().filter(|_| nothing_done && !self.cx.is_late()) else { return Ok(()) };
+        let nothing_done = results.iter().all(Result::is_err);
+        let refused = results.iter().filter_map(|it| it.as_ref().err()).find(|it| it.says_read_only());
+        let Some(refused) = refused.filter(|_| nothing_done && !self.cx.is_late()) else { return Ok(()) };
         self.cx.take_back(self.step, note.to_vec()).await?;
         Err(error::failure(&refused.code, ""))
     }
