@@ -349,8 +349,8 @@ async fn f70_a_job_that_cannot_be_asked_for_is_not_gone() {
     let mut task = import_with(request(), dataset);
     stopped_in_a_job(&lab, &mut task).await;
     lab.fault("GET", "/jobs/ingest/", refused(403, "INSUFFICIENT_ACCESS"), 1);
-    let conclusion = task.attempt(&lab.connector()).await.unwrap();
-    assert_eq!((conclusion.outcome, task.lines()), (Outcome::Unknown, vec![]));
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!((failure.class.known(), task.lines()), (Some(FailureClass::Unauthorized), vec![]));
     assert_eq!(lab.counters().routes["POST jobs/ingest"], 1);
 }
 

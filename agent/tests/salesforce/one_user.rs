@@ -566,9 +566,7 @@ async fn a_user_whom_the_org_does_not_have_any_more_is_called_gone() {
     task.attempt(&connector).await.unwrap_err();
     let nobody = r#"{"totalSize":0,"done":true,"records":[]}"#.to_owned();
     lab.fault("GET", "/query", Mishap::OtherReply { status: 200, body: nobody }, 10);
-    let conclusion = task.attempt(&connector).await.unwrap();
-    assert_eq!(verdict(&conclusion), UNKNOWN);
-    let failure = conclusion.failure.unwrap();
-    assert_eq!(failure.code.as_str(), "user_gone");
-    assert!(failure.next_step.contains("`domain`") && failure.next_step.contains(ACTIVE), "{failure}");
+    let failure = task.attempt(&connector).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class.known()), ("user_gone", Some(FailureClass::Rejected)));
+    assert!(failure.next_step.contains("`domain`"), "{failure}");
 }

@@ -461,7 +461,7 @@ async fn nobody_waits_for_a_late_effect_when_the_agent_stops() {
     };
     let (attempt, ()) = tokio::join!(task.attempt(&connector), stopping);
     assert_eq!(attempt.unwrap_err().code.as_str(), "stopped");
-    task.stop = tokio_util::sync::CancellationToken::new();
+    task.stop = CancellationToken::new();
     assert_eq!(verdict(&task.attempt(&lab.connector()).await.unwrap()), UNKNOWN);
     assert_eq!(lab.effects(USER).password_resets, 0);
 }
