@@ -6,17 +6,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-
-use tempfile::TempDir;
 
 const SOURCE: &str = include_str!("../disk/disk.c");
 
-const LIBRARY: &str = "disk.so";
-
-/// The library, compiled: in this folder, as long as anybody needs it.
+/// The library, compiled.
 #[derive(Debug, Clone)]
-pub struct Library(Arc<TempDir>);
+pub struct Library(PathBuf);
 
 impl Library {
     /// Compiles it beside the program that runs: what is in memory, or in a folder for temporary files, may not be executed.
@@ -30,21 +25,24 @@ impl Library {
         }
         let here = std::env::current_exe().map_err(|error| format!("this program is nowhere: {error}"))?;
         let folder = here.parent().ok_or("this program is in no folder")?;
-        let folder = tempfile::Builder::new().prefix("postern-disk-").tempdir_in(folder);
-        let folder = folder.map_err(|error| format!("there is no place for a library: {error}"))?;
-        let (source, library) = (folder.path().join("disk.c"), folder.path().join(LIBRARY));
+        let room = tempfile::Builder::new().prefix("postern-disk-").tempdir_in(folder);
+        let room = room.map_err(|error| format!("there is no place for a library: {error}"))?;
+        let (source, made) = (room.path().join("disk.c"), room.path().join("disk.so"));
         std::fs::write(&source, SOURCE).map_err(|error| format!("{} cannot be written: {error}", source.display()))?;
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let output = Command::new(&compiler)
             .args(["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o"])
-            .args([&library, &source])
+            .args([&made, &source])
             .arg("-lpthread")
             .output()
             .map_err(|error| format!("there is no C compiler `{}` ({error}): install one", compiler.display()))?;
         if !output.status.success() {
             return Err(format!("`{}` failed:\n{}", compiler.display(), String::from_utf8_lossy(&output.stderr)));
         }
-        Ok(Self(Arc::new(folder)))
+        // Others may be at it, and made the same.
+        let library = folder.join("postern-disk.so");
+        std::fs::rename(&made, &library).map_err(|error| format!("{} cannot be made: {error}", library.display()))?;
+        Ok(Self(library))
     }
 
     /// The environment of a program whose changes below `below` are to be written down in `journal`.
@@ -62,7 +60,7 @@ impl Library {
     }
 
     fn watch(&self, below: &Path) -> Vec<(&'static str, OsString)> {
-        vec![("LD_PRELOAD", self.0.path().join(LIBRARY).into()), ("POSTERN_DISK_BELOW", below.into())]
+        vec![("LD_PRELOAD", self.0.clone().into()), ("POSTERN_DISK_BELOW", below.into())]
     }
 }
 
