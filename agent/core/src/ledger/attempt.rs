@@ -95,7 +95,7 @@ impl Ledger {
         let held = self.tasks.get_mut(&grant.task).filter(|held| held.lease.covers(grant.reach, now));
         match (may, held) {
             (Ok(()), Some(held)) => {
-                held.acted_at = Some(now);
+                held.traces.act(&grant.entry, now);
                 self.events.push_back(Event::Granted(grant.ticket));
             }
             (Ok(()), None) => self.refuse(grant, failure::lease_too_short()),

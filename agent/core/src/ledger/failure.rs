@@ -43,7 +43,8 @@ pub(super) fn process_died(target: &str) -> Failure {
         "The agent's process died again and again in the same step of this task, so the task is not run again by itself",
     )
     .with_next_step(format!(
-        "Look at {} in the connected system and at the agent's log before submitting it again",
+        "Look at {} in the connected system, where its last call may still take effect for some minutes, and at the agent's log \
+         before submitting it again",
         account(target)
     ))
 }

@@ -1,6 +1,7 @@
 //! One task in the agent's hands.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use postern_protocol::message::v1::Offer;
@@ -27,21 +28,42 @@ pub(super) struct Parked {
 /// What the journal of a task leaves possible, as far as it is known here.
 #[derive(Debug, Default)]
 pub(super) struct Traces {
-    /// How many intents of this process were not taken back, of each step that is not proved done.
-    open: BTreeMap<u32, u32>,
+    /// Intents of this process that were not taken back, of each step that is not proved done, oldest first.
+    open: BTreeMap<u32, Vec<Open>>,
     /// A step was proved done.
     done: bool,
     /// An earlier process left an effect, or an intent, or both taken back: only the journal knows.
     earlier: bool,
+    /// When its last call is taken for made: when this process first asked.
+    earlier_acted_at: Option<Timestamp>,
+}
+
+/// An intent that may become an effect.
+#[derive(Debug)]
+struct Open {
+    /// What tells it from others of its step.
+    note: u64,
+    /// When its call was let begin.
+    acted_at: Option<Timestamp>,
+}
+
+fn hash_of(note: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    note.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Traces {
     pub(super) fn add(&mut self, entry: &JournalEntry) {
         match entry.mark {
-            Mark::Intent => *self.open.entry(entry.step).or_default() += 1,
+            Mark::Intent => {
+                let open = Open { note: hash_of(&entry.note), acted_at: None };
+                self.open.entry(entry.step).or_default().push(open);
+            }
             Mark::TakenBack => {
-                if let Some(open) = self.open.get_mut(&entry.step) {
-                    *open = open.saturating_sub(1);
+                let (note, open) = (hash_of(&entry.note), self.open.entry(entry.step).or_default());
+                if let Some(last) = open.iter().rposition(|it| it.note == note) {
+                    open.remove(last);
                 }
             }
             Mark::Done | Mark::Unchanged => {
@@ -58,7 +80,22 @@ impl Traces {
 
     /// Whether there may have been a call of which nothing is proved.
     fn may_be_open(&self) -> bool {
-        self.earlier || self.open.values().any(|open| *open > 0)
+        self.earlier || self.open.values().any(|open| !open.is_empty())
+    }
+
+    /// The call of an intent begins.
+    pub(super) fn act(&mut self, intent: &JournalEntry, now: Timestamp) {
+        let note = hash_of(&intent.note);
+        let open = self.open.get_mut(&intent.step).into_iter().flatten();
+        if let Some(open) = open.rev().find(|it| it.note == note && it.acted_at.is_none()) {
+            open.acted_at = Some(now);
+        }
+    }
+
+    /// When the last call was let begin of which nothing is proved.
+    fn last_acted_at(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let earlier = self.earlier.then(|| *self.earlier_acted_at.get_or_insert(now));
+        self.open.values().flatten().filter_map(|it| it.acted_at).chain(earlier).max()
     }
 }
 
@@ -78,8 +115,6 @@ pub(super) struct Held {
     pub(super) restored: bool,
     /// What its journal leaves possible.
     pub(super) traces: Traces,
-    /// When it was last let make a call; of those of an earlier process it is taken for when this one first asks.
-    pub(super) acted_at: Option<Timestamp>,
     /// Attempts that failed, as opposed to having been interrupted.
     pub(super) failures: u32,
     pub(super) retry_at: Option<Timestamp>,
@@ -151,7 +186,6 @@ impl Held {
             first_run: None,
             restored: false,
             traces: Traces::default(),
-            acted_at: None,
             failures: 0,
             retry_at: None,
             waits: false,
@@ -203,10 +237,8 @@ impl Held {
     /// For how long a call of this agent may still take effect, of which nothing is proved, if any does so for this long
     /// after it was begun.
     pub(super) fn unsettled(&mut self, after: Duration, now: Timestamp) -> Duration {
-        if !(self.is_begun() && self.traces.may_be_open()) {
-            return Duration::ZERO;
-        }
-        (*self.acted_at.get_or_insert(now) + after).since(now)
+        let acted_at = if self.is_begun() { self.traces.last_acted_at(now) } else { None };
+        acted_at.map_or(Duration::ZERO, |it| (it + after).since(now))
     }
 
     /// Whether it is certain that nothing came of it, whoever had it.

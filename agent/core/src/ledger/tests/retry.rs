@@ -131,6 +131,45 @@ fn an_attempt_that_acts_again_and_again_has_an_end() {
     }
 }
 
+/// Count from the last call that was made, whatever became of it, and a task that is refused for good is tried ten times, 150 s
+/// apart: each try is refused again, and counts as the call that may still take effect.
+#[test]
+fn a_call_that_is_known_to_have_had_no_effect_makes_nobody_wait_longer() {
+    let refused = JournalEntry { note: vec![7], ..intent(0) };
+    let mut left_open = Desk::connected();
+    left_open.started(1);
+    left_open.ledger.handle_failed(id(1), unseen(FailureClass::Rejected), left_open.now);
+    let held = restored(Origin::Controller, TaskState::Started { unended: 0 }, 2);
+    let mut after_a_restart = Desk::restored(Restored { membership: Some(enabled(1)), ..held });
+    after_a_restart.connect();
+    after_a_restart.renew(LeaseVerdict::Kept);
+    for (mut desk, attempts) in [(left_open, 1), (after_a_restart, 2)] {
+        let mut made = 0;
+        loop {
+            match desk.all_events().as_slice() {
+                [Event::GiveUp { .. }] => break,
+                [] => {
+                    desk.now = desk.now + SETTLE;
+                    desk.ledger.handle_timeout(desk.now);
+                    desk.renew(LeaseVerdict::Kept);
+                    continue;
+                }
+                [Event::Start { .. }] => made += 1,
+                other => panic!("{other:?}"),
+            }
+            assert!(made <= attempts, "it is done again and again");
+            desk.ledger.handle_intend(id(1), 5, refused.clone(), REACH, desk.now);
+            desk.sync();
+            assert_eq!(desk.events(), [Event::Granted(5)]);
+            desk.ledger.handle_record(id(1), 6, vec![refused.taken_back()], Vec::new());
+            desk.sync();
+            assert_eq!(desk.events(), [Event::Recorded(6)]);
+            desk.ledger.handle_failed(id(1), unseen(FailureClass::Rejected), desk.now);
+        }
+        assert_eq!(made, attempts);
+    }
+}
+
 #[test]
 fn what_is_known_to_have_had_no_effect_or_to_be_done_is_not_waited_for() {
     for proof in [intent(0).taken_back(), JournalEntry { mark: Mark::Done, ..intent(0) }] {
