@@ -276,6 +276,29 @@ async fn a_password_that_salesforce_does_not_set_does_not_keep_the_user_active()
     assert_eq!(gone(&stuck), (Stage::Renamed, false, false));
 }
 
+/// Remember nothing of the refusal, and whoever goes on when the user is disabled tells that all was done.
+#[tokio::test]
+async fn f05_a_password_that_was_refused_is_told_whenever_the_process_dies() {
+    let deaths = dead_anywhere(async |death| {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        let refusal = Mishap::Respond { status: 400, code: Some("INVALID_SSO_USER".to_owned()), message: None };
+        lab.fault("POST", "/password", refusal, 100);
+        let mut task = deprovision(USER, "");
+        task.dies = Some(death);
+        let first = task.attempt(&connector).await;
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!(conclusion.outcome, Outcome::PartiallySucceeded, "{death:?}");
+        assert_eq!(
+            (code(&conclusion), gone(&conclusion)),
+            ("INVALID_SSO_USER", (Stage::Done, false, false)),
+            "{death:?}"
+        );
+        first.is_ok()
+    });
+    assert!(deaths.await >= 8);
+}
+
 /// Where a password must be a day old, the second submission must not fail for the password of the first.
 #[tokio::test]
 async fn a_password_that_may_not_be_changed_again_yet_does_not_keep_the_user_active() {

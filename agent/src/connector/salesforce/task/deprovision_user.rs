@@ -7,6 +7,7 @@ use postern_protocol::bounded::Text;
 use postern_protocol::task::Account;
 use postern_protocol::task::deprovision_user::{Output, Request, Stage};
 use postern_protocol::{Failure, FailureClass};
+use serde::{Deserialize, Serialize};
 
 use super::super::user::User;
 use super::super::{Salesforce, error};
@@ -16,7 +17,7 @@ use super::identity::{Identity, check_name, email_to_send, shows};
 use super::new_password::{self, NewPassword};
 use super::plan::{DoneBy, Plan};
 use super::step::{Stuck, bring_about, settle_earlier};
-use crate::connector::{AttemptCx, Conclusion, is_own_refusal};
+use crate::connector::{AttemptCx, Conclusion, Mark, is_own_refusal};
 
 const RENAME: u32 = 0;
 const PASSWORD: u32 = 1;
@@ -55,6 +56,17 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     Work { org, cx, plan, new_name, email, user, password: Password::Former, refused: None }.run().await
 }
 
+/// What is remembered of a password that was not replaced.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    refused: Failure,
+}
+
+fn refused_earlier(cx: &AttemptCx) -> Option<Failure> {
+    let mut notes = cx.earlier.open().iter().rev().filter(|entry| entry.step == PASSWORD && entry.mark == Mark::Memo);
+    notes.find_map(|entry| serde_json::from_slice::<Note>(&entry.note).ok()).map(|note| note.refused)
+}
+
 /// Whether Salesforce has refused for good what it was asked for.
 fn is_final(failure: &Failure) -> bool {
     let class = failure.class.known();
@@ -82,6 +94,8 @@ impl Work<'_> {
             self.plan.seen(DISABLE).await?;
             if self.cx.is_done(PASSWORD) {
                 self.password = Password::Replaced;
+            } else {
+                self.refused = refused_earlier(self.cx);
             }
         }
         let output = self.output(Stage::Done);
@@ -131,7 +145,10 @@ impl Work<'_> {
             }
             // Users of a single sign-on get none, ever. Whoever is to go must not keep access for that.
             Err(Stuck::Refused(failure) | Stuck::Unseen(failure)) if is_final(&failure) => {
-                self.refused = Some(failure);
+                // Once the user is disabled, nothing shows it any more.
+                let note = Note { refused: failure.with_next_step("") };
+                self.cx.memo(PASSWORD, serde_json::to_vec(&note).unwrap_or_default()).await?;
+                self.refused = Some(note.refused);
                 return Ok(());
             }
             Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output(Stage::Renamed))),

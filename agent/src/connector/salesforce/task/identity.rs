@@ -105,7 +105,7 @@ impl Identity<'_> {
                 "username_taken_elsewhere",
                 format!("the name `{name}` is that of a user of another Salesforce org"),
             ))),
-            Err(failure) => Err(Stuck::Refused(failure)),
+            Err(failure) => Err(Stuck::Later(failure)),
         }
     }
 }
