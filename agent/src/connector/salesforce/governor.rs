@@ -34,9 +34,9 @@ const FIRST_LOOK: Duration = Duration::from_secs(30);
 const TOO_MANY_AT_ONCE: Duration = Duration::from_secs(20);
 /// When to look again whether another run has ended, which may take minutes: so long a wait is not counted among a task's tries.
 const OTHER_RUN: Duration = Duration::from_secs(60);
-/// When to look again whether an org takes writes again: maintenance lasts from minutes to hours, and each look may cost a bulk
-/// job.
-const READ_ONLY: Duration = Duration::from_secs(10 * 60);
+/// When to look again whether an org takes writes again: maintenance lasts from minutes to hours, each look may cost a bulk job,
+/// and deadlines may be short.
+const READ_ONLY: Duration = Duration::from_secs(2 * 60);
 /// The longest wait that is granted: Salesforce blocks sign-ins for an hour, and nothing else it documents for longer.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
@@ -199,7 +199,7 @@ impl Governor {
             "login_rate_exceeded" | "LOGIN_RATE_EXCEEDED" => LONGEST,
             "api_budget_reserved" => asked.max(USED_UP),
             "cursor_busy" | "collection_busy" => OTHER_RUN,
-            code if error::says_read_only(code) && asked.is_zero() => READ_ONLY,
+            code if error::says_read_only(code) => asked.max(READ_ONLY),
             _ => asked,
         }
     }
@@ -567,7 +567,7 @@ mod tests {
         assert_eq!(wait("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), 900);
         assert_eq!(wait("REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."), 20);
         assert_eq!(wait("SERVER_UNAVAILABLE", ""), 0);
-        assert_eq!(wait("ORG_IN_MAINTENANCE", ""), 600);
+        assert_eq!(wait("ORG_IN_MAINTENANCE", ""), 120);
         assert_eq!(governor.patience(&reserved(used(950), 90)), USED_UP);
         let rate = error::refused_sign_in("rate_limit_exceeded", "login rate exceeded");
         assert_eq!(governor.patience(&rate), LONGEST);
