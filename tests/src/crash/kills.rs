@@ -111,29 +111,27 @@ impl<'a> Killer<'a> {
         if let Some(point) = point {
             reach(point, &agent.fail_points(), &mut self.tally).await;
         }
-        let code = agent.kill().await;
-        let log = code.map(|_| agent.log());
+        let ended = agent.kill().await.map(|status| (status.to_string(), agent.log()));
         self.deaths.push(Death { agent: number, from, to: Instant::now() });
         self.tally.agent_kills += 1;
-        self.note_end("agent", code, log);
+        self.note_end("agent", ended);
     }
 
     async fn kill_controller(&mut self, point: Option<Point>) {
         if let Some(point) = point {
             reach(point, &self.controller.fail_points(), &mut self.tally).await;
         }
-        let code = self.controller.kill().await;
-        let log = code.map(|_| self.controller.log());
+        let ended = self.controller.kill().await.map(|status| (status.to_string(), self.controller.log()));
         self.controller.restart().await;
         self.tally.controller_kills += 1;
-        self.note_end("controller", code, log);
+        self.note_end("controller", ended);
     }
 
     /// Whoever ended before it was killed found its store unopenable, or met a defect.
-    fn note_end(&mut self, who: &str, code: Option<i32>, log: Option<String>) {
-        if let Some((code, log)) = code.zip(log) {
+    fn note_end(&mut self, who: &str, ended: Option<(String, String)>) {
+        if let Some((how, log)) = ended {
             let round = self.tally.rounds;
-            self.tally.violations.push(format!("round {round}: the {who} ended by itself with {code}:\n{log}"));
+            self.tally.violations.push(format!("round {round}: the {who} ended by itself, {how}:\n{log}"));
         }
     }
 
@@ -141,9 +139,11 @@ impl<'a> Killer<'a> {
         for number in 0..self.agents.len() {
             let agent = &mut self.agents[number];
             if !agent.is_running() {
-                let (code, log) = (agent.ended().await, agent.log());
+                // Nobody has killed it either.
+                let how = agent.kill().await.map_or_else(|| "killed".to_owned(), |status| status.to_string());
+                let log = agent.log();
                 agent.spawn();
-                self.note_end("agent", code, Some(log));
+                self.note_end("agent", Some((how, log)));
             }
         }
         if !self.controller.is_running() {

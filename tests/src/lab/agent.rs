@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use serde_json::Value;
 use tokio::process::Command;
@@ -269,8 +270,8 @@ impl Agent {
         self.process.take()?.ended().await
     }
 
-    /// Kills it, as `kill -9` does. Returns its exit code if it had ended by itself before.
-    pub async fn kill(&mut self) -> Option<i32> {
+    /// Kills it, as `kill -9` does. Returns how it had ended, if it had by itself before.
+    pub async fn kill(&mut self) -> Option<ExitStatus> {
         self.process.take()?.kill().await
     }
 

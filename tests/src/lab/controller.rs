@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use postern_protocol::TaskId;
@@ -107,8 +108,8 @@ impl Controller {
         self.process.log()
     }
 
-    /// Kills it, as `kill -9` does. Returns its exit code if it had ended by itself before.
-    pub async fn kill(&mut self) -> Option<i32> {
+    /// Kills it, as `kill -9` does. Returns how it had ended, if it had by itself before.
+    pub async fn kill(&mut self) -> Option<ExitStatus> {
         self.process.kill().await
     }
 

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, Command};
 
@@ -52,10 +53,11 @@ impl Process {
         }
     }
 
-    /// Kills it, as `kill -9` does, and waits until it is gone. Returns its exit code if it had ended by itself before.
-    pub async fn kill(&mut self) -> Option<i32> {
+    /// Kills it, as `kill -9` does, and waits until it is gone. Returns how it had ended, if it had by itself before.
+    pub async fn kill(&mut self) -> Option<ExitStatus> {
         self.child.kill().await.expect("a process of the lab can be killed");
-        self.child.wait().await.expect("how it ended").code()
+        let status = self.child.wait().await.expect("how it ended");
+        (status.signal() != Some(rustix::process::Signal::KILL.as_raw())).then_some(status)
     }
 
     /// Asks it to stop, as systemd does, and waits for its exit code.
@@ -102,12 +104,15 @@ mod tests {
     async fn whoever_is_killed_after_its_end_had_ended_by_itself() {
         let folder = tempfile::tempdir().expect("a folder");
         let run = |script| Process::start(Path::new("sh"), &["-c", script], &folder.path().join("log"));
-        let (mut ended, mut running) = (run("exit 70"), run("sleep 60"));
-        crate::wait_for("the end of it", async || {
-            let status = std::fs::read_to_string(format!("/proc/{}/stat", ended.pid().expect("its number")));
-            if status.as_ref().is_ok_and(|it| it.contains(") Z ")) { Ok(()) } else { Err(status) }
-        })
-        .await;
-        assert_eq!((ended.kill().await, running.kill().await), (Some(70), None));
+        for script in ["exit 70", "kill -ABRT $$"] {
+            let mut ended = run(script);
+            crate::wait_for("the end of it", async || {
+                let status = std::fs::read_to_string(format!("/proc/{}/stat", ended.pid().expect("its number")));
+                if status.as_ref().is_ok_and(|it| it.contains(") Z ")) { Ok(()) } else { Err(status) }
+            })
+            .await;
+            assert!(ended.kill().await.is_some(), "{script}");
+        }
+        assert_eq!(run("sleep 60").kill().await, None);
     }
 }
