@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_agent_core::{Ledger, Limits};
+use postern_agent_core::{Ledger, Limits, Origin, TaskState};
 use postern_health::Stalled;
 use postern_protocol::{MemberId, SystemName};
 use postern_store::StoreError;
@@ -132,6 +132,8 @@ pub struct App {
     pub keys: SealingKeys,
     /// The same, with what is known of each.
     kept_keys: Vec<KeptKey>,
+    /// Connected systems that tasks are held for, and that are not in the configuration.
+    unserved: BTreeSet<SystemName>,
     collections: Vec<Remembered>,
     connectors: BTreeMap<SystemName, Arc<dyn Connector>>,
     executor: Executor,
@@ -175,13 +177,11 @@ impl App {
         }
         let restored = store.restore()?;
         let systems = serve(config, &store)?;
-        let held_for: BTreeSet<_> = restored.tasks.iter().map(|held| &held.offer.system).collect();
-        for system in held_for.into_iter().filter(|system| !systems.contains_key(*system)) {
-            tracing::warn!(
-                %system,
-                "tasks are held for a connected system that is not in the configuration: they are left to the member that                  has it; if it was taken out by mistake, put it back and start again within a quarter of an hour"
-            );
-        }
+        let unserved = restored.tasks.iter().filter(|held| {
+            let is_open = held.origin == Origin::Controller && !matches!(held.state, TaskState::Concluded(_));
+            is_open && !systems.contains_key(&held.offer.system)
+        });
+        let unserved = unserved.map(|held| held.offer.system.clone()).collect();
         collection::check(config, |name| systems.get(name).map_or(&[], |served| served.connector.supports()))?;
         let connectors = systems.iter().map(|(name, served)| (name.clone(), Arc::clone(&served.connector))).collect();
         let limits = Limits::for_systems(
@@ -225,6 +225,7 @@ impl App {
             store,
             keys,
             kept_keys,
+            unserved,
             collections,
             connectors,
             executor,
@@ -313,6 +314,13 @@ impl App {
             vitals: self.link_vitals.clone(),
             disk_timeout: config.disk_timeout,
         };
+        for system in &self.unserved {
+            tracing::warn!(
+                %system,
+                "tasks are held for a connected system that is not in the configuration: they are left to the member that \
+                 has it; if it was taken out by mistake, put it back and start again within a quarter of an hour"
+            );
+        }
         self.links.spawn_part(|stop| link.run(stop));
         Ok(Connected { member, link: watched, sessions: had, certificate, sealing_keys })
     }
