@@ -89,11 +89,18 @@ async fn f62_what_a_read_only_org_refuses_is_done_by_a_later_attempt() {
 /// What is given up because the org stays read-only did nothing, and that is known.
 #[tokio::test]
 async fn f62_a_batch_of_which_a_read_only_org_took_nothing_is_known_to_have_changed_nothing() {
-    for all_or_none in [false, true] {
+    let mut cases = vec![(false, 1_000, None), (true, 1_000, None), (false, 2, None)];
+    // The job is handed over without an answer, or at the second call.
+    cases.extend([Mishap::DropReply, Mishap::Refuse].map(|mishap| (false, 2, Some(mishap))));
+    for (all_or_none, bulk_threshold, lost) in cases {
         let lab = Lab::start().await;
-        let mut task = ten(&lab, Request { all_or_none, ..request() });
+        let mut task = ten(&lab, Request { all_or_none, bulk_threshold, ..request() });
         read_only_after(&lab, 0);
+        if let Some(mishap) = lost {
+            lab.fault("PATCH", "/jobs/ingest", mishap, 1);
+        }
         let failure = task.attempt(&lab.connector()).await.unwrap_err();
+        assert!(!task.is_open(), "in bulk above {bulk_threshold}: {:?}", task.notes);
         let earlier = task.notes.lock().unwrap().iter().cloned().collect();
         let ending = Ending::given_up(failure, &earlier, GivenUp::Failed);
         assert_eq!((ending.outcome, ending.changed), (Outcome::Failed, Changed::No));
@@ -118,10 +125,16 @@ async fn f62_a_bad_row_among_those_that_a_read_only_org_refuses_is_no_sign_that_
 #[tokio::test]
 async fn f62_after_the_deadline_what_a_read_only_org_refuses_is_told() {
     let (nothing, some) = ((Outcome::Failed, Changed::No), (Outcome::PartiallySucceeded, Changed::Yes));
-    for (writes, done, code, outcome) in [(0, 0, "expired", nothing), (3, 3, CODE, some)] {
+    let cases = [
+        (1_000, 0, 0, "expired", nothing),
+        (2, 0, 0, "expired", nothing),
+        (1_000, 3, 3, CODE, some),
+        (2, 3, 3, CODE, some),
+    ];
+    for (bulk_threshold, writes, done, code, outcome) in cases {
         let lab = Lab::start().await;
         let connector = lab.connector();
-        let mut task = ten(&lab, request());
+        let mut task = ten(&lab, Request { bulk_threshold, ..request() });
         read_only_after(&lab, writes);
         task.attempt(&connector).await.unwrap_err();
         task.deadline = Some(Timestamp::from_millis(1));
@@ -130,6 +143,8 @@ async fn f62_after_the_deadline_what_a_read_only_org_refuses_is_told() {
         let refused = lines.iter().filter(|line| line["outcome"] == "failed" && line["code"] == code);
         assert_eq!((lines.len(), refused.count()), (10, 10 - done), "{lines:?}");
         assert_eq!((conclusion.outcome, conclusion.changed), outcome);
+        let jobs = lab.counters().routes.get("POST jobs/ingest").copied();
+        assert!(bulk_threshold > 2 || done > 0 || jobs == Some(1), "what was not begun in time is not begun: {jobs:?}");
     }
 }
 

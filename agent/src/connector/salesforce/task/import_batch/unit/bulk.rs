@@ -52,6 +52,14 @@ impl Made<'_> {
     }
 }
 
+/// A job that was handed over.
+struct Handed {
+    id: String,
+    /// What its intents say, and how many of them are open.
+    note: Vec<u8>,
+    intents: usize,
+}
+
 /// Where a job stands, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -88,8 +96,18 @@ struct Told {
     ends: Vec<RowEnd>,
     /// They met a lock, or what else may pass, and nothing became of them.
     again: Vec<usize>,
+    /// The last that was refused because the org is read-only.
+    read_only: Option<Refused>,
     /// Whether every row is told of.
     is_whole: bool,
+}
+
+impl Told {
+    /// Why nothing became of the job, if the org is read-only and that is why.
+    fn nothing_done(&self) -> Option<&Refused> {
+        let nothing_done = self.is_whole && self.ends.iter().all(|(_, end)| end.is_err());
+        self.read_only.as_ref().filter(|_| nothing_done)
+    }
 }
 
 /// Which of its rows the results of a job are about.
@@ -123,7 +141,7 @@ impl Unit<'_> {
             match self.hand_over(operation, table.clone(), &numbers).await? {
                 Ok(job) => {
                     drop(table);
-                    return self.outcome(self.made(&job), rows, operation).await;
+                    return self.outcome(&job, rows, operation).await;
                 }
                 Err(Undone::Not(failure)) if error::takes_no_jobs(&failure) => {
                     drop(table);
@@ -258,15 +276,22 @@ impl Unit<'_> {
     }
 
     /// Waits for a job that was handed over. If it is gone, what it did has to be found by looking.
-    async fn outcome(&self, job: Made<'_>, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+    async fn outcome(&self, handed: &Handed, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+        let job = self.made(&handed.id);
         let told = match self.wait_for(job).await {
             Ok(info) => self.results(job, &info, &[SUCCESSFUL, FAILED, UNPROCESSED], rows, operation).await,
             Err(failure) => Err(failure),
         };
-        let Told { ends: mut rows, again, is_whole } = match told {
+        let told = match told {
             Ok(told) => told,
             Err(failure) => return Ok(Sent { lost: Some(gone(failure)?), ..Sent::default() }),
         };
+        // As of a call of many rows: the unit is left to another attempt, and nobody waits beyond the deadline.
+        if let Some(refused) = told.nothing_done().filter(|_| !self.cx.is_late()) {
+            self.take_back_job(handed).await?;
+            return Err(error::failure(&refused.code, ""));
+        }
+        let Told { ends: mut rows, again, is_whole, .. } = told;
         let again = self.send(&again, record, operation).await?;
         rows.extend(again.rows);
         let missing = || {
@@ -276,6 +301,15 @@ impl Unit<'_> {
         Ok(Sent { rows, lost: (!is_whole).then(missing).or(again.lost) })
     }
 
+    /// A job is over and did nothing: nobody has to ask for it again.
+    async fn take_back_job(&self, job: &Handed) -> Result<(), Failure> {
+        // Without its id, the intent to make it tells nobody of it.
+        for _ in 0..job.intents {
+            self.cx.take_back(self.step, job.note.clone()).await?;
+        }
+        self.cx.take_back(self.step, self.intent().encode()).await
+    }
+
     /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up. `Err` if it may have been:
     /// another attempt asks what it did.
     async fn hand_over(
@@ -283,7 +317,7 @@ impl Unit<'_> {
         operation: Operation,
         rows: Bytes,
         numbers: &Rows,
-    ) -> Result<Result<String, Undone>, Failure> {
+    ) -> Result<Result<Handed, Undone>, Failure> {
         let plain = self.intent().encode();
         let made = self.org.change(self.cx, self.step, &plain, &Call::post_job(operation.name())).await;
         let made = match made {
@@ -304,13 +338,17 @@ impl Unit<'_> {
                 return unless_retryable(undone);
             }
         }
+        // That of its id, and that of its rows.
+        let mut intents = 2;
         for round in 1..=MAX_CALLS {
             let closed = self.org.change(self.cx, self.step, &note, &Call::patch_job(&job, "UploadComplete")).await;
-            let Err(undone) = closed else { return Ok(Ok(job)) };
+            intents += usize::from(!matches!(closed, Err(Undone::Not(_))));
+            let handed = || Handed { id: job.clone(), note: note.clone(), intents };
+            let Err(undone) = closed else { return Ok(Ok(handed())) };
             self.org.settle().await;
             let info = self.info(made).await.map_err(|failure| gone(failure).unwrap_or_else(|other| other))?;
             match (info.state, undone) {
-                (State::Busy | State::Over, _) => return Ok(Ok(job)),
+                (State::Busy | State::Over, _) => return Ok(Ok(handed())),
                 (State::Open, undone @ Undone::Not(_)) if round == 1 => {
                     self.give_up(operation, made).await;
                     return unless_retryable(undone);
@@ -401,7 +439,10 @@ impl Unit<'_> {
             for (key, end) in read_results(&reply.body, kind, operation, info) {
                 let Some(index) = open.remove(&key) else { continue };
                 match end {
-                    Err(refused) if refused.may_pass() => told.again.push(index),
+                    Err(refused) if refused.may_pass() => {
+                        told.again.push(index);
+                        told.read_only = Some(refused).filter(Refused::says_read_only).or(told.read_only);
+                    }
                     end => told.ends.push((index, end)),
                 }
             }
@@ -427,7 +468,7 @@ fn stopped(job: &str) -> Failure {
 }
 
 /// What is refused for good ends the entries; another attempt gets over the rest.
-fn unless_retryable(undone: Undone) -> Result<Result<String, Undone>, Failure> {
+fn unless_retryable(undone: Undone) -> Result<Result<Handed, Undone>, Failure> {
     match undone {
         Undone::Not(failure) if error::is_retryable(&failure) => Err(failure),
         Undone::Not(_) | Undone::Unknown(_) => Ok(Err(undone)),
