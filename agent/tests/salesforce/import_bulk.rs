@@ -323,6 +323,24 @@ async fn f70_a_job_is_asked_for_under_the_version_that_made_it() {
     assert_eq!(lab.counters().routes["POST jobs/ingest"], 2);
 }
 
+/// F70: an administrator ends a job while it is handed over. Nothing of it is done, and the batch is not refused for it.
+#[tokio::test]
+async fn f70_a_job_that_is_gone_when_it_is_handed_over_is_made_anew() {
+    // Asked for by the next attempt, it is there, or gone for good.
+    for looks in [1, 2] {
+        let (lab, dataset) = lab().await;
+        let gone = || Mishap::Respond { status: 404, code: Some("NOT_FOUND".to_owned()), message: None };
+        lab.fault("PATCH", "/jobs/ingest/", gone(), 1);
+        lab.fault("GET", "/jobs/ingest/", gone(), looks);
+        let mut task = import_with(request(), dataset);
+        let failure = task.attempt(&lab.connector()).await.unwrap_err();
+        assert_eq!(failure.class.known(), Some(FailureClass::Transient), "{failure:?}");
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        all_once(&lab, &task, &conclusion, "gone when it was handed over");
+        assert_eq!((lab.counters().routes["POST jobs/ingest"], lab.sim.faults()), (3, 0));
+    }
+}
+
 /// F70: what is refused says nothing of the job, which may be under way.
 #[tokio::test]
 async fn f70_a_job_that_cannot_be_asked_for_is_not_gone() {

@@ -346,7 +346,8 @@ impl Unit<'_> {
             let handed = || Handed { id: job.clone(), note: note.clone(), intents };
             let Err(undone) = closed else { return Ok(Ok(handed())) };
             self.org.settle().await;
-            let info = self.info(made).await.map_err(|failure| gone(failure).unwrap_or_else(|other| other))?;
+            // If it is gone, another attempt looks whether it was handed over before.
+            let info = self.info(made).await.map_err(left_to_another)?;
             match (info.state, undone) {
                 (State::Busy | State::Over, _) => return Ok(Ok(handed())),
                 (State::Open, undone @ Undone::Not(_)) if round == 1 => {
@@ -457,8 +458,15 @@ impl Unit<'_> {
 fn gone(failure: Failure) -> Result<Failure, Failure> {
     match failure.class.known() {
         Some(FailureClass::Rejected) if error::says_job_is_gone(&failure) => Ok(failure),
-        Some(FailureClass::Rejected) => Err(Failure { class: FailureClass::Transient.into(), ..failure }),
-        _ => Err(failure),
+        _ => Err(left_to_another(failure)),
+    }
+}
+
+/// What is refused of a job does not end the batch.
+fn left_to_another(failure: Failure) -> Failure {
+    match failure.class.known() {
+        Some(FailureClass::Rejected) => Failure { class: FailureClass::Transient.into(), ..failure },
+        _ => failure,
     }
 }
 
