@@ -7,7 +7,7 @@ use postern_agent_core::ledger::Ending;
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::import_batch::{Format, Output, Request};
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput, Timestamp};
-use salesforce_sim::{Mishap, Switches};
+use salesforce_sim::{Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, disable, import_with};
@@ -146,6 +146,26 @@ async fn f62_after_the_deadline_what_a_read_only_org_refuses_is_told() {
         let jobs = lab.counters().routes.get("POST jobs/ingest").copied();
         assert!(bulk_threshold > 2 || done > 0 || jobs == Some(1), "what was not begun in time is not begun: {jobs:?}");
     }
+}
+
+/// All or none is checked until something is sent: while the org is read-only, another user may go.
+#[tokio::test]
+async fn f62_all_or_none_is_checked_again_after_a_read_only_org_took_nothing() {
+    let lab = Lab::with_org(OrgSeed::acme(230)).await;
+    let connector = lab.connector();
+    let entry = |number| json!({ "Username": modified(number), "Title": "x" }).to_string();
+    let entries: Vec<String> = (1..=201).map(entry).collect();
+    let mut task = import_with(Request { all_or_none: true, ..request() }, entries.join("\n"));
+    read_only_after(&lab, 0);
+    task.attempt(&connector).await.unwrap_err();
+    lab.sim.clear_faults();
+    let renamed = json!({ "Original_Username": modified(201), "Username": "renamed@acme.example" });
+    let mut other = import_with(request(), renamed.to_string());
+    assert_eq!(other.attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
+
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No), "{:?}", task.lines());
+    assert_ne!(lab.sim.user(&modified(1)).unwrap().text("Title"), "x");
 }
 
 /// The same of a task for one account, which waits like a batch.

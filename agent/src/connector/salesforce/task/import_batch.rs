@@ -259,8 +259,8 @@ impl Batch<'_> {
         if self.cx.is_done(REFUSED) {
             return Ok(Course::Refuse);
         }
-        // Once something was sent, it is gone on with.
-        if !self.cx.earlier.is_empty() {
+        // Once something was sent, it is gone on with. What was refused as a whole was not.
+        if self.cx.earlier.has_begun() {
             return Ok(Course::Run);
         }
         if self.cx.may_have_acted() {
