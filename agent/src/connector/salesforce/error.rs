@@ -211,6 +211,11 @@ pub(super) fn says_job_is_gone(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), "NOT_FOUND" | "INVALIDJOB")
 }
 
+/// Whether the org tells the account nothing of a job, because another one made it, or for want of a permission.
+pub(super) fn says_job_is_anothers(failure: &Failure) -> bool {
+    failure.code.as_str() == "INVALIDUSER"
+}
+
 /// Whether what led through the pages of a query is gone: the query can be made anew.
 pub(super) fn says_cursor_is_closed(failure: &Failure) -> bool {
     failure.code.as_str() == "INVALID_QUERY_LOCATOR"

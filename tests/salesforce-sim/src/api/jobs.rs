@@ -14,10 +14,14 @@ use crate::problem::Problem;
 use crate::schema::ObjectKind;
 use crate::world::World;
 
-/// The job a path names, of the caller's org.
+/// The job a path names, of the caller's org. Of one that another user made it is told nothing.
 fn find<'a>(world: &'a World, call: &Call<'_>, id: &str) -> Result<&'a Job, Reply> {
     let job = RecordId::parse(id).and_then(|it| world.bulk.get(it));
-    job.filter(|it| it.owner.org == call.caller().org).ok_or_else(super::not_found)
+    let job = job.filter(|it| it.owner.org == call.caller().org).ok_or_else(super::not_found)?;
+    if job.owner.user != call.caller().user {
+        return Err(Reply::problem(400, &Problem::new("INVALIDUSER", "The job was created by another user")));
+    }
+    Ok(job)
 }
 
 /// Takes the job out of the world, to be changed and put back.

@@ -7,7 +7,7 @@ use reqwest::Method;
 use salesforce_sim::{ADMIN, Assumptions, OrgSeed, Simulator, Switches};
 use serde_json::{Value as Json, json};
 
-use crate::client::{Answer, Caller, admin, assuming, simulator, with_org};
+use crate::client::{Answer, Caller, admin, assuming, caller, simulator, with_org};
 
 /// Makes a job of User; `more` is what it says besides.
 async fn make(caller: &Caller, operation: &str, more: Json) -> Answer {
@@ -306,6 +306,24 @@ async fn an_aborted_job_keeps_what_it_has_done_and_names_the_rest() {
         (caller.get(&job).await.status, caller.get(&format!("{job}/failedResults")).await.code()),
         (reqwest::StatusCode::NOT_FOUND, "NOT_FOUND")
     );
+}
+
+#[tokio::test]
+async fn a_job_is_told_to_its_maker_alone() {
+    let simulator = simulator(2).await;
+    let maker = admin(&simulator).await;
+    let id = maker.id_of("user0001@acme.example").await;
+    let job = hand_over(&maker, "update", json!({}), &format!("Id,Title\n{id},x\n")).await;
+    let other = caller(&simulator, "user0001@acme.example", "Welcome-0001").await;
+    for answer in [
+        other.get(&job).await,
+        other.get(&format!("{job}/successfulResults")).await,
+        other.patch(&job, &json!({"state": "Aborted"})).await,
+        other.delete(&job).await,
+    ] {
+        assert_eq!((answer.status.as_u16(), answer.code()), (400, "INVALIDUSER"));
+    }
+    assert_eq!(maker.get(&job).await.json["state"], "JobComplete");
 }
 
 #[tokio::test]

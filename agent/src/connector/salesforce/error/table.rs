@@ -203,6 +203,12 @@ pub(super) const TABLE: &[Known] = &[
     known("TXN_SECURITY_NO_ACCESS", Unauthorized, ASK_ADMIN),
     known("TXN_SECURITY_TWO_FA_REQUIRED", Unauthorized, ASK_ADMIN),
     known("MUTUAL_AUTHENTICATION_FAILED", Unauthorized, ASK_ADMIN),
+    known(
+        "INVALIDUSER",
+        Rejected,
+        "Salesforce tells of a bulk job to the account that made it: let that account end what it began, or give the new \
+         one Manage Data Integrations. Look at the users whose entries are unknown.",
+    ),
     known("ORG_LOCKED", Unauthorized, ASK_ADMIN),
     known("TRIAL_EXPIRED", Unauthorized, ASK_ADMIN),
     known("ORG_NOT_OWNED_BY_INSTANCE", Transient, LATER),

@@ -43,6 +43,9 @@ pub(in super::super::super) struct Note {
     /// Which entries are in it: results name users, and one may stand in several entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rows: Option<Rows>,
+    /// Whether the job is about to be handed over: before, it does nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) hands_over: bool,
     /// The part of the unit that is about to be tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) attempted: Option<u32>,
@@ -98,6 +101,9 @@ pub(super) struct Job {
     pub(super) version: Option<String>,
     /// Nothing of one that was only to be given up.
     pub(super) rows: Option<Rows>,
+    /// The account that made it.
+    pub(super) by: Option<String>,
+    pub(super) may_be_handed_over: bool,
 }
 
 /// What is done to many users at once.
@@ -161,11 +167,19 @@ impl Memory {
             let Some(note) = Note::decode(entry) else { continue };
             let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());
             memory.since = memory.since.or(since);
-            memory.accounts.extend(note.by);
-            if let Some((operation, id)) = note.job
-                && !memory.jobs.iter().any(|job| job.id == id)
-            {
-                memory.jobs.push(Job { operation, id, version: note.version, rows: note.rows });
+            memory.accounts.extend(note.by.clone());
+            if let Some((operation, id)) = note.job {
+                match memory.jobs.iter_mut().find(|job| job.id == id) {
+                    Some(job) => job.may_be_handed_over |= note.hands_over,
+                    None => memory.jobs.push(Job {
+                        operation,
+                        id,
+                        version: note.version,
+                        rows: note.rows,
+                        by: note.by,
+                        may_be_handed_over: note.hands_over,
+                    }),
+                }
             }
             memory.passwords.extend(note.password.map(|it| (it.entry, it)));
         }

@@ -11,6 +11,7 @@ mod work;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use bulk::Ended;
 pub(in super::super::super) use bulk::job_told;
 use jiff::Timestamp as OrgTime;
 pub(super) use licenses::Stock;
@@ -330,29 +331,35 @@ impl<'a> Unit<'a> {
             let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
             let repeated = round > 1 || self.memory.may_have_acted;
             let Some(lost) = self.write(&rows, Operation::Insert, repeated).await? else { break };
-            let unit = &*self;
-            let all_there = self.org.watch(self.cx, || unit.has_created(&rows)).await;
-            if let Err(failure) = all_there
-                && error::is_interruption(&failure)
-            {
-                return Err(failure);
-            }
-            let found = self.find_created().await;
-            for index in rows {
-                let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else {
-                    continue;
-                };
-                match (&found, work.plan.as_ref().map(|plan| plan.key.text().to_owned())) {
-                    (Ok(found), Some(name)) => match found.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
-                        Some((_, found)) => work.found(found.id.clone()),
-                        None if round == MAX_CALLS => work.end = Some(End::Unknown(said(&lost))),
-                        None => (),
-                    },
-                    _ => work.end = Some(End::Unknown(said(&lost))),
-                }
-            }
+            self.look_for_created(rows, &lost, round == MAX_CALLS).await?;
         }
         self.settle_duplicates().await
+    }
+
+    /// Looks for users that may be made yet. What became of those that are not there nobody knows, unless they are sent again.
+    async fn look_for_created(&mut self, rows: Rows, lost: &Failure, is_last: bool) -> Result<(), Failure> {
+        let unit = &*self;
+        let all_there = self.org.watch(self.cx, || unit.has_created(&rows)).await;
+        if let Err(failure) = all_there
+            && error::is_interruption(&failure)
+        {
+            return Err(failure);
+        }
+        let found = self.find_created().await;
+        for index in rows {
+            let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else {
+                continue;
+            };
+            match (&found, work.plan.as_ref().map(|plan| plan.key.text().to_owned())) {
+                (Ok(found), Some(name)) => match found.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
+                    Some((_, found)) => work.found(found.id.clone()),
+                    None if is_last => work.end = Some(End::Unknown(said(lost))),
+                    None => (),
+                },
+                _ => work.end = Some(End::Unknown(said(lost))),
+            }
+        }
+        Ok(())
     }
 
     /// Users of this unit that exist now and are ours.
@@ -411,12 +418,17 @@ impl<'a> Unit<'a> {
             failure = lost;
         }
         let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
+        self.look_for_modified(rows, &failure).await
+    }
+
+    /// The same for users that may be changed yet, and are not sent again.
+    async fn look_for_modified(&mut self, rows: Rows, lost: &Failure) -> Result<(), Failure> {
         let done = self.found_as_sent(&rows, record).await?;
         for index in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
             match work.id.clone().filter(|_| done.contains(&index)) {
                 Some(id) => work.found(id),
-                None => work.end = Some(End::Unknown(said(&failure))),
+                None => work.end = Some(End::Unknown(said(lost))),
             }
         }
         Ok(())
@@ -493,8 +505,14 @@ impl<'a> Unit<'a> {
         }
         let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };
         let rows = self.rows(|work, plan| plan.change == change && !work.written);
-        let ends = self.ends_by_earlier_jobs(&rows, operation).await?;
+        let Ended { ends, untold } = self.ends_by_earlier_jobs(&rows, operation).await?;
         self.take(ends, true);
+        for (rows, failure) in untold {
+            match operation {
+                Operation::Insert => self.look_for_created(rows, &failure, true).await?,
+                Operation::Update => self.look_for_modified(rows, &failure).await?,
+            }
+        }
         Ok(())
     }
 

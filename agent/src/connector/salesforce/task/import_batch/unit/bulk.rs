@@ -55,9 +55,8 @@ impl Made<'_> {
 /// A job that was handed over.
 struct Handed {
     id: String,
-    /// What its intents say, and how many of them are open.
-    note: Vec<u8>,
-    intents: usize,
+    /// What its open intents say, oldest first.
+    notes: Vec<Vec<u8>>,
 }
 
 /// Where a job stands, as far as it matters.
@@ -108,6 +107,14 @@ impl Told {
         let nothing_done = self.is_whole && self.ends.iter().all(|(_, end)| end.is_err());
         self.read_only.as_ref().filter(|_| nothing_done)
     }
+}
+
+/// What is known of the rows of earlier jobs.
+#[derive(Default)]
+pub(super) struct Ended {
+    pub(super) ends: Vec<RowEnd>,
+    /// Rows of jobs that this account is told nothing of, each with why.
+    pub(super) untold: Vec<(Vec<usize>, Failure)>,
 }
 
 /// Which of its rows the results of a job are about.
@@ -232,14 +239,11 @@ impl Unit<'_> {
     }
 
     /// What the jobs of earlier attempts did of these rows. All that had some of them are waited for before anything is sent
-    /// again: a row that one of them did not come to may be with a later one.
-    pub(super) async fn ends_by_earlier_jobs(
-        &self,
-        rows: &[usize],
-        operation: Operation,
-    ) -> Result<Vec<RowEnd>, Failure> {
+    /// again: a row that one of them did not come to may be with a later one. Of those that Salesforce tells to another account
+    /// alone nothing is sent: they may be under way, and nobody knows for how long.
+    pub(super) async fn ends_by_earlier_jobs(&self, rows: &[usize], operation: Operation) -> Result<Ended, Failure> {
         let mut rows = rows.to_vec();
-        let mut ends = Vec::new();
+        let mut ended = Ended::default();
         for job in self.memory.jobs.iter().filter(|job| job.operation == operation) {
             let of_job = self.of_job(&rows, job);
             if of_job.is_empty() {
@@ -250,13 +254,19 @@ impl Unit<'_> {
                 Ok(some) => {
                     let done: BTreeSet<usize> = some.iter().map(|(index, _)| *index).collect();
                     rows.retain(|index| !done.contains(index));
-                    ends.extend(some);
+                    ended.ends.extend(some);
+                }
+                Err(failure) if error::says_job_is_anothers(&failure) && job.by != self.by => {
+                    if job.may_be_handed_over {
+                        rows.retain(|index| !of_job.contains(index));
+                        ended.untold.push((of_job, failure));
+                    }
                 }
                 // What it did is found by looking.
                 Err(failure) => drop(gone(failure)?),
             }
         }
-        Ok(ends)
+        Ok(ended)
     }
 
     /// What one job of an earlier attempt did of these rows. One that was never handed over is given up.
@@ -303,11 +313,10 @@ impl Unit<'_> {
 
     /// A job is over and did nothing: nobody has to ask for it again.
     async fn take_back_job(&self, job: &Handed) -> Result<(), Failure> {
-        // Without its id, the intent to make it tells nobody of it.
-        for _ in 0..job.intents {
-            self.cx.take_back(self.step, job.note.clone()).await?;
+        for note in job.notes.iter().rev() {
+            self.cx.take_back(self.step, note.clone()).await?;
         }
-        self.cx.take_back(self.step, self.intent().encode()).await
+        Ok(())
     }
 
     /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up. `Err` if it may have been:
@@ -329,7 +338,7 @@ impl Unit<'_> {
             return Ok(Err(Undone::Unknown(error::strange(200))));
         };
         let made = self.made(&job);
-        let note = self.note(operation, made, Some(numbers));
+        let note = self.note(operation, made, Some(numbers)).encode();
         self.cx.intend(self.step, note.clone(), Vec::new(), self.org.reach()).await?;
         match self.org.change(self.cx, self.step, &note, &Call::put_rows(&job, rows)).await {
             Ok(_) => (),
@@ -338,18 +347,20 @@ impl Unit<'_> {
                 return unless_retryable(undone);
             }
         }
-        // That of its id, and that of its rows.
-        let mut intents = 2;
+        let last = Note { hands_over: true, ..self.note(operation, made, Some(numbers)) }.encode();
+        // To make it, its id, and its rows.
+        let mut notes = vec![plain, note.clone(), note];
         for round in 1..=MAX_CALLS {
-            let closed = self.org.change(self.cx, self.step, &note, &Call::patch_job(&job, "UploadComplete")).await;
-            intents += usize::from(!matches!(closed, Err(Undone::Not(_))));
-            let handed = || Handed { id: job.clone(), note: note.clone(), intents };
-            let Err(undone) = closed else { return Ok(Ok(handed())) };
+            let closed = self.org.change(self.cx, self.step, &last, &Call::patch_job(&job, "UploadComplete")).await;
+            if !matches!(closed, Err(Undone::Not(_))) {
+                notes.push(last.clone());
+            }
+            let Err(undone) = closed else { return Ok(Ok(Handed { id: job, notes })) };
             self.org.settle().await;
             // If it is gone, another attempt looks whether it was handed over before.
             let info = self.info(made).await.map_err(left_to_another)?;
             match (info.state, undone) {
-                (State::Busy | State::Over, _) => return Ok(Ok(handed())),
+                (State::Busy | State::Over, _) => return Ok(Ok(Handed { id: job, notes })),
                 (State::Open, undone @ Undone::Not(_)) if round == 1 => {
                     self.give_up(operation, made).await;
                     return unless_retryable(undone);
@@ -366,10 +377,10 @@ impl Unit<'_> {
         Made { id, version: &self.org.settings.api_version }
     }
 
-    fn note(&self, operation: Operation, job: Made<'_>, rows: Option<&Rows>) -> Vec<u8> {
+    fn note(&self, operation: Operation, job: Made<'_>, rows: Option<&Rows>) -> Note {
         let version = Some(job.version.to_owned());
         let job = Some((operation, job.id.to_owned()));
-        Note { job, version, rows: rows.cloned(), ..self.intent() }.encode()
+        Note { job, version, rows: rows.cloned(), ..self.intent() }
     }
 
     /// A job that stays open does no harm and ends by itself within a day, so nobody waits for this.
@@ -381,7 +392,7 @@ impl Unit<'_> {
 
     /// Ends a job, so that nothing of it is done any more. Else another attempt looks where it stands.
     async fn abort(&self, operation: Operation, job: Made<'_>) -> Result<(), Failure> {
-        let note = self.note(operation, job, None);
+        let note = self.note(operation, job, None).encode();
         let call = job.asked(Call::patch_job(job.id, "Aborted"));
         match self.org.change(self.cx, self.step, &note, &call).await {
             Ok(_) => Ok(()),
