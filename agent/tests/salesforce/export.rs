@@ -405,15 +405,22 @@ async fn a_job_that_was_made_an_hour_ago_is_not_gone_on_with() {
 
 #[tokio::test]
 async fn f70_an_attempt_whose_job_is_gone_makes_another() {
-    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
-    let connector = lab.connector();
-    let mut task = everybody(1_000_000);
-    task.disk_holds = Some(MANY_BYTES);
-    task.attempt(&connector).await.unwrap_err();
-    lab.sim.switch(&Switches { lose_jobs: true, ..Switches::default() }).unwrap();
-    task.attempt(&connector).await.unwrap();
-    is_whole(&task, "another job");
-    assert_eq!(lab.counters().routes["POST jobs/query"], 2);
+    // Or it is another account's: Salesforce tells of a job to its maker alone.
+    for is_anothers in [false, true] {
+        let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+        let connector = lab.connector();
+        let mut task = everybody(1_000_000);
+        task.disk_holds = Some(MANY_BYTES);
+        task.attempt(&connector).await.unwrap_err();
+        if is_anothers {
+            lab.fault("GET", "/jobs/query/", respond(400, "INVALIDUSER"), 1);
+        } else {
+            lab.sim.switch(&Switches { lose_jobs: true, ..Switches::default() }).unwrap();
+        }
+        task.attempt(&connector).await.unwrap();
+        is_whole(&task, "another job");
+        assert_eq!(lab.counters().routes["POST jobs/query"], 2);
+    }
 }
 
 #[tokio::test]

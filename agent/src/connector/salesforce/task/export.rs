@@ -211,9 +211,10 @@ enum Broke {
 
 impl From<Failure> for Broken {
     fn from(failure: Failure) -> Self {
-        // A cursor that expired, or a job that somebody deleted.
+        // A cursor that expired, a job that somebody deleted, or one that the account was not told of that made it.
         let gone = ["INVALID_QUERY_LOCATOR", "NOT_FOUND", "INVALIDJOBSTATE", "INVALIDJOB", INCOMPLETE];
-        let what = if gone.contains(&failure.code.as_str()) { Broke::Thread } else { Broke::Attempt };
+        let is_gone = gone.contains(&failure.code.as_str()) || error::says_job_is_anothers(&failure);
+        let what = if is_gone { Broke::Thread } else { Broke::Attempt };
         Self { failure, what }
     }
 }
