@@ -147,7 +147,10 @@ impl<'a> Killer<'a> {
             }
         }
         if !self.controller.is_running() {
-            self.kill_controller(None).await;
+            let how = self.controller.kill().await.map_or_else(|| "killed".to_owned(), |status| status.to_string());
+            let log = self.controller.log();
+            self.controller.restart().await;
+            self.note_end("controller", Some((how, log)));
         }
     }
 
