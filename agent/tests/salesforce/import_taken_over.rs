@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::Outcome;
-use salesforce_sim::Mishap;
+use salesforce_sim::{Mishap, Switches};
 
 use crate::import::{ACTIVE, NEW, OTHER, add, codes, counts, modify, profile, rename, root};
 use crate::lab::{Lab, import};
@@ -147,6 +147,25 @@ async fn a_batch_that_comes_back_to_its_member_is_not_taken_for_anothers() {
     let mut task = import(root(&entries.concat()));
     lab.fault("PATCH", "/composite/sobjects", Mishap::Latency { millis: 600_000 }, 1);
     task.dies_in_the_call(&lab, &connector).await;
+    task.leased_again();
+    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(1, 2, 1, 0), "{:?}", task.lines());
+}
+
+/// The same of one that waited for an org that was read-only: no intent of it is open.
+#[tokio::test]
+async fn a_batch_that_waited_for_a_read_only_org_is_not_taken_for_anothers() {
+    let lab = Lab::start().await;
+    let (connector, profile) = (lab.connector(), profile(&lab).await);
+    let entries = [
+        modify(OTHER, "<Title>x</Title>"),
+        modify("nobody@acme.example", "<Title>x</Title>"),
+        rename(ACTIVE, "gone@acme.example", ""),
+        add(ACTIVE, &profile, ""),
+    ];
+    let mut task = import(root(&entries.concat()));
+    lab.sim.switch(&Switches { read_only_after: Some(0), ..Switches::default() }).unwrap();
+    task.attempt(&connector).await.unwrap_err();
+    lab.sim.clear_faults();
     task.leased_again();
     assert_eq!(task.attempt(&connector).await.unwrap().output, counts(1, 2, 1, 0), "{:?}", task.lines());
 }

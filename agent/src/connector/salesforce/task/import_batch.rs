@@ -284,6 +284,7 @@ impl Batch<'_> {
             if self.cx.stop.is_cancelled() {
                 return Err(stopped());
             }
+            self.org.may_go_on().await?;
             if !Unit::new(self, step, items).passes().await? {
                 return Ok(false);
             }

@@ -61,6 +61,24 @@ pub(super) enum Unsent {
     Deadly,
 }
 
+/// What becomes of rows that a look did not find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// They are sent again.
+    Send,
+    /// They are told as unknown, and so they are if nobody could look.
+    Tell,
+    /// They are told as unknown. If nobody could look, another attempt does.
+    TellOnceSeen,
+}
+
+impl Then {
+    /// Whether a look that failed so is left to another attempt.
+    fn is_left(self, failure: &Failure) -> bool {
+        error::is_interruption(failure) || (self == Self::TellOnceSeen && error::is_retryable(failure))
+    }
+}
+
 impl Unsent {
     fn said(self) -> Refused {
         let (code, message) = match self {
@@ -331,21 +349,25 @@ impl<'a> Unit<'a> {
             let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
             let repeated = round > 1 || self.memory.may_have_acted;
             let Some(lost) = self.write(&rows, Operation::Insert, repeated).await? else { break };
-            self.look_for_created(rows, &lost, round == MAX_CALLS).await?;
+            let then = if round == MAX_CALLS { Then::Tell } else { Then::Send };
+            self.look_for_created(rows, &lost, then).await?;
         }
         self.settle_duplicates().await
     }
 
     /// Looks for users that may be made yet. What became of those that are not there nobody knows, unless they are sent again.
-    async fn look_for_created(&mut self, rows: Rows, lost: &Failure, is_last: bool) -> Result<(), Failure> {
+    async fn look_for_created(&mut self, rows: Rows, lost: &Failure, then: Then) -> Result<(), Failure> {
         let unit = &*self;
         let all_there = self.org.watch(self.cx, || unit.has_created(&rows)).await;
         if let Err(failure) = all_there
-            && error::is_interruption(&failure)
+            && then.is_left(&failure)
         {
             return Err(failure);
         }
-        let found = self.find_created().await;
+        let found = match self.find_created().await {
+            Err(failure) if then.is_left(&failure) => return Err(failure),
+            found => found,
+        };
         for index in rows {
             let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else {
                 continue;
@@ -353,7 +375,7 @@ impl<'a> Unit<'a> {
             match (&found, work.plan.as_ref().map(|plan| plan.key.text().to_owned())) {
                 (Ok(found), Some(name)) => match found.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
                     Some((_, found)) => work.found(found.id.clone()),
-                    None if is_last => work.end = Some(End::Unknown(said(lost))),
+                    None if then != Then::Send => work.end = Some(End::Unknown(said(lost))),
                     None => (),
                 },
                 _ => work.end = Some(End::Unknown(said(lost))),
@@ -418,12 +440,12 @@ impl<'a> Unit<'a> {
             failure = lost;
         }
         let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
-        self.look_for_modified(rows, &failure).await
+        self.look_for_modified(rows, &failure, Then::Tell).await
     }
 
     /// The same for users that may be changed yet, and are not sent again.
-    async fn look_for_modified(&mut self, rows: Rows, lost: &Failure) -> Result<(), Failure> {
-        let done = self.found_as_sent(&rows, record).await?;
+    async fn look_for_modified(&mut self, rows: Rows, lost: &Failure, then: Then) -> Result<(), Failure> {
+        let done = self.found_as_sent(&rows, record, then).await?;
         for index in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
             match work.id.clone().filter(|_| done.contains(&index)) {
@@ -435,11 +457,14 @@ impl<'a> Unit<'a> {
     }
 
     /// The same values, twice, without an answer: who has them now was given them.
-    async fn found_as_sent(&self, rows: &[usize], record: Record) -> Result<BTreeSet<usize>, Failure> {
+    async fn found_as_sent(&self, rows: &[usize], record: Record, then: Then) -> Result<BTreeSet<usize>, Failure> {
         let all_there = || async { Ok(self.as_sent(rows, record).await?.len() == rows.len()) };
         match self.org.watch(self.cx, all_there).await {
-            Err(failure) if error::is_interruption(&failure) => Err(failure),
-            Ok(_) | Err(_) => Ok(self.as_sent(rows, record).await.unwrap_or_default()),
+            Err(failure) if then.is_left(&failure) => Err(failure),
+            Ok(_) | Err(_) => match self.as_sent(rows, record).await {
+                Err(failure) if then.is_left(&failure) => Err(failure),
+                seen => Ok(seen.unwrap_or_default()),
+            },
         }
     }
 
@@ -489,7 +514,7 @@ impl<'a> Unit<'a> {
             self.org.settle().await;
             failure = lost;
         }
-        let done = self.found_as_sent(&rows, disabling_record).await?;
+        let done = self.found_as_sent(&rows, disabling_record, Then::Tell).await?;
         for index in rows.into_iter().filter(|index| !done.contains(index)) {
             if let Some(work) = self.work.get_mut(index) {
                 work.end = Some(End::Unknown(said(&failure)));
@@ -509,8 +534,8 @@ impl<'a> Unit<'a> {
         self.take(ends, true);
         for (rows, failure) in untold {
             match operation {
-                Operation::Insert => self.look_for_created(rows, &failure, true).await?,
-                Operation::Update => self.look_for_modified(rows, &failure).await?,
+                Operation::Insert => self.look_for_created(rows, &failure, Then::TellOnceSeen).await?,
+                Operation::Update => self.look_for_modified(rows, &failure, Then::TellOnceSeen).await?,
             }
         }
         Ok(())
@@ -551,6 +576,16 @@ impl<'a> Unit<'a> {
         let wanted =
             |(_, work): &(usize, &Work<'_>)| work.is_open() && work.plan.as_ref().is_some_and(|it| wanted(work, it));
         self.work.iter().enumerate().filter(wanted).map(|(index, _)| index).collect()
+    }
+
+    /// Remembers whose the batch is while no intent is open that would say so.
+    async fn keep_lease(&self) -> Result<(), Failure> {
+        let own = self.intent().own;
+        let mut told = self.cx.earlier.open().iter().filter_map(Note::decode).filter_map(|note| note.own);
+        if own.is_none() || told.any(|it| Some(it) == own) {
+            return Ok(());
+        }
+        self.cx.memo(self.step, Note { own, ..Note::default() }.encode()).await
     }
 
     /// What every intent says.

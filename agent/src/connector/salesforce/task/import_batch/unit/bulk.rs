@@ -298,6 +298,7 @@ impl Unit<'_> {
         };
         // As of a call of many rows: the unit is left to another attempt, and nobody waits beyond the deadline.
         if let Some(refused) = told.nothing_done().filter(|_| !self.cx.is_late()) {
+            self.keep_lease().await?;
             self.take_back_job(handed).await?;
             return Err(error::failure(&refused.code, ""));
         }

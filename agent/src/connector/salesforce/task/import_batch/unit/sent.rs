@@ -122,6 +122,7 @@ impl Unit<'_> {
         let nothing_done = results.iter().all(Result::is_err);
         let refused = results.iter().filter_map(|it| it.as_ref().err()).find(|it| it.says_read_only());
         let Some(refused) = refused.filter(|_| nothing_done && !self.cx.is_late()) else { return Ok(()) };
+        self.keep_lease().await?;
         self.cx.take_back(self.step, note.to_vec()).await?;
         Err(error::failure(&refused.code, ""))
     }
