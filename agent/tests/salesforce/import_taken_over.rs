@@ -6,7 +6,7 @@ use postern_protocol::Outcome;
 use salesforce_sim::{Mishap, Switches};
 
 use crate::import::{ACTIVE, NEW, OTHER, add, codes, counts, modify, profile, rename, root};
-use crate::lab::{Lab, import};
+use crate::lab::{Lab, Task, import};
 
 /// Look before the other member's call has taken effect, and the one that goes on is refused for a password that it saw
 /// nobody set: the entry failed, although it is done.
@@ -132,19 +132,24 @@ async fn an_entry_whose_user_is_not_found_is_unknown_if_another_member_may_have_
     assert_eq!(lines[1]["outcome"], "modified");
 }
 
+/// A batch with a name that nobody has, and one that changes hands.
+fn names_change_hands(profile: &str) -> Task {
+    let entries = [
+        modify(OTHER, "<Title>x</Title>"),
+        modify("nobody@acme.example", "<Title>x</Title>"),
+        rename(ACTIVE, "gone@acme.example", ""),
+        add(ACTIVE, profile, ""),
+    ];
+    import(root(&entries.concat()))
+}
+
 /// A cluster of one member whose line was down: nobody else had the batch. Take it for another's, and a mistyped name cannot be
 /// told from a user who was renamed by it, and whose name changes hands is left alone.
 #[tokio::test]
 async fn a_batch_that_comes_back_to_its_member_is_not_taken_for_anothers() {
     let lab = Lab::start().await;
     let (connector, profile) = (lab.connector(), profile(&lab).await);
-    let entries = [
-        modify(OTHER, "<Title>x</Title>"),
-        modify("nobody@acme.example", "<Title>x</Title>"),
-        rename(ACTIVE, "gone@acme.example", ""),
-        add(ACTIVE, &profile, ""),
-    ];
-    let mut task = import(root(&entries.concat()));
+    let mut task = names_change_hands(&profile);
     lab.fault("PATCH", "/composite/sobjects", Mishap::Latency { millis: 600_000 }, 1);
     task.dies_in_the_call(&lab, &connector).await;
     task.leased_again();
@@ -156,13 +161,7 @@ async fn a_batch_that_comes_back_to_its_member_is_not_taken_for_anothers() {
 async fn a_batch_that_waited_for_a_read_only_org_is_not_taken_for_anothers() {
     let lab = Lab::start().await;
     let (connector, profile) = (lab.connector(), profile(&lab).await);
-    let entries = [
-        modify(OTHER, "<Title>x</Title>"),
-        modify("nobody@acme.example", "<Title>x</Title>"),
-        rename(ACTIVE, "gone@acme.example", ""),
-        add(ACTIVE, &profile, ""),
-    ];
-    let mut task = import(root(&entries.concat()));
+    let mut task = names_change_hands(&profile);
     lab.sim.switch(&Switches { read_only_after: Some(0), ..Switches::default() }).unwrap();
     task.attempt(&connector).await.unwrap_err();
     lab.sim.clear_faults();

@@ -203,18 +203,16 @@ impl Ledger {
         // A task that does as it was asked has not failed; but nobody waits for ever.
         let waits = asked && !is_for_person && held.waited + patience <= waiting;
         held.failures += u32::from(!interrupted && !waits);
-        let decided = retry::decide(failure.class.known(), held.failures, attempts, patience);
-        let gives_up = is_for_person || decided == retry::Next::GiveUp;
+        let mut next = retry::decide(failure.class.known(), held.failures, attempts, patience);
+        if is_for_person {
+            next = retry::Next::GiveUp;
+        }
         let unsettled = held.unsettled(unsettled_for, now);
-        let next = if gives_up && !unsettled.is_zero() && held.failures < 2 * attempts {
+        if next == retry::Next::GiveUp && !unsettled.is_zero() && held.failures < 2 * attempts {
             // Its end frees the account, behind whose next task's back a call could take effect. Then it is looked once more;
             // if each look makes calls whose effects cannot be looked at, that has an end too.
-            retry::Next::Again(unsettled)
-        } else if gives_up {
-            retry::Next::GiveUp
-        } else {
-            decided
-        };
+            next = retry::Next::Again(unsettled);
+        }
         match next {
             // What may have had an effect is gone on with: nothing can be said of it before it was looked at, and nothing
             // is left half done.

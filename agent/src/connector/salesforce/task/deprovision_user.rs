@@ -36,15 +36,14 @@ struct Work<'a> {
     /// As last read.
     user: User,
     password: Password,
-    /// Why Salesforce does not replace the password.
-    refused: Option<Failure>,
 }
 
 /// What is known of the user's password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Password {
     Former,
     Replaced,
+    /// Salesforce does not replace it, for this reason.
+    Refused(Failure),
 }
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
@@ -53,7 +52,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let mut plan = Plan::new(cx);
     let user = plan.user_to_change(org, &it.account, &new_name).await?;
     let email = Some(it.email.as_str()).filter(|email| !email.is_empty());
-    Work { org, cx, plan, new_name, email, user, password: Password::Former, refused: None }.run().await
+    Work { org, cx, plan, new_name, email, user, password: Password::Former }.run().await
 }
 
 /// What is remembered of a password that was not replaced.
@@ -94,14 +93,14 @@ impl Work<'_> {
             self.plan.seen(DISABLE).await?;
             if self.cx.is_done(PASSWORD) {
                 self.password = Password::Replaced;
-            } else {
-                self.refused = refused_earlier(self.cx);
+            } else if let Some(failure) = refused_earlier(self.cx) {
+                self.password = Password::Refused(failure);
             }
         }
         let output = self.output(Stage::Done);
-        Ok(match self.refused.take() {
-            Some(failure) => self.plan.stopped(failure.with_next_step(FORMER_PASSWORD), output),
-            None => self.plan.finished(output),
+        Ok(match &self.password {
+            Password::Refused(failure) => self.plan.stopped(failure.clone().with_next_step(FORMER_PASSWORD), output),
+            Password::Former | Password::Replaced => self.plan.finished(output),
         })
     }
 
@@ -148,7 +147,7 @@ impl Work<'_> {
                 // Once the user is disabled, nothing shows it any more.
                 let note = Note { refused: failure.with_next_step("") };
                 self.cx.memo(PASSWORD, serde_json::to_vec(&note).unwrap_or_default()).await?;
-                self.refused = Some(note.refused);
+                self.password = Password::Refused(note.refused);
                 return Ok(());
             }
             Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output(Stage::Renamed))),
@@ -162,7 +161,8 @@ impl Work<'_> {
         match bring_about(self.org, &active, DISABLE, self.cx).await {
             Ok(certainty) => Ok(self.plan.did(DISABLE, certainty).await?),
             Err(stuck) => {
-                let stage = if self.refused.is_some() { Stage::Renamed } else { Stage::PasswordReplaced };
+                let is_refused = matches!(self.password, Password::Refused(_));
+                let stage = if is_refused { Stage::Renamed } else { Stage::PasswordReplaced };
                 Err(self.plan.stuck(stuck.map(blocked), &self.user, self.output(stage)))
             }
         }
@@ -178,7 +178,7 @@ impl Work<'_> {
             account: Account::clipped(self.user.username.as_str()),
             stage: stage.into(),
             email_pending: self.email_is_pending(),
-            password_replaced: self.password == Password::Replaced,
+            password_replaced: matches!(self.password, Password::Replaced),
         }
     }
 }

@@ -298,9 +298,7 @@ impl Unit<'_> {
         };
         // As of a call of many rows: the unit is left to another attempt, and nobody waits beyond the deadline.
         if let Some(refused) = told.nothing_done().filter(|_| !self.cx.is_late()) {
-            self.keep_lease().await?;
-            self.take_back_job(handed).await?;
-            return Err(error::failure(&refused.code, ""));
+            return Err(self.left(&handed.notes, refused).await);
         }
         let Told { ends: mut rows, again, is_whole, .. } = told;
         let again = self.send(&again, record, operation).await?;
@@ -310,14 +308,6 @@ impl Unit<'_> {
             Failure::new(FailureClass::Transient, "bulk_result_missing", summary)
         };
         Ok(Sent { rows, lost: (!is_whole).then(missing).or(again.lost) })
-    }
-
-    /// A job is over and did nothing: nobody has to ask for it again.
-    async fn take_back_job(&self, job: &Handed) -> Result<(), Failure> {
-        for note in job.notes.iter().rev() {
-            self.cx.take_back(self.step, note.clone()).await?;
-        }
-        Ok(())
     }
 
     /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up. `Err` if it may have been:

@@ -122,9 +122,19 @@ impl Unit<'_> {
         let nothing_done = results.iter().all(Result::is_err);
         let refused = results.iter().filter_map(|it| it.as_ref().err()).find(|it| it.says_read_only());
         let Some(refused) = refused.filter(|_| nothing_done && !self.cx.is_late()) else { return Ok(()) };
-        self.keep_lease().await?;
-        self.cx.take_back(self.step, note.to_vec()).await?;
-        Err(error::failure(&refused.code, ""))
+        Err(self.left(&[note.to_vec()], refused).await)
+    }
+
+    /// Why the unit is left to another attempt: nothing came of the calls that these notes announced, oldest first.
+    pub(super) async fn left(&self, notes: &[Vec<u8>], refused: &Refused) -> Failure {
+        let take_back = async {
+            self.keep_lease().await?;
+            for note in notes.iter().rev() {
+                self.cx.take_back(self.step, note.clone()).await?;
+            }
+            Ok(())
+        };
+        take_back.await.err().unwrap_or_else(|| error::failure(&refused.code, ""))
     }
 }
 
