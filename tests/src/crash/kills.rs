@@ -1,5 +1,6 @@
 //! Who is killed, when, and where.
 
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use postern_fail_point::Point;
@@ -25,6 +26,11 @@ pub enum Kills {
     Everywhere,
     /// At this fail point alone.
     At(Point),
+}
+
+/// How a program ended that nobody here has killed.
+fn by_whatever(ended: Option<ExitStatus>) -> String {
+    ended.map_or_else(|| "killed by somebody else".to_owned(), |status| status.to_string())
 }
 
 /// The death of an agent. At a fail point, it came somewhen in between.
@@ -139,18 +145,15 @@ impl<'a> Killer<'a> {
         for number in 0..self.agents.len() {
             let agent = &mut self.agents[number];
             if !agent.is_running() {
-                // Nobody has killed it either.
-                let how = agent.kill().await.map_or_else(|| "killed".to_owned(), |status| status.to_string());
-                let log = agent.log();
+                let ended = (by_whatever(agent.kill().await), agent.log());
                 agent.spawn();
-                self.note_end("agent", Some((how, log)));
+                self.note_end("agent", Some(ended));
             }
         }
         if !self.controller.is_running() {
-            let how = self.controller.kill().await.map_or_else(|| "killed".to_owned(), |status| status.to_string());
-            let log = self.controller.log();
+            let ended = (by_whatever(self.controller.kill().await), self.controller.log());
             self.controller.restart().await;
-            self.note_end("controller", Some((how, log)));
+            self.note_end("controller", Some(ended));
         }
     }
 
