@@ -336,7 +336,7 @@ impl End {
 async fn ended(mut events: mpsc::Receiver<LocalEvent>) -> Result<Box<Report>, String> {
     loop {
         match events.recv().await {
-            Some(LocalEvent::Progress { .. }) => (),
+            Some(LocalEvent::Progress { .. } | LocalEvent::Again { .. }) => (),
             Some(LocalEvent::Ended(report)) => return Ok(report),
             Some(LocalEvent::NotTaken(why)) => return Err(why),
             None => return Err("the agent takes no tasks any more".to_owned()),

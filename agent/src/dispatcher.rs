@@ -118,6 +118,13 @@ pub enum LocalEvent {
         /// What is being done.
         phase: String,
     },
+    /// An attempt failed, and another follows.
+    Again {
+        /// How long it waits before.
+        after: Duration,
+        /// Of what the attempt failed.
+        failure: Failure,
+    },
     /// It ended.
     Ended(Box<Report>),
     /// It was not taken, and why. Nothing follows.

@@ -436,14 +436,13 @@ fn count(system: &SystemName, kind: &str, ending: &Result<Ending, Unfinished>) {
     metrics().attempts.one(&[system.as_str(), kind, result]);
 }
 
-fn log(Unfinished { failure, patience, .. }: &Unfinished) {
+fn log(Unfinished { failure, .. }: &Unfinished) {
     if failure.class.known() == Some(FailureClass::Interrupted) {
         // Given back, or gone on with later.
         tracing::debug!(code = %failure.code, summary = %failure.summary, "attempt interrupted");
         return;
     }
-    let wait_secs = patience.as_secs();
-    tracing::warn!(class = %failure.class, code = %failure.code, summary = %failure.summary, wait_secs, "attempt failed");
+    tracing::warn!(class = %failure.class, code = %failure.code, summary = %failure.summary, "attempt failed");
 }
 
 /// Why a batch is given up whose results tell of a part of it.

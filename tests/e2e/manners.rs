@@ -21,7 +21,8 @@ async fn a_task_waits_as_long_as_salesforce_asked_for_and_others_do_not() {
     let busy = lab.controller.submit("disable_user", JOE).await;
     wait_for("the attempt that meets a busy org", async || {
         let log = agent.log();
-        let waits = log.lines().any(|line| line.contains("attempt failed") && line.contains("wait_secs=200"));
+        let waits =
+            log.lines().any(|line| line.contains("task waits to be tried again") && line.contains("wait_secs=200"));
         if waits { Ok(()) } else { Err(log) }
     })
     .await;

@@ -32,7 +32,7 @@ pub use self::calls::CallsLeft;
 pub use self::conclusion::lose_results;
 use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
-pub use self::event::{Ended, Event, GivenUp, Offered, Refusal, Unfinished};
+pub use self::event::{Again, Ended, Event, GivenUp, Offered, Refusal, Unfinished};
 pub use self::failure::{IN_THE_SYSTEM, LEASES_TOO_SHORT, to_be_looked_at};
 use self::held::Held;
 pub use self::restore::{Restored, RestoredTask};

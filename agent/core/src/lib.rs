@@ -20,7 +20,7 @@ pub mod write;
 pub use backoff::Backoff;
 pub use journal::{Earlier, JournalEntry, Mark};
 pub use ledger::{
-    CallsLeft, Ended, Event, GivenUp, IN_THE_SYSTEM, LEASES_TOO_SHORT, Ledger, Offered, Refusal, Restored,
+    Again, CallsLeft, Ended, Event, GivenUp, IN_THE_SYSTEM, LEASES_TOO_SHORT, Ledger, Offered, Refusal, Restored,
     RestoredTask, Unfinished, to_be_looked_at,
 };
 pub use limits::Limits;

@@ -68,6 +68,10 @@ async fn attempt(app: &App, local: &mut LocalTask) -> Result<Exit, Failed> {
     loop {
         match events.recv().await {
             Some(LocalEvent::Progress { done, total, phase }) => say_error(format_args!("{phase}: {done} of {total}")),
+            Some(LocalEvent::Again { after, failure }) => {
+                let secs = after.as_secs();
+                say_error(format_args!("not done yet, tried again in {secs} s: {}", failure.summary));
+            }
             Some(LocalEvent::Ended(report)) => {
                 let shown = show::show(app, local, &offer, &report);
                 app.dispatcher.local_taken(report.task, shown.is_ok()).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postern_agent_core::{Caller, Ended, Event, Ledger, Membership, Offered, Origin, Refusal, Write};
+use postern_agent_core::{Again, Caller, Ended, Event, Ledger, Membership, Offered, Origin, Refusal, Write};
 use postern_fail_point::Point;
 use postern_health::{Pulse, TICK};
 use postern_protocol::bounded::Text;
@@ -491,6 +491,7 @@ impl Loop {
             Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
             Event::Refused(ticket, failure) => self.answer(ticket, Err(failure)),
             Event::Upload(task, stream) => self.streams.send(Command::Upload(task, stream)).await,
+            Event::Again(again) => self.tell_again(*again),
             Event::Ended(ended) => tell_ended(&ended),
             Event::LocalReport(report) => self.local_report(report).await,
             Event::Forget(streams) => self.streams.send(Command::Forget(streams)).await,
@@ -504,6 +505,14 @@ impl Loop {
         }
         self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone(), is_last_word });
         Halt { stop, stopping: self.stopping.clone() }
+    }
+
+    fn tell_again(&self, Again { task, kind, system, after, failure }: Again) {
+        let _span = tracing::info_span!("task", %task, %kind, %system).entered();
+        tracing::info!(wait_secs = after.as_secs(), code = %failure.code, "task waits to be tried again");
+        if let Some(watch) = self.watchers.get(&task) {
+            let _ = watch.try_send(LocalEvent::Again { after, failure });
+        }
     }
 
     async fn local_report(&mut self, report: Box<Report>) {

@@ -9,7 +9,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId, Timesta
 
 use super::ending::Ending;
 use super::held::Parked;
-use super::{Event, Gated, Ledger, Unfinished, failure};
+use super::{Again, Event, Gated, Ledger, Unfinished, failure};
 use crate::journal::{JournalEntry, Mark};
 use crate::limits::Limits;
 use crate::retry;
@@ -183,7 +183,7 @@ impl Ledger {
         } else if held.cancelled && interrupted && held.finds_out && !self.stopping {
             self.give_up_cancelled(task, failure::cancelled_too_late(&target));
         } else if held.is_expired(now) && untouched {
-            self.conclude(task, Ending::expired());
+            self.conclude(task, Ending::expired((!interrupted).then(|| failure.clone())));
         } else if held.is_expired(now) && interrupted && !begun {
             self.give_up(task, failure::expired_in_doubt(&target));
         } else {
@@ -222,9 +222,13 @@ impl Ledger {
                     held.waits = true;
                     held.waited += after;
                 }
+                if !after.is_zero() {
+                    let (kind, system) = (held.offer.kind, held.offer.system.clone());
+                    self.events.push_back(Event::Again(Box::new(Again { task, kind, system, after, failure })));
+                }
                 self.give_back();
             }
-            retry::Next::Again(_) if held.is_untouched() => self.conclude(task, Ending::expired()),
+            retry::Next::Again(_) if held.is_untouched() => self.conclude(task, Ending::expired(Some(failure))),
             retry::Next::Again(_) | retry::Next::GiveUp => self.give_up(task, failure),
         }
     }

@@ -48,8 +48,9 @@ impl Ending {
         Self::without_output(Outcome::Cancelled, Certainty::Certain, Changed::No, None)
     }
 
-    pub(super) fn expired() -> Self {
-        Self::without_output(Outcome::Expired, Certainty::Certain, Changed::No, None)
+    /// There is no time left to begin it; `failure` is why it was not done in time, if it was tried.
+    pub(super) fn expired(failure: Option<Failure>) -> Self {
+        Self::without_output(Outcome::Expired, Certainty::Certain, Changed::No, failure)
     }
 
     /// The process died in it before anything was begun here; `in_doubt`: another member may have begun it.

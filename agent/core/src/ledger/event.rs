@@ -88,6 +88,21 @@ pub struct Ended {
     pub failure: Option<Failure>,
 }
 
+/// A task whose attempt failed, and that another attempt follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// The task.
+    pub task: TaskId,
+    /// Its kind.
+    pub kind: Code<TaskKind>,
+    /// Its connected system.
+    pub system: SystemName,
+    /// How long it waits before.
+    pub after: Duration,
+    /// Of what the attempt failed.
+    pub failure: Failure,
+}
+
 /// What the shell has to act on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
@@ -129,6 +144,8 @@ pub enum Event {
     /// Send a task's results to the controller, then call [`Ledger::handle_uploaded`]; if it does not want them,
     /// [`Ledger::handle_unwanted`]; and if the disk lost them, [`Ledger::handle_results_lost`].
     Upload(TaskId, StreamRef),
+    /// A task is tried again after a wait. Told of each wait.
+    Again(Box<Again>),
     /// A task ended, which is on disk. Told once of each.
     Ended(Box<Ended>),
     /// A task of this machine ended. Call [`Ledger::handle_local_taken`] when its report was shown.

@@ -114,7 +114,7 @@ impl Ledger {
             idle(|held, now, patience| held.fenced.is_some_and(|since| now.since(since) >= patience))
         };
         for task in late {
-            self.conclude(task, Ending::expired());
+            self.conclude(task, Ending::expired(None));
         }
         for task in lost {
             self.give_up_lost(task);

@@ -104,6 +104,8 @@ struct Desk {
     disk: Vec<Write>,
     /// How tasks were told to have ended.
     ended: Vec<(TaskId, Outcome)>,
+    /// Which were told to be tried again, and after how long.
+    again: Vec<(TaskId, Duration)>,
     now: Timestamp,
 }
 
@@ -114,7 +116,7 @@ impl Desk {
 
     fn restored(restored: Restored) -> Self {
         let ledger = Ledger::restore(Limits::for_systems([("acme".parse().unwrap(), 2)].into()), restored);
-        Self { ledger, disk: Vec::new(), ended: Vec::new(), now: at(100) }
+        Self { ledger, disk: Vec::new(), ended: Vec::new(), again: Vec::new(), now: at(100) }
     }
 
     fn connected() -> Self {
@@ -150,12 +152,13 @@ impl Desk {
         self.sent().iter().map(FromMember::name).collect()
     }
 
-    /// What is to be acted on. Tasks that ended are counted apart.
+    /// What is to be acted on. Tasks that ended, or are tried again, are counted apart.
     fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(event) = self.ledger.poll_event(self.now) {
             match event {
                 Event::Ended(ended) => self.ended.push((ended.task, ended.outcome)),
+                Event::Again(again) => self.again.push((again.task, again.after)),
                 event => events.push(event),
             }
         }

@@ -357,6 +357,8 @@ async fn what_is_given_up_while_it_may_have_happened_is_looked_at_once_more_and_
     let told = async {
         let (watch, mut events) = mpsc::channel(4);
         dispatcher.run_local(expire(1, "joe"), Caller::Person, watch).await;
+        let Some(LocalEvent::Again { after, failure }) = events.recv().await else { unreachable!() };
+        assert_eq!((after.is_zero(), failure.code.as_str()), (false, "away"), "whoever waits is told what for");
         let Some(LocalEvent::Ended(report)) = events.recv().await else { unreachable!() };
         assert_eq!((report.outcome.known(), report.sealed.len()), (Some(Outcome::Unknown), 1), "nobody else knows it");
         let next_step = report.failure.unwrap().next_step.to_string();

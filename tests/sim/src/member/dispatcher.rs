@@ -161,7 +161,7 @@ impl World {
                     }
                 }
                 // Nobody counts here, nor runs tasks of this machine.
-                Event::Ended(_) | Event::LocalReport(_) => (),
+                Event::Again(_) | Event::Ended(_) | Event::LocalReport(_) => (),
             }
         }
     }

@@ -45,6 +45,23 @@ fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
     assert!(desk.sent().iter().any(expired));
 }
 
+/// Leave it out, and all that is told of a task that met a busy org is that its time was over, before it was.
+#[test]
+fn what_cannot_be_tried_again_in_time_tells_why_it_was_not_done() {
+    for now in [100, 105] {
+        let mut desk = taken();
+        desk.events();
+        desk.now = at(now);
+        desk.ledger.handle_failed(id(1), busy(5), desk.now);
+        desk.sync();
+        let reports = desk.sent().into_iter().filter_map(|frame| match frame {
+            FromMember::Report(report) => Some((report.outcome.known(), report.failure.map(|it| it.code.to_string()))),
+            _ => None,
+        });
+        assert_eq!(reports.collect::<Vec<_>>(), [(Some(Outcome::Expired), Some("busy".to_owned()))], "at {now}");
+    }
+}
+
 /// Give it up at its deadline, and what could be read ends as unknown.
 #[test]
 fn what_may_have_had_an_effect_is_found_out_after_its_deadline() {

@@ -20,6 +20,7 @@ fn a_task_is_not_tried_again_before_the_system_asked_for_it() {
     let mut desk = Desk::connected();
     desk.running(1, TaskKind::ValidateUser);
     desk.ledger.handle_failed(id(1), busy(30), desk.now);
+    assert_eq!((desk.events(), desk.again.as_slice()), (vec![], [(id(1), Duration::from_secs(30))].as_slice()));
     desk.now = at(129);
     assert!(desk.events().is_empty());
     desk.now = at(130);
@@ -53,6 +54,7 @@ fn an_interruption_goes_on_as_soon_as_it_may_whatever_was_asked_for() {
     let interrupted = Unfinished { patience: Duration::from_secs(900), ..failure::lease_too_short().into() };
     desk.ledger.handle_failed(id(1), interrupted, desk.now);
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    assert_eq!(desk.again, [], "it does not wait");
 }
 
 const SETTLE: Duration = Duration::from_secs(150);
