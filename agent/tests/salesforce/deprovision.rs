@@ -9,6 +9,7 @@ use postern_protocol::task::import_batch::Format;
 use postern_protocol::task::restore_user;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Effects, Mishap, OrgSeed, UserSeed};
+use serde_json::json;
 
 use crate::lab::{
     DONE, Death, Lab, PROBABLY_DONE, Task, dead_anywhere, deprovision, deprovision_as, disable, import_as, restore,
@@ -274,6 +275,26 @@ async fn a_password_that_salesforce_does_not_set_does_not_keep_the_user_active()
     let stuck = deprovision("user0002@acme.example", "").attempt(&connector).await.unwrap();
     assert_eq!((verdict(&stuck), code(&stuck)), (PARTLY, "DEPENDENCY_EXISTS"));
     assert_eq!(gone(&stuck), (Stage::Renamed, false, false));
+}
+
+/// Take it for the password's, and the leaver is disabled with the former one, which nobody has refused to replace.
+#[tokio::test]
+async fn a_session_that_is_refused_says_nothing_of_the_password() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let refusal = |status, code: &str| Mishap::Respond { status, code: Some(code.to_owned()), message: None };
+    lab.fault("POST", "/password", refusal(401, "INVALID_SESSION_ID"), 2);
+    let conclusion = deprovision(USER, "").attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), code(&conclusion)), (PARTLY, "INVALID_SESSION_ID"));
+    assert_eq!(gone(&conclusion), (Stage::Renamed, false, false));
+    assert!(lab.sim.user(GONE).unwrap().active);
+
+    // Of the sign-in that follows, nothing that it is refused with.
+    lab.fault("POST", "/password", refusal(401, "INVALID_SESSION_ID"), 1);
+    let token = json!({"error": "unheard_of", "error_description": "of the sign-in"}).to_string();
+    lab.fault("POST", "/oauth2/token", Mishap::OtherReply { status: 400, body: token }, 1);
+    let conclusion = deprovision("user0002@acme.example", "").attempt(&connector).await.unwrap();
+    assert_eq!((code(&conclusion), gone(&conclusion)), ("unheard_of", (Stage::Renamed, false, false)));
 }
 
 /// Remember nothing of the refusal, and whoever goes on when the user is disabled tells that all was done.

@@ -59,16 +59,16 @@ fn find_at_sign_in(code: &str, message: &str) -> Option<(&'static Known, Counts)
 
 /// The failure that a code of Salesforce's stands for, with what it says in its own words.
 pub(super) fn failure(code: &str, message: &str) -> Failure {
-    said(find(code, message), code, message)
+    said(find(code, message), Rejected, code, message)
 }
 
 /// The failure that a code stands for at the sign-in.
 pub(super) fn refused_sign_in(code: &str, message: &str) -> Failure {
-    said(find_at_sign_in(code, message).map(|(known, _)| known), code, message)
+    said(find_at_sign_in(code, message).map(|(known, _)| known), Unauthorized, code, message)
 }
 
-fn said(known: Option<&Known>, code: &str, message: &str) -> Failure {
-    let (name, class, next_step) = known.map_or((code, Rejected, ""), |it| (it.name, it.class, it.next_step));
+fn said(known: Option<&Known>, unknown: FailureClass, code: &str, message: &str) -> Failure {
+    let (name, class, next_step) = known.map_or((code, unknown, ""), |it| (it.name, it.class, it.next_step));
     let words = words(message);
     // A summary is no sentence: a next step may follow it.
     let words = words.trim_end_matches('.');
@@ -153,6 +153,11 @@ pub(super) fn strange(status: u16) -> Failure {
             )
         }
     }
+}
+
+/// Whether what the service account may not do is about one record, and not about the account.
+pub(super) fn is_about_record(failure: &Failure) -> bool {
+    failure.code.as_str().starts_with("INSUFFICIENT_ACCESS")
 }
 
 /// Whether a failure says that the org is at another host, or may be.

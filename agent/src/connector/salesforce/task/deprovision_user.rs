@@ -66,10 +66,14 @@ fn refused_earlier(cx: &AttemptCx) -> Option<Failure> {
     notes.find_map(|entry| serde_json::from_slice::<Note>(&entry.note).ok()).map(|note| note.refused)
 }
 
-/// Whether Salesforce has refused for good what it was asked for.
+/// Whether Salesforce has refused for good what it was asked for. Of what it refuses to the service account, what is about the
+/// session or the sign-in says nothing of the user.
 fn is_final(failure: &Failure) -> bool {
-    let class = failure.class.known();
-    matches!(class, Some(FailureClass::Rejected | FailureClass::Unauthorized)) && !is_own_refusal(failure)
+    match failure.class.known() {
+        Some(FailureClass::Rejected) => !is_own_refusal(failure),
+        Some(FailureClass::Unauthorized) => error::is_about_record(failure),
+        _ => false,
+    }
 }
 
 fn new_name(it: &Request) -> Result<Account, Failure> {
