@@ -246,17 +246,21 @@ async fn audited_attributes_are_written_to_the_audit_without_what_is_encrypted()
         lines(&[
             json!({"Username": ACTIVE, "Title": "Lead", "Department": hidden, "EmployeeNumber": "E-7", "City": "Ulm"}),
             json!({"Username": OTHER, "City": "Ulm"}),
+            json!({"Username": "user0003@acme.example", "City": null}),
         ]),
     );
     task.attempt(&lab.connector()).await.unwrap();
     let told = task.told.lock().unwrap().clone();
-    let [(first, Known::Done(_)), (second, Known::Done(_))] = told.as_slice() else { panic!("{told:?}") };
+    let [(first, Known::Done(_)), (second, Known::Done(_)), (third, Known::Done(_))] = told.as_slice() else {
+        panic!("{told:?}")
+    };
     assert_eq!((first.key.as_deref(), first.account.as_str(), first.entry), (Some("E-7"), ACTIVE, Some(1)));
     assert!(
         first.changes.iter().any(|it| it.attribute == "Title" && it.old.is_some() && it.new == Some(json!("Lead")))
     );
     assert!(first.changes.contains(&Shift::hidden("Department")), "{first:?}");
     assert_eq!(second.changes, [Shift::hidden("City")], "nobody asked for its values");
+    assert_eq!(third.changes, [Shift::hidden("City")], "nor knows that it was empty");
     assert!(!format!("{told:?}").contains(hidden));
     assert!(!task.notes.lock().unwrap().iter().any(|it| String::from_utf8_lossy(&it.note).contains(hidden)));
     assert!(!task.lines().iter().any(|line| line.to_string().contains(hidden)));

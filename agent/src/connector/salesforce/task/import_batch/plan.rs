@@ -103,6 +103,15 @@ pub(super) fn names(entry: &Entry) -> Vec<String> {
     named.filter(|name| !name.is_empty()).collect()
 }
 
+/// Which user an entry means, as it is written, as far as it says so.
+pub(super) fn key_as_written(entry: &Entry) -> Option<&str> {
+    let attributes = || entry.record.attributes.iter().map(|it| (canonical(&it.name), it.value.expose().trim()));
+    ["id", "original_username", "username"]
+        .iter()
+        .find_map(|key| attributes().find(|(name, value)| name == key && !value.is_empty()))
+        .map(|(_, value)| value)
+}
+
 /// The name that an entry gives to a user, in lower case; nothing if it only says who is meant.
 pub(super) fn name_given(entry: &Entry) -> Option<String> {
     let attributes = || entry.record.attributes.iter().map(|it| (canonical(&it.name), it.value.expose().trim()));
@@ -278,8 +287,9 @@ impl Names {
             (Change::Modify, Self { username: Some(name), .. }) => Ok((Key::Name(name), None)),
             (Change::Modify, _) => Err(missing("`Id`, `Username` or `Original_Username` must say which user is meant")),
         }
-        .and_then(|(key, name)| {
-            if key.text().is_empty() { Err(missing("the user's name is empty")) } else { Ok((key, name)) }
+        .and_then(|(key, new_name)| {
+            let is_empty = key.text().is_empty() || new_name.as_deref().is_some_and(str::is_empty);
+            if is_empty { Err(missing("the user's name is empty")) } else { Ok((key, new_name)) }
         })
     }
 }
@@ -324,6 +334,9 @@ fn json_value(field: &Field, value: &str) -> Result<Json, Refused> {
             let moment = time::parse(text).map(|it| json!(soql::moment(&it)));
             return moment.map_or_else(|| bad("a moment like 2026-01-31T12:00:00Z"), Ok);
         }
+        // What else may be wrong with it Salesforce says of the entry alone.
+        "reference" if text.is_empty() => return bad("the id of a record"),
+        "reference" => return Ok(json!(text)),
         _ => (),
     }
     let length = value.chars().count();
@@ -385,6 +398,7 @@ mod tests {
             field("Until__c", "datetime", true),
             field("Share__c", "percent", true),
             field("Skills__c", "multipicklist", true),
+            Field { length: 18, ..field("ProfileId", "reference", true) },
             short("Alias", 8),
             short("Username", 80),
         ];
@@ -498,6 +512,7 @@ mod tests {
         assert_eq!(refused(Change::Modify, &[user, ("LastName", "1"), ("lastname", "2")]), "attribute_twice");
         for (name, value, code) in [
             ("Alias", "ninechars", "STRING_TOO_LONG"),
+            ("ProfileId", "\n ", "bad_value"),
             ("Hired__c", "31.01.2026", "bad_value"),
             ("Hired__c", "2026-02-30", "bad_value"),
             ("Hired__c", "2026-01-31 00:00:00", "bad_value"),
@@ -517,6 +532,10 @@ mod tests {
         assert_eq!(refused(Change::Add, &[("Username", &format!("{}@b.c", "x".repeat(77)))]), "STRING_TOO_LONG");
         assert_eq!(refused(Change::Modify, &[user]), "nothing_to_do");
         assert_eq!(refused(Change::Modify, &[("LastName", "1")]), "no_key");
+        // In bulk an empty cell changes nothing, so that it would be told as done.
+        for key in [("Id", "0055g00000XyZ12AAF"), ("Original_Username", "a@b.c")] {
+            assert_eq!(refused(Change::Modify, &[key, ("Username", " "), ("LastName", "1")]), "no_key");
+        }
         assert_eq!(refused(Change::Modify, &[("Id", "1"), ("LastName", "1")]), "MALFORMED_ID");
         assert_eq!(refused(Change::Modify, &[user, ("password", "")]), "bad_password");
         assert_eq!(refused(Change::Add, &[("LastName", "1")]), "no_key");
@@ -559,6 +578,27 @@ mod tests {
         ] {
             let asked = plan(&entry(Change::Modify, &[("Id", id), ("LastName", "x")]), &schema(), &choices()).is_ok();
             assert_eq!(asked, is_one, "{id}");
+        }
+    }
+
+    /// Take it as it stands, and an entry of XML that is indented is refused as too long.
+    #[test]
+    fn blanks_around_an_id_are_not_of_it() {
+        let asked = [("Username", "a@b.c"), ("ProfileId", "\n      00e5g0000000002AAA\n    ")];
+        assert_eq!(value(&planned(Change::Modify, &asked), "ProfileId"), Some(&json!("00e5g0000000002AAA")));
+    }
+
+    /// Tell the new name, or an id in lower case, and whoever looks the user up finds another.
+    #[test]
+    fn an_entry_means_the_user_that_it_names_as_it_is_written() {
+        let id = "0055g00000XyZ12";
+        for (attributes, meant) in [
+            (&[("Username", "New@b.c"), ("Original_Username", "Old@b.c ")][..], Some("Old@b.c")),
+            (&[("Username", "New@b.c"), ("ID", id)], Some(id)),
+            (&[("id", ""), ("loginId", "a@b.c")], Some("a@b.c")),
+            (&[("LastName", "x")], None),
+        ] {
+            assert_eq!(key_as_written(&entry(Change::Modify, attributes)), meant);
         }
     }
 

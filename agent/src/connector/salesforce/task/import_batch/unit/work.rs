@@ -117,7 +117,7 @@ impl<'a> Work<'a> {
                 match plan::plan(&entry, schema, choices) {
                     Ok(plan) => Self { account: plan.key.text().to_owned(), plan: Some(plan), ..blank },
                     Err(refused) => {
-                        let account = plan::names(&entry).into_iter().next().unwrap_or_default();
+                        let account = plan::key_as_written(&entry).unwrap_or_default().to_owned();
                         Self { account, end: Some(End::Failed(refused)), ..blank }
                     }
                 }
@@ -279,11 +279,13 @@ impl<'a> Work<'a> {
             self.unchanged = plan.asks_for_nothing() && self.moves.is_empty() && !self.ours && !may_have_moved;
         }
         let held = |name: &str| present.get(name).cloned().unwrap_or_default();
+        // Of what was not read nobody knows that it stays as it is: to empty it is a change.
+        let is_known = |name: &str| plan.change == Change::Add || choices.tells(name);
         let last = plan.disables_last().then_some(("IsActive", Json::Bool(false)));
         let fields = plan.fields.iter().map(|(name, value)| (name, value.clone())).chain(last);
         let shifts = fields.filter_map(|(name, new)| {
             let old = held(name);
-            let same = schema.find(name).is_some_and(|field| is_same(field, &old, &new));
+            let same = is_known(name) && schema.find(name).is_some_and(|field| is_same(field, &old, &new));
             let shown = choices.tells(name) && !choices.is_encrypted(name);
             (!same).then(|| Shift { attribute: name.to_owned(), old: shown.then_some(old), new: shown.then_some(new) })
         });
