@@ -68,13 +68,7 @@ enum Input {
         ending: Result<Box<Ending>, Unfinished>,
     },
     PutOff(TaskId),
-    StreamHere {
-        task: TaskId,
-        stream: StreamId,
-    },
-    Uploaded(TaskId),
-    Unwanted(TaskId),
-    Lost(TaskId),
+    Moved(Moved),
     ForgetKey {
         key: KeyId,
         answer: oneshot::Sender<bool>,
@@ -284,12 +278,7 @@ pub struct Place<'a>(mpsc::Permit<'a, Input>);
 impl Place<'_> {
     /// Tells of a payload.
     pub fn tell(self, moved: Moved) {
-        self.0.send(match moved {
-            Moved::Here(task, stream) => Input::StreamHere { task, stream },
-            Moved::Uploaded(task) => Input::Uploaded(task),
-            Moved::Unwanted(task) => Input::Unwanted(task),
-            Moved::Lost(task) => Input::Lost(task),
-        });
+        self.0.send(Input::Moved(moved));
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::told::Beside;
-use super::{Input, Inputs, LocalEvent, Standing, Vitals, fail_points};
+use super::{Input, Inputs, LocalEvent, Moved, Standing, Vitals, fail_points};
 use crate::clock::{self, Pauses};
 use crate::executor::{Executor, Halt, Start};
 use crate::link::Frames;
@@ -305,10 +305,10 @@ impl Loop {
                 self.running.remove(&task);
                 self.ledger.handle_put_off(task);
             }
-            Input::StreamHere { task, stream } => self.ledger.handle_stream_here(task, stream),
-            Input::Uploaded(task) => self.ledger.handle_uploaded(task),
-            Input::Unwanted(task) => self.ledger.handle_unwanted(task),
-            Input::Lost(task) => self.ledger.handle_results_lost(task),
+            Input::Moved(Moved::Here(task, stream)) => self.ledger.handle_stream_here(task, stream),
+            Input::Moved(Moved::Uploaded(task)) => self.ledger.handle_uploaded(task),
+            Input::Moved(Moved::Unwanted(task)) => self.ledger.handle_unwanted(task),
+            Input::Moved(Moved::Lost(task)) => self.ledger.handle_results_lost(task),
             Input::ForgetKey { key, answer } => {
                 let needed = self.ledger.needs_key(key);
                 if !needed {
