@@ -9,7 +9,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId, Timesta
 
 use super::ending::Ending;
 use super::held::Parked;
-use super::{Again, Event, Gated, Ledger, Unfinished, failure};
+use super::{Again, Event, Gated, GivenUp, Ledger, Unfinished, failure};
 use crate::journal::{JournalEntry, Mark};
 use crate::limits::Limits;
 use crate::retry;
@@ -181,11 +181,11 @@ impl Ledger {
         } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
         } else if held.cancelled && interrupted && held.finds_out && !self.stopping {
-            self.give_up_cancelled(task, failure::cancelled_too_late(&target));
+            self.give_up(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
         } else if held.is_expired(now) && untouched {
             self.conclude(task, Ending::expired((!interrupted).then(|| failure.clone())));
         } else if held.is_expired(now) && interrupted && !begun {
-            self.give_up(task, failure::expired_in_doubt(&target));
+            self.give_up(task, failure::expired_in_doubt(&target), GivenUp::Failed);
         } else {
             return false;
         }
@@ -229,7 +229,7 @@ impl Ledger {
                 self.give_back();
             }
             retry::Next::Again(_) if held.is_untouched() => self.conclude(task, Ending::expired(Some(failure))),
-            retry::Next::Again(_) | retry::Next::GiveUp => self.give_up(task, failure),
+            retry::Next::Again(_) | retry::Next::GiveUp => self.give_up(task, failure, GivenUp::Failed),
         }
     }
 }

@@ -9,38 +9,29 @@ use postern_protocol::{Failure, FailureClass, Outcome, ReportNo, StreamId, TaskI
 use super::ending::Ending;
 use super::held::Held;
 use super::{Ended, Event, Gated, GivenUp, Ledger, failure};
+use crate::journal::Earlier;
 use crate::write::{Origin, TaskState, Tombstone, Write};
 
 impl Ledger {
-    pub(super) fn give_up(&mut self, task: TaskId, failure: Failure) {
-        let Some(held) = self.tasks.get(&task) else { return };
-        let in_doubt = held.in_doubt();
-        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Failed });
-    }
-
-    /// The task was cancelled when it had begun. Whether anything came of it, its journal says.
-    pub(super) fn give_up_cancelled(&mut self, task: TaskId, failure: Failure) {
-        let Some(held) = self.tasks.get(&task) else { return };
-        let in_doubt = held.in_doubt();
-        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Cancelled });
-    }
-
     /// No further attempt follows. Without a journal nothing was changed here; with one, somebody has to read it.
-    pub(super) fn give_up_as(&mut self, task: TaskId, failure: Failure, why: GivenUp) {
+    /// Whether another member may have acted is found here, whatever the reason.
+    pub(super) fn give_up(&mut self, task: TaskId, failure: Failure, why: GivenUp) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
+        let in_doubt = held.in_doubt();
+        let why = if in_doubt && why != GivenUp::ProcessDied { GivenUp::InDoubt } else { why };
         if held.journal == 0 {
-            return match why {
-                GivenUp::Failed => self.conclude(task, Ending::failed(failure)),
-                GivenUp::Cancelled => self.conclude(task, Ending::cancelled()),
+            let ending = match why {
                 GivenUp::InDoubt => {
-                    let failure = failure::to_be_looked_at(failure, &held.offer.target, failure::IN_THE_SYSTEM);
-                    self.conclude(task, Ending::unknown(failure));
+                    Ending::unknown(failure::to_be_looked_at(failure, &held.offer.target, failure::IN_THE_SYSTEM))
                 }
-                GivenUp::ProcessDied => {
-                    let ending = Ending::dead_lettered(failure, held.in_doubt());
-                    self.conclude(task, ending);
+                GivenUp::ProcessDied if !in_doubt => {
+                    Ending { outcome: Outcome::DeadLettered, ..Ending::failed(failure) }
+                }
+                GivenUp::Failed | GivenUp::Cancelled | GivenUp::ProcessDied => {
+                    Ending::given_up(failure, &Earlier::default(), why)
                 }
             };
+            return self.conclude(task, ending);
         }
         // Nothing else may begin meanwhile.
         (held.running, held.is_given_up) = (true, true);

@@ -53,14 +53,6 @@ impl Ending {
         Self::without_output(Outcome::Expired, Certainty::Certain, Changed::No, failure)
     }
 
-    /// The process died in it before anything was begun here; `in_doubt`: another member may have begun it.
-    pub(super) fn dead_lettered(failure: Failure, in_doubt: bool) -> Self {
-        if in_doubt {
-            return Self { outcome: Outcome::DeadLettered, ..Self::unknown(failure) };
-        }
-        Self { outcome: Outcome::DeadLettered, ..Self::failed(failure) }
-    }
-
     /// Whether it took effect cannot be found out; `failure` says what a person should look at.
     pub fn unknown(failure: Failure) -> Self {
         Self::without_output(Outcome::Unknown, Certainty::Unknown, Changed::Unknown, Some(failure))

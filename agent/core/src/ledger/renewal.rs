@@ -8,7 +8,7 @@ use postern_protocol::{TaskId, Timestamp};
 
 use super::held::Parked;
 use super::session::SHORTEST_LEASE;
-use super::{Event, Ledger, failure};
+use super::{Event, GivenUp, Ledger, failure};
 use crate::lease::Lease;
 use crate::write::{Origin, TaskState};
 
@@ -75,7 +75,7 @@ impl Ledger {
     pub(super) fn give_up_lost(&mut self, task: TaskId) {
         let idle = self.tasks.get(&task).filter(|held| !held.running && held.is_begun());
         if let Some(target) = idle.map(|held| held.offer.target.clone()) {
-            self.give_up(task, failure::lease_lost(&target));
+            self.give_up(task, failure::lease_lost(&target), GivenUp::Failed);
         }
     }
 

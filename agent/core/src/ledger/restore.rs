@@ -89,7 +89,7 @@ impl Ledger {
         let process_died = held.deaths() >= held.most_deaths(&self.limits);
         self.tasks.insert(task, held);
         if process_died {
-            self.give_up_as(task, failure::process_died(&target), GivenUp::ProcessDied);
+            self.give_up(task, failure::process_died(&target), GivenUp::ProcessDied);
         }
         if let TaskState::Concluded(report) = state {
             self.announce_conclusion(task, origin, report);
@@ -103,7 +103,7 @@ impl Ledger {
         let begun = matches!(held.state, TaskState::Started { .. });
         self.tasks.insert(task, held);
         if begun {
-            self.give_up(task, failure::abandoned(&target));
+            self.give_up(task, failure::abandoned(&target), GivenUp::Failed);
         } else {
             self.drop_task(task);
         }

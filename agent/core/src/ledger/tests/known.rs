@@ -263,7 +263,10 @@ fn the_results_of_an_end_that_is_not_taken_are_forgotten() {
 /// It is not run again, and what the other member did is not denied.
 #[test]
 fn f33_what_killed_the_process_is_dead_lettered_again_and_denies_nothing() {
-    let died = Ending::dead_lettered(Failure::new(FailureClass::Internal, "process_died", "it died"), false);
+    let died = Ending {
+        outcome: Outcome::DeadLettered,
+        ..Ending::failed(Failure::new(FailureClass::Internal, "process_died", "it died"))
+    };
     for known in [Known::Reported, Known::Tombstone] {
         let said = told_after_another(&mut knowing_end(known, died.clone()));
         let [FromMember::Report(report)] = said.as_slice() else { panic!("{said:?}") };
