@@ -1,10 +1,8 @@
 //! The end of tasks: from the last attempt to the report that is owed, and to its acknowledgement.
 
-use std::collections::BTreeSet;
-
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{MAX_PARTS, Report, StreamRef};
-use postern_protocol::{Failure, FailureClass, Outcome, ReportNo, StreamId, TaskId, Timestamp};
+use postern_protocol::{Failure, FailureClass, Outcome, ReportNo, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::Held;
@@ -91,10 +89,8 @@ impl Ledger {
 
     /// The results of a concluded task are stored at the controller: now the report may follow.
     pub fn handle_uploaded(&mut self, task: TaskId) {
-        if let Some(Held { state: TaskState::Concluded(report), origin: Origin::Controller, .. }) =
-            self.tasks.get(&task)
-        {
-            let report = Report::clone(report);
+        let ended = self.tasks.get(&task).filter(|held| !held.origin.is_local()).and_then(Held::conclusion);
+        if let Some(report) = ended.cloned() {
             self.owe(report);
         }
     }
@@ -124,12 +120,9 @@ impl Ledger {
 
     /// The report of a task of this machine was shown, and what came of it is `delivered` or lost.
     pub fn handle_local_taken(&mut self, task: TaskId, delivered: bool) {
-        let Some(Held { origin: Origin::Local(_), state: TaskState::Concluded(report), .. }) = self.tasks.get(&task)
-        else {
-            return;
-        };
+        let ended = self.tasks.get(&task).filter(|held| held.origin.is_local()).and_then(Held::conclusion);
+        let Some(report) = ended.cloned() else { return };
         if delivered {
-            let report = Report::clone(report);
             let mut writes = self.bury(&report);
             self.writes.append(&mut writes);
         }
@@ -182,13 +175,12 @@ impl Ledger {
     pub(super) fn drop_task(&mut self, task: TaskId) {
         if let Some(held) = self.tasks.remove(&task) {
             self.writes.push(Write::DeleteTask(task));
-            let kept: BTreeSet<StreamId> = match &held.state {
-                TaskState::Concluded(report) if held.origin == Origin::Controller => {
-                    report.streams.iter().map(|stream| stream.id).collect()
-                }
-                TaskState::Concluded(_) | TaskState::Journaled { .. } | TaskState::Started { .. } => BTreeSet::new(),
+            // The controller's results stay until their report is acknowledged.
+            let streams = if held.origin.is_local() {
+                held.streams()
+            } else {
+                held.offer.streams.iter().map(|stream| stream.id).collect()
             };
-            let streams: Vec<StreamId> = held.streams().into_iter().filter(|id| !kept.contains(id)).collect();
             if !streams.is_empty() {
                 self.after_writes(Gated::Event(Event::Forget(streams)));
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
-use postern_protocol::message::v1::Offer;
+use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::time::Ago;
 use postern_protocol::{Epoch, StreamId, TaskKind, Timestamp};
@@ -304,8 +304,16 @@ impl Held {
         self.cancelled || self.fenced.is_some() || (!self.may_have_acted() && self.is_expired(now))
     }
 
+    /// How it ended, if it has.
+    pub(super) fn conclusion(&self) -> Option<&Report> {
+        match &self.state {
+            TaskState::Concluded(report) => Some(report),
+            TaskState::Journaled { .. } | TaskState::Started { .. } => None,
+        }
+    }
+
     pub(super) fn is_concluded(&self) -> bool {
-        matches!(self.state, TaskState::Concluded(_))
+        self.conclusion().is_some()
     }
 
     /// Whether it may run without a lease: it changes nothing.
@@ -338,16 +346,13 @@ impl Held {
 
     /// Every payload on this machine that belongs to it.
     pub(super) fn streams(&self) -> Vec<StreamId> {
-        let results = match &self.state {
-            TaskState::Concluded(report) => report.streams.iter().map(|stream| stream.id).collect(),
-            TaskState::Journaled { .. } | TaskState::Started { .. } => Vec::new(),
-        };
-        self.offer.streams.iter().map(|stream| stream.id).chain(results).collect()
+        let results = self.conclusion().into_iter().flat_map(|report| report.streams.iter());
+        self.offer.streams.iter().chain(results).map(|stream| stream.id).collect()
     }
 
     /// Whether it ended here in a way that others, who may have worked on its target since, may have made wrong.
     pub(super) fn is_outdated_by(&self, offer: &Offer) -> bool {
-        matches!(&self.state, TaskState::Concluded(report) if offer.reconcile && !is_lasting(report, offer))
+        offer.reconcile && self.conclusion().is_some_and(|report| !is_lasting(report, offer))
     }
 
     /// Whether the same work is asked for, whatever the lease.

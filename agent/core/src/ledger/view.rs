@@ -89,10 +89,8 @@ impl Ledger {
     /// What is owed to the controller.
     pub fn outbox(&self) -> OutboxView {
         let concluded = || {
-            self.tasks.values().filter_map(|held| match &held.state {
-                TaskState::Concluded(report) if !held.origin.is_local() => Some((held, report)),
-                TaskState::Concluded(_) | TaskState::Journaled { .. } | TaskState::Started { .. } => None,
-            })
+            let of_controller = self.tasks.values().filter(|held| !held.origin.is_local());
+            of_controller.filter_map(|held| Some((held, held.conclusion()?)))
         };
         let oldest = (self.outbox.len() > 0).then(|| self.outbox.since());
         OutboxView {
