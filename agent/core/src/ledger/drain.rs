@@ -64,7 +64,7 @@ impl Ledger {
             } else {
                 let offer = held.offer.clone();
                 self.drop_task(task);
-                self.reject(&offer, Rejection::Draining, "the member gives its unbegun work back", 0);
+                self.reject(&offer, Rejection::Draining, "the member gives its unbegun work back");
             }
         }
     }

@@ -39,6 +39,11 @@ impl Refusal {
     pub fn lasting(reason: Rejection, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None }
     }
+
+    /// There is no room, and after `wait` there may be.
+    pub(super) fn overloaded(message: impl Into<String>, wait: Duration) -> Self {
+        Self { reason: Rejection::Overloaded, message: message.into(), retry_after: Some(wait) }
+    }
 }
 
 /// How an attempt ended without ending its task.

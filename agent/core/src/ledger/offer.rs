@@ -1,6 +1,7 @@
 //! What becomes of an offer, by what the agent already knows of the task.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, Started};
@@ -14,16 +15,16 @@ use crate::write::{Origin, TaskState, Tombstone, Write};
 
 /// When a batch that there is no room for may be offered again: soon beside the time that batches take, and seldom
 /// enough for hundreds of them in the controller's queue.
-const BATCH_AGAIN_MS: u32 = 30_000;
+const BATCH_AGAIN: Duration = Duration::from_secs(30);
 
 /// The same of a task for a system whose tasks wait already: beside what such waits take, and for as many.
-const CROWD_AGAIN_MS: u32 = 30_000;
+const CROWD_AGAIN: Duration = Duration::from_secs(30);
 
 /// When a task may be offered again that there is no room for: soon beside what a task or an acknowledgement takes.
-const FULL_AGAIN_MS: u32 = 1_000;
+const FULL_AGAIN: Duration = Duration::from_secs(1);
 
 /// When a task may be offered again whose earlier results are on their way: soon beside what they take.
-const OUTDATED_AGAIN_MS: u32 = 1_000;
+const OUTDATED_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether an outcome stays true whatever others did since: what was asked for was done. What was only seen may be what
 /// somebody else did, if another task was leased for the target since, or this one to another member.
@@ -44,7 +45,7 @@ impl Ledger {
             if held.is_same_work(&offered.offer) {
                 self.offer_of_held(&offered, now);
             } else {
-                self.reject(&offered.offer, Rejection::Invalid, "the task is held here with other content", 0);
+                self.reject(&offered.offer, Rejection::Invalid, "the task is held here with other content");
             }
         } else if let Some(report) = self.outbox.find(task).cloned() {
             self.offer_of_reported(offered, report, now);
@@ -55,49 +56,51 @@ impl Ledger {
         }
     }
 
-    fn offer_of_unknown(&mut self, offered: Offered, now: Timestamp) {
-        let Offered { offer, origin, refusal } = offered;
-        if let Some(refusal) = refusal {
-            self.reject_for(&offer, &refusal);
-        } else if self.has_payload_of(&offer) {
+    fn offer_of_unknown(&mut self, Offered { offer, origin, refusal }: Offered, now: Timestamp) {
+        match refusal.or_else(|| self.refusal(&offer, origin, now)) {
+            Some(refusal) => self.reject_for(&offer, &refusal),
+            None => self.take(offer, origin, now),
+        }
+    }
+
+    /// Why a task that is not known here cannot be taken, if it cannot.
+    fn refusal(&self, offer: &Offer, origin: Origin, now: Timestamp) -> Option<Refusal> {
+        if self.has_payload_of(offer) {
             let message = "a payload of it belongs to another task that is held here";
-            self.reject(&offer, Rejection::Invalid, message, 0);
-        } else if origin == Origin::Controller && (self.stopping || !self.membership.may_begin()) {
-            self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
-        } else if origin == Origin::Controller
-            && let Some(wait) = self.used_up(&offer.system, now)
-        {
+            return Some(Refusal::lasting(Rejection::Invalid, message));
+        }
+        if origin.is_local() {
+            return None;
+        }
+        if self.stopping || !self.membership.may_begin() {
+            return Some(Refusal::lasting(Rejection::Draining, "the member takes no new work now"));
+        }
+        if let Some(wait) = self.used_up(&offer.system, now) {
             let message = format!("the calls that `{}` takes today are used up, or spoken for", offer.system);
-            self.reject(&offer, Rejection::Overloaded, &message, u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
-        } else if origin == Origin::Controller && self.room() == 0 {
-            self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", FULL_AGAIN_MS);
-        } else if origin == Origin::Controller && self.crowds_out_others(&offer.system) {
+            return Some(Refusal::overloaded(message, wait));
+        }
+        if self.room() == 0 {
+            return Some(Refusal::overloaded("the member holds as much as it can", FULL_AGAIN));
+        }
+        if self.crowds_out_others(&offer.system) {
             let message =
                 format!("tasks for `{}` wait here, and the room that is left is for other systems", offer.system);
-            self.reject(&offer, Rejection::Overloaded, &message, CROWD_AGAIN_MS);
-        } else if origin == Origin::Controller && !self.has_outbox_for(offer.kind.known()) {
-            let message = "too many reports wait to be acknowledged for anything to be changed";
-            self.reject(&offer, Rejection::Overloaded, message, FULL_AGAIN_MS);
-        } else if origin == Origin::Controller
-            && offer.kind.known().is_some_and(TaskKind::is_batch)
-            && !self.has_room_for_batch()
-        {
-            let message = "the member holds as many batches as it can";
-            self.reject(&offer, Rejection::Overloaded, message, BATCH_AGAIN_MS);
-        } else {
-            self.take(offer, origin, now);
+            return Some(Refusal::overloaded(message, CROWD_AGAIN));
         }
+        if !self.has_outbox_for(offer.kind.known()) {
+            let message = "too many reports wait to be acknowledged for anything to be changed";
+            return Some(Refusal::overloaded(message, FULL_AGAIN));
+        }
+        if offer.kind.known().is_some_and(TaskKind::is_batch) && !self.has_room_for_batch() {
+            return Some(Refusal::overloaded("the member holds as many batches as it can", BATCH_AGAIN));
+        }
+        None
     }
 
     /// Whether a held task has a payload of the same id: one would delete what the other needs, or put its own in the place.
     fn has_payload_of(&self, offer: &Offer) -> bool {
         let is_of_offer = |id| offer.streams.iter().any(|stream| stream.id == id);
         !offer.streams.is_empty() && self.tasks.values().any(|held| held.streams().into_iter().any(is_of_offer))
-    }
-
-    fn reject_for(&mut self, offer: &Offer, Refusal { reason, message, retry_after }: &Refusal) {
-        let retry_after = retry_after.unwrap_or_default();
-        self.reject(offer, *reason, message, u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX));
     }
 
     fn take(&mut self, offer: Offer, origin: Origin, now: Timestamp) {
@@ -124,11 +127,11 @@ impl Ledger {
         }
         match offer.epoch.cmp(&held.lease.epoch) {
             Ordering::Less => {
-                return self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0);
+                return self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here");
             }
             Ordering::Greater if held.is_outdated_by(offer) => {
                 let message = "the results of an earlier attempt are on their way to the controller";
-                return self.reject(offer, Rejection::Overloaded, message, OUTDATED_AGAIN_MS);
+                return self.reject_for(offer, &Refusal::overloaded(message, OUTDATED_AGAIN));
             }
             Ordering::Equal => (),
             Ordering::Greater => self.lease_anew(offer, now),
@@ -174,7 +177,7 @@ impl Ledger {
     fn offer_of_reported(&mut self, offered: Offered, report: Report, now: Timestamp) {
         let offer = &offered.offer;
         match offer.epoch.cmp(&report.epoch) {
-            Ordering::Less => self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0),
+            Ordering::Less => self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here"),
             Ordering::Equal => self.outbox.rewind_to(report.number),
             Ordering::Greater => {
                 let report = Report { attempt: offer.attempt, ..report };
@@ -186,7 +189,7 @@ impl Ledger {
     fn offer_of_ended(&mut self, offered: Offered, stone: Tombstone, now: Timestamp) {
         let offer = &offered.offer;
         if offer.epoch <= stone.epoch {
-            return self.reject(offer, Rejection::Fenced, "the task ended here and was acknowledged", 0);
+            return self.reject(offer, Rejection::Fenced, "the task ended here and was acknowledged");
         }
         let report = Report {
             number: ReportNo(0),
@@ -210,8 +213,8 @@ impl Ledger {
     fn report_again(&mut self, offered: Offered, report: Report, now: Timestamp) {
         let epoch = offered.offer.epoch;
         if self.reportable() == 0 {
-            let message = "too many reports wait to be acknowledged";
-            self.reject(&offered.offer, Rejection::Overloaded, message, FULL_AGAIN_MS);
+            let refusal = Refusal::overloaded("too many reports wait to be acknowledged", FULL_AGAIN);
+            self.reject_for(&offered.offer, &refusal);
         } else if !offered.offer.reconcile || is_lasting(&report, &offered.offer) {
             self.owe(Report { epoch, ..report });
         } else if report.outcome.known() == Some(Outcome::DeadLettered) {
@@ -224,13 +227,18 @@ impl Ledger {
         }
     }
 
-    pub(super) fn reject(&mut self, offer: &Offer, reason: Rejection, message: &str, retry_after_ms: u32) {
+    pub(super) fn reject(&mut self, offer: &Offer, reason: Rejection, message: &str) {
+        self.reject_for(offer, &Refusal::lasting(reason, message));
+    }
+
+    fn reject_for(&mut self, offer: &Offer, Refusal { reason, message, retry_after }: &Refusal) {
+        let retry_after = retry_after.unwrap_or_default();
         let frame = Reject {
             task: offer.task,
             epoch: offer.epoch,
-            reason: reason.into(),
+            reason: (*reason).into(),
             message: Text::clipped(message),
-            retry_after_ms,
+            retry_after_ms: u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX),
         };
         // Behind earlier writes, so that the answers to one task stay in order.
         self.after_writes(Gated::Transmit(frame.into()));
