@@ -35,8 +35,7 @@ impl Ledger {
     /// A member that must not go on has no leases any more: when it is enabled again, only newer ones give it the right
     /// to act.
     fn lose_all(&mut self, now: Timestamp) {
-        let has_lease =
-            |held: &Held| held.origin == Origin::Controller && held.fenced.is_none() && !held.is_concluded();
+        let has_lease = |held: &Held| held.is_leased() && !held.is_concluded();
         let lost: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| has_lease(held)).map(|(task, _)| *task).collect();
         for task in lost {
             self.lose(task, now);
@@ -51,10 +50,7 @@ impl Ledger {
         }
         let may_begin = self.membership.may_begin() && !self.stopping;
         let unbegun = |held: &Held| {
-            held.origin == Origin::Controller
-                && matches!(held.state, TaskState::Journaled { .. })
-                && held.fenced.is_none()
-                && !(may_begin && self.serves(held))
+            held.is_leased() && matches!(held.state, TaskState::Journaled { .. }) && !(may_begin && self.serves(held))
         };
         let unbegun: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| unbegun(held)).map(|(task, _)| *task).collect();
         for task in unbegun {

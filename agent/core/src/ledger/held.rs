@@ -316,6 +316,11 @@ impl Held {
         self.conclusion().is_some()
     }
 
+    /// Whether it is under a lease of the controller's that is not known to be lost.
+    pub(super) fn is_leased(&self) -> bool {
+        self.origin == Origin::Controller && self.fenced.is_none()
+    }
+
     /// Whether it may run without a lease: it changes nothing.
     pub(super) fn only_reads(&self) -> bool {
         let kind = self.offer.kind.known();

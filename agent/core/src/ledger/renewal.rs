@@ -110,7 +110,7 @@ impl Ledger {
         self.tasks
             .iter()
             // A concluded task whose results are on their way is still this member's.
-            .filter(|(_, held)| held.origin == Origin::Controller && held.fenced.is_none())
+            .filter(|(_, held)| held.is_leased())
             .map(|(task, held)| LeaseRef { task: *task, epoch: held.lease.epoch })
     }
 

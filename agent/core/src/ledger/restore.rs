@@ -100,7 +100,7 @@ impl Ledger {
     /// is found out from its journal and logged.
     fn restore_abandoned(&mut self, task: TaskId, held: Held) {
         let target = held.offer.target.clone();
-        let begun = matches!(held.state, TaskState::Started { .. });
+        let begun = held.is_begun();
         self.tasks.insert(task, held);
         if begun {
             self.give_up(task, failure::abandoned(&target), GivenUp::Failed);

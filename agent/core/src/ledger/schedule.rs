@@ -101,18 +101,13 @@ impl Ledger {
 
     /// Ends what waits for nothing but its end: deadlines that passed, begun tasks that were lost for good.
     fn expire(&mut self, now: Timestamp) {
-        let idle = |wanted: fn(&Held, Timestamp, Duration) -> bool| -> Vec<TaskId> {
-            let patience = self.limits.lost_patience;
-            let due = |held: &&Held| !held.running && wanted(held, now, patience);
-            self.tasks.values().filter(due).map(|held| held.offer.task).collect()
-        };
-        let late = idle(|held, now, _| held.is_untouched() && held.is_expired(now));
+        let idle = || self.tasks.values().filter(|held| !held.running);
+        let is_late = |held: &&Held| held.is_untouched() && held.is_expired(now);
+        let late: Vec<TaskId> = idle().filter(is_late).map(|held| held.offer.task).collect();
         // While the agent stops, what was put off stays so.
-        let lost = if self.stopping {
-            Vec::new()
-        } else {
-            idle(|held, now, patience| held.fenced.is_some_and(|since| now.since(since) >= patience))
-        };
+        let is_lost = |since| !self.stopping && now.since(since) >= self.limits.lost_patience;
+        let lost = idle().filter(|held| held.fenced.is_some_and(is_lost));
+        let lost: Vec<TaskId> = lost.map(|held| held.offer.task).collect();
         for task in late {
             self.conclude(task, Ending::expired(None));
         }

@@ -9,7 +9,6 @@ use postern_protocol::{SystemName, TaskId, TaskKind, Timestamp};
 
 use super::Ledger;
 use crate::outbox::bytes_of;
-use crate::write::TaskState;
 
 /// A task that is held: it has not ended, or its results wait to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +60,7 @@ impl Ledger {
             system: held.offer.system.clone(),
             account: held.offer.target.to_string(),
             running: held.running,
-            started: matches!(held.state, TaskState::Started { .. }),
+            started: held.is_begun(),
             local: held.origin.is_local(),
             concluded: held.is_concluded(),
             lost: held.fenced.is_some(),
