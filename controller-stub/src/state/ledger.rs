@@ -549,7 +549,7 @@ mod tests {
             acked: ReportNo(1),
         };
         let mut writes = [Write::Numbers(MemberId::from_bytes([1; 16]), numbers), Write::Task(task(1))];
-        writes.sort_by_key(rank);
+        in_safe_order(&mut writes);
         assert!(matches!(writes.last(), Some(Write::Numbers(..))));
     }
 

@@ -152,6 +152,15 @@ impl Desk {
         self.sent().iter().map(FromMember::name).collect()
     }
 
+    /// The reports among what is sent.
+    fn reports(&mut self) -> Vec<v1::Report> {
+        let report = |frame| match frame {
+            FromMember::Report(report) => Some(report),
+            _ => None,
+        };
+        self.sent().into_iter().filter_map(report).collect()
+    }
+
     /// What is to be acted on. Tasks that ended, or are tried again, are counted apart.
     fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();

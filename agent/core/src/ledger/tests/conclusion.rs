@@ -145,12 +145,8 @@ fn results_that_the_disk_lost_are_told_in_place_of_the_outcome() {
     desk.sent();
     desk.ledger.handle_results_lost(id(1));
     desk.sync();
-    let reports = desk.sent();
-    let report = reports.iter().find_map(|frame| match frame {
-        FromMember::Report(report) => Some(report),
-        _ => None,
-    });
-    let report = report.unwrap();
+    let reports = desk.reports();
+    let report = reports.first().unwrap();
     assert_eq!((report.outcome.known(), report.streams.len()), (Some(Outcome::Failed), 0));
     assert_eq!(report.failure.as_ref().unwrap().code.as_str(), "results_lost");
     assert!(desk.ledger.is_forgetting(results.id) || desk.events().contains(&Event::Forget(vec![results.id])));
@@ -166,8 +162,7 @@ fn results_that_the_controller_does_not_want_are_not_taken_for_handed_over() {
     assert_eq!(desk.events(), [], "they stay until the report is on disk without them");
     desk.sync();
     assert_eq!(desk.events(), [Event::Forget(vec![results.id])]);
-    let bare = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.streams.is_empty());
-    assert!(desk.sent().iter().any(bare));
+    assert!(desk.reports().iter().any(|it| it.streams.is_empty()));
 
     desk.ledger.handle_report_ack(ReportNo(1), desk.now);
     desk.now = desk.ledger.poll_timeout().unwrap();
@@ -195,9 +190,8 @@ fn giving_up_says_whether_another_member_may_have_acted() {
     desk.events();
     desk.ledger.handle_failed(id(1), refused(), desk.now);
     desk.sync();
-    let unknown = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Unknown));
-    let sent = desk.sent();
-    assert!(sent.iter().any(unknown), "nothing was changed here, but perhaps elsewhere: {sent:?}");
+    let is_unknown = desk.reports().iter().any(|it| it.outcome.known() == Some(Outcome::Unknown));
+    assert!(is_unknown, "nothing was changed here, but perhaps elsewhere");
 }
 
 /// Invariant 13: the member that had the task before may have done it.
@@ -205,11 +199,7 @@ fn giving_up_says_whether_another_member_may_have_acted() {
 fn a_task_in_doubt_is_never_said_not_to_have_happened() {
     let claims = |desk: &mut Desk| -> Vec<Outcome> {
         desk.sync();
-        let outcome = |frame: &FromMember| match frame {
-            FromMember::Report(report) => report.outcome.known(),
-            _ => None,
-        };
-        desk.sent().iter().filter_map(outcome).collect()
+        desk.reports().iter().filter_map(|it| it.outcome.known()).collect()
     };
     let in_doubt = |deadline_ms| Offer { reconcile: true, deadline_ms, ..offer(1, TaskKind::DisableUser, 2) };
 

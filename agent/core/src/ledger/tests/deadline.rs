@@ -41,8 +41,7 @@ fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
     desk.now = at(105);
     assert_eq!(desk.events(), []);
     desk.sync();
-    let expired = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Expired));
-    assert!(desk.sent().iter().any(expired));
+    assert!(desk.reports().iter().any(|it| it.outcome.known() == Some(Outcome::Expired)));
 }
 
 /// Leave it out, and all that is told of a task that met a busy org is that its time was over, before it was.
@@ -54,11 +53,9 @@ fn what_cannot_be_tried_again_in_time_tells_why_it_was_not_done() {
         desk.now = at(now);
         desk.ledger.handle_failed(id(1), busy(5), desk.now);
         desk.sync();
-        let reports = desk.sent().into_iter().filter_map(|frame| match frame {
-            FromMember::Report(report) => Some((report.outcome.known(), report.failure.map(|it| it.code.to_string()))),
-            _ => None,
-        });
-        assert_eq!(reports.collect::<Vec<_>>(), [(Some(Outcome::Expired), Some("busy".to_owned()))], "at {now}");
+        let reports = desk.reports();
+        let told = reports.iter().map(|it| (it.outcome.known(), it.failure.as_ref().map(|it| it.code.as_str())));
+        assert_eq!(told.collect::<Vec<_>>(), [(Some(Outcome::Expired), Some("busy"))], "at {now}");
     }
 }
 

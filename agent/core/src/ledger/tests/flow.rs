@@ -120,12 +120,7 @@ fn f22_an_outbox_at_its_quota_for_a_day_loses_nothing_and_grows_no_more() {
     let mut again =
         Desk::restored(Restored { reports, next_report: ReportNo(1_001), membership, ..Restored::default() });
     again.connect();
-    let sent = again.sent();
-    let numbers = sent.iter().filter_map(|frame| match frame {
-        FromMember::Report(report) => Some(report.number.0),
-        _ => None,
-    });
-    assert!(numbers.eq(1..=1_000));
+    assert!(again.reports().iter().map(|it| it.number.0).eq(1..=1_000));
 }
 
 fn largest() -> Ending {

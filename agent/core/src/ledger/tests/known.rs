@@ -135,8 +135,7 @@ fn f33_started_under_a_newer_epoch_is_reported_under_it_if_the_running_call_ends
     told(&mut desk, 6);
     desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
-    let epoch = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.epoch == Epoch(6));
-    assert!(desk.sent().iter().any(epoch));
+    assert!(desk.reports().iter().any(|it| it.epoch == Epoch(6)));
 }
 
 #[test]
@@ -147,8 +146,7 @@ fn f33_concluded_under_a_newer_epoch_is_reported_under_it_when_its_results_are_t
         assert!(desk.events().is_empty());
         desk.ledger.handle_uploaded(id(1));
         desk.sync();
-        let report = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.epoch == Epoch(epoch));
-        assert!(desk.sent().iter().any(report));
+        assert!(desk.reports().iter().any(|it| it.epoch == Epoch(epoch)));
     }
 }
 
@@ -217,8 +215,8 @@ fn f33_what_was_only_seen_is_found_out_anew_once_another_task_or_member_may_have
             let mut desk = knowing_end(known, seen.clone());
             desk.offer(again(epoch, since));
             desk.sync();
-            let report = |frame: &FromMember| matches!(frame, FromMember::Report(it) if it.epoch == Epoch(epoch));
-            assert_eq!(desk.sent().iter().any(report), is_said_again, "{known:?}, {epoch}, alone since {since}");
+            let is_told = desk.reports().iter().any(|it| it.epoch == Epoch(epoch));
+            assert_eq!(is_told, is_said_again, "{known:?}, {epoch}, alone since {since}");
         }
     }
     let mut desk = knowing_end(Known::Uploading, seen);

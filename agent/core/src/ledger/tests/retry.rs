@@ -237,12 +237,9 @@ fn whoever_cannot_know_is_told_whom_to_look_at_first() {
     let failure = Failure::new(FailureClass::Rejected, "away", "no").with_next_step("Submit it again");
     desk.ledger.handle_failed(id(1), failure, desk.now);
     desk.sync();
-    let reported = desk.sent().into_iter().find_map(|frame| match frame {
-        FromMember::Report(report) => Some(report),
-        _ => None,
-    });
-    let report = reported.unwrap();
+    let reports = desk.reports();
+    let report = reports.first().unwrap();
     assert_eq!(report.outcome.known(), Some(Outcome::Unknown));
-    let next_step = report.failure.unwrap().next_step.to_string();
+    let next_step = report.failure.as_ref().unwrap().next_step.to_string();
     assert!(next_step.starts_with("Look at `joe@example.com` in the connected system"), "{next_step}");
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn batches_that_wait_leave_room_for_what_is_urgent() {
+fn tasks_that_wait_as_asked_leave_room_for_what_is_urgent() {
     let mut desk = Desk::connected();
     for n in 1..=2 {
         desk.offer(offer(n, TaskKind::ValidateUser, 1));
