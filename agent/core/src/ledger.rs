@@ -166,9 +166,10 @@ impl Ledger {
         self.tasks.get(&task).is_some_and(|held| held.cancelled)
     }
 
-    /// Whether a task was leased again while something runs for it.
-    pub fn is_overtaken(&self, task: TaskId) -> bool {
-        self.tasks.get(&task).is_some_and(|held| held.overtaken)
+    /// Whether what runs for a task is to heed a stop. Of one that is given up only what is known is told: whoever cancels the
+    /// task or leases it again stops that, a lost lease does not.
+    pub fn heeds_stop(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_none_or(|held| !held.is_given_up || held.cancelled || held.overtaken)
     }
 
     /// The payload of a held task that is announced as `stream`, if the task expects it. Only from here on it is heeded that

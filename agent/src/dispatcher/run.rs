@@ -42,8 +42,6 @@ const FULL_DISK: Duration = Duration::from_secs(10);
 struct Attempt {
     since: UnixMillis,
     stop: CancellationToken,
-    /// Its task is given up, and only what is known of it is told: whoever cancels the task stops that, a lost lease does not.
-    is_last_word: bool,
 }
 
 /// The dispatcher at work: the one owner of the ledger.
@@ -475,16 +473,15 @@ impl Loop {
             Event::Start { offer, origin, resumed, earlier, deadline, alone } => {
                 let finds_out = self.ledger.is_unwanted(offer.task, clock::now());
                 // It may have been told to stop while it was not running yet.
-                let halt = self.runs(offer.task, finds_out || self.ledger.stops(offer.task), false);
+                let halt = self.runs(offer.task, finds_out || self.ledger.stops(offer.task));
                 self.executor.start(*offer, Start { origin, resumed, earlier, deadline, alone, finds_out, halt });
             }
             Event::GiveUp { offer, origin, failure, why } => {
-                let halt = self.runs(offer.task, self.ledger.is_cancelled(offer.task), true);
+                let halt = self.runs(offer.task, self.ledger.is_cancelled(offer.task));
                 self.executor.give_up(*offer, origin, failure, why, halt);
             }
             Event::Stop(task) => {
-                let is_over = self.ledger.is_cancelled(task) || self.ledger.is_overtaken(task);
-                if let Some(attempt) = self.running.get(&task).filter(|it| !it.is_last_word || is_over) {
+                if let Some(attempt) = self.running.get(&task).filter(|_| self.ledger.heeds_stop(task)) {
                     attempt.stop.cancel();
                 }
             }
@@ -498,12 +495,12 @@ impl Loop {
         }
     }
 
-    fn runs(&mut self, task: TaskId, should_stop: bool, is_last_word: bool) -> Halt {
+    fn runs(&mut self, task: TaskId, should_stop: bool) -> Halt {
         let stop = CancellationToken::new();
         if should_stop {
             stop.cancel();
         }
-        self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone(), is_last_word });
+        self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
         Halt { stop, stopping: self.stopping.clone() }
     }
 
