@@ -76,7 +76,6 @@ enum Input {
     Stop,
     CutOff,
     Status(oneshot::Sender<Status>),
-    Vitals(oneshot::Sender<Vitals>),
     Condition(oneshot::Sender<Condition>),
 }
 
@@ -89,15 +88,6 @@ pub struct Standing {
     pub next_report: ReportNo,
     /// What is held.
     pub held: Held,
-}
-
-/// What the dispatcher holds, for monitoring.
-#[derive(Debug, Clone)]
-pub struct Vitals {
-    /// As for `postern status`.
-    pub status: Status,
-    /// Tasks of the controller whose lease holds.
-    pub leases: usize,
 }
 
 /// What a task of this machine tells whoever runs it.
@@ -241,11 +231,6 @@ impl Dispatcher {
     /// What the ledger looks like; `None` if the program is stopping.
     pub async fn status(&self) -> Option<Status> {
         self.ask(Input::Status).await
-    }
-
-    /// The same, and more of it, for monitoring.
-    pub async fn vitals(&self) -> Option<Vitals> {
-        self.ask(Input::Vitals).await
     }
 
     /// What the controller is told of it.

@@ -59,7 +59,7 @@ pub struct Sources {
 /// What was found at one moment.
 struct Seen {
     facts: Facts,
-    held: Option<dispatcher::Vitals>,
+    held: Option<dispatcher::Status>,
     calls: Vec<(SystemName, Calls)>,
 }
 
@@ -71,7 +71,7 @@ impl Vitals {
 
     async fn look(&self) -> Seen {
         let it = &*self.0;
-        let held = tokio::time::timeout(PATIENCE, it.dispatcher.vitals()).await.ok().flatten();
+        let held = tokio::time::timeout(PATIENCE, it.dispatcher.status()).await.ok().flatten();
         let link = match &*it.link.borrow() {
             LinkStatus::Waiting { error, .. } => Some(error.clone()),
             LinkStatus::Connecting { .. } | LinkStatus::Connected { .. } => None,
@@ -86,10 +86,10 @@ impl Vitals {
             life,
             without_session: it.link_vitals.without_session(clock::now()),
             link_error: link,
-            member: held.as_ref().map(|held| (held.status.member_state, it.member)),
+            member: held.as_ref().map(|held| (held.member_state, it.member)),
             has_room: it.store.has_room_for(0),
             audit_has_room: it.store.audit().has_room(),
-            systems: held.as_ref().map(|it| it.status.systems.iter().map(sign_in).collect()),
+            systems: held.as_ref().map(|it| it.systems.iter().map(sign_in).collect()),
         };
         Seen { facts, held, calls: it.executor.calls() }
     }

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::told::Beside;
-use super::{Input, Inputs, LocalEvent, Moved, Standing, Vitals, fail_points};
+use super::{Input, Inputs, LocalEvent, Moved, Standing, fail_points};
 use crate::clock::{self, Pauses};
 use crate::executor::{Executor, Halt, Start};
 use crate::link::Frames;
@@ -328,10 +328,6 @@ impl Loop {
             }
             Input::Condition(answer) => {
                 let _ = answer.send(self.beside().condition(&self.ledger, now));
-            }
-            Input::Vitals(answer) => {
-                let status = self.beside().status(&self.ledger, now);
-                let _ = answer.send(Vitals { status, leases: self.ledger.leases_held(now) });
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::telemetry::{self, By};
 /// The tasks that are told of one by one: more than a person reads. What runs comes first.
 const MAX_TASKS: usize = 64;
 
-/// What the ledger looks like, for `postern status`.
+/// What the ledger looks like, for `postern status` and for monitoring.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// What the controller lets this member do.
@@ -34,6 +34,9 @@ pub struct Status {
     pub journaled: u32,
     /// Tasks started, not reported.
     pub started: u32,
+    /// Tasks of the controller whose lease holds; for monitoring alone.
+    #[serde(skip)]
+    pub leases: usize,
     /// Reports not acknowledged.
     pub reports_owed: u32,
     /// What is owed to the controller.
@@ -158,6 +161,7 @@ impl Beside<'_> {
             session: ledger.session_no().0,
             journaled: held.journaled,
             started: held.started,
+            leases: ledger.leases_held(now),
             reports_owed: held.reported,
             outbox: self.outbox(ledger, now),
             tasks: views.into_iter().take(MAX_TASKS).map(|view| self.task(view, now)).collect(),

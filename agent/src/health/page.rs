@@ -35,9 +35,9 @@ pub(super) fn page(sources: &Sources, seen: &Seen) -> Page {
 fn held(page: &mut Page, sources: &Sources, seen: &Seen) {
     page.read(&names::INPUTS, sources.dispatcher.waiting());
     let Some(held) = &seen.held else { return };
-    let is = |state: MembershipState| (vec![state.to_string()], state == held.status.member_state);
+    let is = |state: MembershipState| (vec![state.to_string()], state == held.member_state);
     page.read_each(&names::MEMBER_STATE, MembershipState::ALL.iter().copied().map(is));
-    let Status { outbox, systems, .. } = &held.status;
+    let Status { outbox, systems, .. } = held;
     page.read_each(&names::RUNNING, systems.iter().map(|it| (each(&it.name), it.running)));
     let waiting = |of: fn(&Waiting) -> u32| systems.iter().map(|it| of(&it.waiting)).sum::<u32>();
     let lanes = [
@@ -99,8 +99,7 @@ pub(super) fn sentence(sources: &Sources, seen: &Seen) -> String {
         LinkStatus::Connected { url, .. } => format!("In a session with {url}"),
         LinkStatus::Waiting { error, .. } => format!("Without a session: {error}"),
     };
-    let Some(held) = &seen.held else { return link };
-    let status = &held.status;
+    let Some(status) = &seen.held else { return link };
     let tasks = status.journaled.saturating_add(status.started);
     format!("{link}; member {}; {tasks} tasks, {} reports owed", status.member_state, status.reports_owed)
 }
