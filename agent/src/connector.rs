@@ -377,8 +377,7 @@ impl AttemptCx {
 
     /// Takes back what earlier attempts on this agent announced of this step: it was looked for, and is not there.
     pub async fn take_back_earlier(&self, step: u32) -> Result<(), Failure> {
-        let open = self.earlier.open_intents().filter(|entry| entry.step == step);
-        let entries: Vec<_> = open.map(JournalEntry::taken_back).collect();
+        let entries: Vec<_> = self.earlier.intents(step).map(JournalEntry::taken_back).collect();
         if entries.is_empty() { Ok(()) } else { self.journal.record(entries, Proved::Nothing).await }
     }
 
@@ -425,18 +424,13 @@ impl AttemptCx {
 
     /// Whether earlier attempts on this agent may have brought this step about.
     pub fn is_open(&self, step: u32) -> bool {
-        self.earlier.open_intents().any(|intent| intent.step == step)
-    }
-
-    /// The intents of earlier attempts on this agent that may have become effects, oldest first.
-    pub fn open_intents(&self) -> Vec<&JournalEntry> {
-        self.earlier.open_intents().collect()
+        self.earlier.intents(step).next().is_some()
     }
 
     /// How many calls of earlier attempts at this step, here or elsewhere, may have had no answer. Of another member no
     /// more is known than that there may have been one.
     pub fn unanswered(&self, step: u32) -> usize {
-        self.earlier.open_intents().filter(|entry| entry.step == step).count() + usize::from(self.reconcile)
+        self.earlier.intents(step).count() + usize::from(self.reconcile)
     }
 
     /// Whether an earlier attempt, here or elsewhere, may have had an effect that is not proved yet.

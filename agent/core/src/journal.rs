@@ -30,6 +30,13 @@ pub enum Mark {
     Memo,
 }
 
+impl Mark {
+    /// Whether the step is proved done.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Done | Self::Unchanged)
+    }
+}
+
 impl JournalEntry {
     /// The entry that takes this intent back.
     #[must_use]
@@ -105,6 +112,16 @@ impl Earlier {
     /// The intents that may have become effects, oldest first: neither taken back nor of a step that is proved done.
     pub fn open_intents(&self) -> impl DoubleEndedIterator<Item = &JournalEntry> {
         self.open.iter().filter(|it| it.mark == Mark::Intent)
+    }
+
+    /// Those of one step.
+    pub fn intents(&self, step: u32) -> impl DoubleEndedIterator<Item = &JournalEntry> {
+        self.open_intents().filter(move |it| it.step == step)
+    }
+
+    /// What is to be remembered of a step until it is done, oldest first.
+    pub fn memos(&self, step: u32) -> impl DoubleEndedIterator<Item = &JournalEntry> {
+        self.open.iter().filter(move |it| it.mark == Mark::Memo && it.step == step)
     }
 
     /// Open intents and what is to be remembered of steps that are not done, oldest first.

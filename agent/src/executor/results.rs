@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
 
-use postern_agent_core::{JournalEntry, Mark};
+use postern_agent_core::JournalEntry;
 use postern_protocol::message::v1::StreamRef;
 use postern_protocol::stream::CHUNK;
 use postern_protocol::{Failure, FailureClass, TaskId};
@@ -37,7 +37,7 @@ impl<I: Iterator<Item = Result<JournalEntry, AgentStoreError>>> Read for Notes<I
         while self.read == self.note.len() {
             let Some(entry) = self.journal.next() else { return Ok(0) };
             let entry = entry.map_err(io::Error::other)?;
-            if matches!(entry.mark, Mark::Done | Mark::Unchanged) {
+            if entry.mark.is_end() {
                 (self.note, self.read) = (entry.note, 0);
             }
         }
@@ -122,7 +122,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use postern_agent_core::Write;
+    use postern_agent_core::{Mark, Write};
 
     use super::*;
     use crate::store::lab::Disklike;

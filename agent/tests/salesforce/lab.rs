@@ -518,7 +518,7 @@ fn alone_since(since: u64, lease: u64, long: Duration) -> Alone {
 
 /// The results of a batch so far.
 pub fn results(notes: &[JournalEntry]) -> Vec<u8> {
-    let done = notes.iter().filter(|entry| matches!(entry.mark, Mark::Done | Mark::Unchanged));
+    let done = notes.iter().filter(|entry| entry.mark.is_end());
     let packed: Vec<u8> = done.flat_map(|entry| entry.note.clone()).collect();
     let mut results = Vec::new();
     connector::unpacked(packed.as_slice()).read_to_end(&mut results).unwrap();

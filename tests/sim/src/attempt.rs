@@ -249,8 +249,7 @@ impl Cx {
 
     /// What earlier attempts announced of a step was looked for, and is not there.
     async fn take_back_earlier(&self, step: u32) -> Result<(), Failure> {
-        let open = self.earlier.open_intents().filter(|entry| entry.step == step);
-        let entries: Vec<_> = open.map(JournalEntry::taken_back).collect();
+        let entries: Vec<_> = self.earlier.intents(step).map(JournalEntry::taken_back).collect();
         if entries.is_empty() { Ok(()) } else { self.written(Ask::Record(entries)).await }
     }
 
@@ -459,7 +458,8 @@ impl Cx {
     /// Makes users, some at a time.
     async fn import(&self) -> Result<Ending, Stop> {
         let records = self.offer.streams.iter().map(|it| it.length).sum::<u64>();
-        let mut told: Vec<u8> = self.journal.iter().filter(|it| is_end(it)).flat_map(|it| it.note.clone()).collect();
+        let mut told: Vec<u8> =
+            self.journal.iter().filter(|it| it.mark.is_end()).flat_map(|it| it.note.clone()).collect();
         for step in 0..u32::try_from(records.div_ceil(UNIT)).unwrap_or(u32::MAX) {
             if self.earlier.is_done(step) {
                 continue;
@@ -592,11 +592,6 @@ pub fn rejected(code: &str) -> Failure {
 
 fn stopped() -> Failure {
     Failure::new(FailureClass::Interrupted, "stopped", "it was stopped")
-}
-
-/// Whether an entry tells of the records of a step.
-pub fn is_end(entry: &JournalEntry) -> bool {
-    matches!(entry.mark, Mark::Done | Mark::Unchanged)
 }
 
 /// What a step of a batch told of its records, by their numbers.

@@ -10,7 +10,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId, Timesta
 use super::ending::Ending;
 use super::held::Parked;
 use super::{Again, Event, Gated, GivenUp, Ledger, Unfinished, failure};
-use crate::journal::{JournalEntry, Mark};
+use crate::journal::JournalEntry;
 use crate::limits::Limits;
 use crate::retry;
 use crate::write::{Caller, Origin, Write};
@@ -120,7 +120,7 @@ impl Ledger {
         self.writes.extend(audit.into_iter().map(Write::PutAudit));
         if let Some(held) = self.tasks.get_mut(&task) {
             // To look, to remember and to take back can be done again and again without getting any further.
-            let further = entries.iter().any(|entry| matches!(entry.mark, Mark::Done | Mark::Unchanged));
+            let further = entries.iter().any(|entry| entry.mark.is_end());
             for entry in entries {
                 let number = held.next_journal();
                 held.traces.add(&entry);

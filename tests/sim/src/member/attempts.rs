@@ -11,7 +11,7 @@ use postern_protocol::{Failure, StreamId, TaskId, TaskKind};
 
 use super::Input;
 use crate::agenda::Millis;
-use crate::attempt::{Answer, Ask, Attempt, SETTLE_EARLIER, Step, is_end, told_by};
+use crate::attempt::{Answer, Ask, Attempt, SETTLE_EARLIER, Step, told_by};
 use crate::coverage::Situation;
 use crate::net::{End, Packet};
 use crate::workload::Point;
@@ -25,7 +25,7 @@ impl World {
         if offer.reconcile {
             self.coverage.met(Situation::TakenOver);
         }
-        if resumed && offer.kind.known() == Some(TaskKind::ImportBatch) && journal.iter().any(is_end) {
+        if resumed && offer.kind.known() == Some(TaskKind::ImportBatch) && journal.iter().any(|it| it.mark.is_end()) {
             self.coverage.met(Situation::BatchResumed);
         }
         if let Some(stream) = offer.streams.iter().find(|it| !self.members[m].disk.payloads.contains(&it.id)) {
@@ -107,7 +107,7 @@ impl World {
             return Vec::new();
         }
         let mut told = BTreeMap::new();
-        for (record, end) in self.members[m].disk.journal(task).filter(|it| is_end(it)).flat_map(told_by) {
+        for (record, end) in self.members[m].disk.journal(task).filter(|it| it.mark.is_end()).flat_map(told_by) {
             if told.insert(record, end).is_some() {
                 self.oracle.broken(20, self.agenda.now(), format!("record {record} of {task} is told of twice"));
             }

@@ -3,7 +3,6 @@
 use postern_agent_core::{TaskState, Write};
 
 use super::limits;
-use crate::attempt::is_end;
 use crate::workload::Point;
 use crate::world::World;
 
@@ -38,7 +37,7 @@ impl World {
                 }
             }
             if let Write::PutJournal(task, _, entry) = write
-                && is_end(entry)
+                && entry.mark.is_end()
             {
                 let memory = self.members[m].memory();
                 self.truth(*task).proved(memory, entry, now);
@@ -66,7 +65,7 @@ impl World {
     fn goes_further(&self, m: usize, write: &Write) -> bool {
         match write {
             Write::PutState(task, TaskState::Started { .. }) => !self.members[m].disk.is_begun(*task),
-            Write::PutJournal(_, _, entry) => is_end(entry),
+            Write::PutJournal(_, _, entry) => entry.mark.is_end(),
             _ => false,
         }
     }

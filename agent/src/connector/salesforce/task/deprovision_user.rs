@@ -17,7 +17,7 @@ use super::identity::{Identity, check_name, email_to_send, shows};
 use super::new_password::{self, NewPassword};
 use super::plan::{DoneBy, Plan};
 use super::step::{Stuck, bring_about, settle_earlier};
-use crate::connector::{AttemptCx, Conclusion, Mark, is_own_refusal};
+use crate::connector::{AttemptCx, Conclusion, is_own_refusal};
 
 const RENAME: u32 = 0;
 const PASSWORD: u32 = 1;
@@ -62,7 +62,7 @@ struct Note {
 }
 
 fn refused_earlier(cx: &AttemptCx) -> Option<Failure> {
-    let mut notes = cx.earlier.open().iter().rev().filter(|entry| entry.step == PASSWORD && entry.mark == Mark::Memo);
+    let mut notes = cx.earlier.memos(PASSWORD).rev();
     notes.find_map(|entry| serde_json::from_slice::<Note>(&entry.note).ok()).map(|note| note.refused)
 }
 

@@ -113,11 +113,9 @@ impl Identity<'_> {
 /// Whether what earlier attempts on this agent announced of the step can be seen at `user` when it was done. An address that
 /// went alone, and waits to be confirmed, cannot.
 pub(super) fn shows(user: &User, email: Option<&str>, step: u32, cx: &AttemptCx) -> bool {
-    let is_more = |intent: &&JournalEntry| {
-        let changes = Effect::decode(&intent.effect).changes;
-        intent.step == step && changes.iter().any(|shift| shift.attribute != EMAIL)
-    };
-    email.is_none_or(|email| user.has_email(email)) || cx.open_intents().iter().any(is_more)
+    let is_more =
+        |intent: &JournalEntry| Effect::decode(&intent.effect).changes.iter().any(|shift| shift.attribute != EMAIL);
+    email.is_none_or(|email| user.has_email(email)) || cx.earlier.intents(step).any(is_more)
 }
 
 /// The e-mail address as far as it has to go along. `done_by` did the rest of what the user is to be.

@@ -254,8 +254,7 @@ fn not_alone() -> Failure {
 }
 
 fn last_note(step: u32, journal: &Journal) -> Option<Note> {
-    let mut notes = journal.open_intents().filter(|entry| entry.step == step).rev();
-    notes.find_map(|entry| serde_json::from_slice(&entry.note).ok())
+    journal.intents(step).rev().find_map(|entry| serde_json::from_slice(&entry.note).ok())
 }
 
 impl Before {

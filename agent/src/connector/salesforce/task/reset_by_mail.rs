@@ -105,7 +105,7 @@ fn only_call(cx: &AttemptCx) -> Option<Note> {
 
 /// What the intents that may have become effects say, oldest first.
 fn notes(cx: &AttemptCx) -> impl Iterator<Item = Note> {
-    cx.open_intents().into_iter().filter_map(|entry| serde_json::from_slice(&entry.note).ok())
+    cx.earlier.open_intents().filter_map(|entry| serde_json::from_slice(&entry.note).ok())
 }
 
 /// A call was refused. Of one before it no effect is to be seen.

@@ -80,7 +80,7 @@ pub(super) async fn user_to_change(
     let is_another = |id: &String| user.as_ref().is_none_or(|user| !same_id(id, &user.id));
     if let Some(id) = noted_user(&cx.earlier).filter(is_another) {
         let noted = org.read_back(&id).await?;
-        org.outlast(cx.open_intents().len(), cx).await?;
+        org.outlast(cx.earlier.open_intents().count(), cx).await?;
         let summary = format!("the user that it was about to change is called `{}` now", noted.username);
         let failure = Failure::new(FailureClass::Interrupted, "renamed_meanwhile", summary);
         return Err(undecided(&failure, &noted, look).into());

@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::table::Table;
 use super::{Broke, Broken, Portion, Rows, TRIES, incomplete, patiently};
 use crate::clock;
-use crate::connector::{AttemptCx, Mark, stopped};
+use crate::connector::{AttemptCx, stopped};
 
 /// How long to wait before asking again how a job goes: at first, and at most.
 const POLL: Duration = Duration::from_millis(500);
@@ -83,7 +83,7 @@ pub(in super::super::super) struct Made {
 impl Bulk {
     /// The job that an earlier attempt made for the same statement not long ago. An older one is given up.
     pub(super) async fn made_before(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Option<String> {
-        let memo = cx.earlier.open().iter().rev().find(|entry| entry.mark == Mark::Memo && entry.step == STEP)?;
+        let memo = cx.earlier.memos(STEP).next_back()?;
         let made: Made = serde_json::from_slice(&memo.note).ok()?;
         if made.statement != statement(org, plan) {
             return None;

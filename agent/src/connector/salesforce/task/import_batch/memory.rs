@@ -7,7 +7,7 @@ use postern_protocol::Epoch;
 use serde::{Deserialize, Serialize};
 
 use super::super::may_have_begun;
-use crate::connector::{AttemptCx, JournalEntry, Mark};
+use crate::connector::{AttemptCx, JournalEntry};
 
 /// What an intent or a memo of a unit says.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -154,15 +154,14 @@ impl Memory {
     pub(super) fn of(cx: &AttemptCx, step: u32, elsewhere: bool) -> Self {
         let mut memory = Self { may_have_acted: cx.reconcile, elsewhere, ..Self::default() };
         let is_begun = cx.is_open(step);
-        let memos = cx.earlier.open().iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
-        for note in memos.filter_map(Note::decode) {
+        for note in cx.earlier.memos(step).filter_map(Note::decode) {
             memory.renames.extend(note.renames);
             memory.refused.extend(note.refused.into_iter().filter(|_| is_begun));
             memory.admitted.extend(note.admitted);
         }
         let Self { refused, admitted, .. } = &mut memory;
         refused.retain(|number, _| !is_in(admitted, *number));
-        for entry in cx.earlier.open_intents().filter(|entry| entry.step == step) {
+        for entry in cx.earlier.intents(step) {
             memory.may_have_acted = true;
             let Some(note) = Note::decode(entry) else { continue };
             let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::memory::Note;
-use crate::connector::{AttemptCx, Mark};
+use crate::connector::AttemptCx;
 
 /// Steps from here on are those of parts.
 const FIRST: u32 = 1 << 31;
@@ -40,8 +40,7 @@ pub(super) struct Parts(BTreeMap<Part, i32>);
 impl Parts {
     pub(super) fn of(cx: &AttemptCx, unit: u32) -> Self {
         let mut attempted = BTreeMap::new();
-        let memos = cx.earlier.open().iter().filter(|entry| entry.step == unit && entry.mark == Mark::Memo);
-        for note in memos.filter_map(Note::decode) {
+        for note in cx.earlier.memos(unit).filter_map(Note::decode) {
             for (part, by) in [(note.attempted, 1), (note.ended, -1)] {
                 if let Some(part) = part {
                     *attempted.entry(Part(part)).or_default() += by;
