@@ -117,9 +117,6 @@ pub(super) struct Unit<'a> {
     refused: Vec<(u64, String)>,
 }
 
-/// Which rows of a unit one call is about.
-type Rows = Vec<usize>;
-
 impl<'a> Unit<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
         let Batch { org, cx, schema, choices, ref longest, elsewhere, ref passed, begun } = *batch;
@@ -346,7 +343,7 @@ impl<'a> Unit<'a> {
     async fn create(&mut self) -> Result<(), Failure> {
         self.go_on(Operation::Insert).await?;
         for round in 1..=MAX_CALLS {
-            let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
+            let rows = self.unwritten(Operation::Insert);
             let repeated = round > 1 || self.memory.may_have_acted;
             let Some(lost) = self.write(&rows, Operation::Insert, repeated).await? else { break };
             let then = if round == MAX_CALLS { Then::Tell } else { Then::Send };
@@ -356,7 +353,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Looks for users that may be made yet. What became of those that are not there nobody knows, unless they are sent again.
-    async fn look_for_created(&mut self, rows: Rows, lost: &Failure, then: Then) -> Result<(), Failure> {
+    async fn look_for_created(&mut self, rows: Vec<usize>, lost: &Failure, then: Then) -> Result<(), Failure> {
         let unit = &*self;
         let all_there = self.org.watch(self.cx, || unit.has_created(&rows)).await;
         if let Err(failure) = all_there
@@ -433,18 +430,18 @@ impl<'a> Unit<'a> {
         self.go_on(Operation::Update).await?;
         let mut failure = error::no_answer();
         for _ in 0..MAX_CALLS {
-            let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
+            let rows = self.unwritten(Operation::Update);
             let Some(lost) = self.write(&rows, Operation::Update, true).await? else { return Ok(()) };
             self.unanswered = Some(clock::now());
             self.org.settle().await;
             failure = lost;
         }
-        let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
+        let rows = self.unwritten(Operation::Update);
         self.look_for_modified(rows, &failure, Then::Tell).await
     }
 
     /// The same for users that may be changed yet, and are not sent again.
-    async fn look_for_modified(&mut self, rows: Rows, lost: &Failure, then: Then) -> Result<(), Failure> {
+    async fn look_for_modified(&mut self, rows: Vec<usize>, lost: &Failure, then: Then) -> Result<(), Failure> {
         let done = self.found_as_sent(&rows, record, then).await?;
         for index in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
@@ -528,8 +525,7 @@ impl<'a> Unit<'a> {
         if !self.memory.jobs.iter().any(|job| job.operation == operation) {
             return Ok(());
         }
-        let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };
-        let rows = self.rows(|work, plan| plan.change == change && !work.written);
+        let rows = self.unwritten(operation);
         let Ended { ends, untold } = self.ends_by_earlier_jobs(&rows, operation).await?;
         self.take(ends, true);
         for (rows, failure) in untold {
@@ -572,7 +568,12 @@ impl<'a> Unit<'a> {
         }
     }
 
-    fn rows(&self, wanted: impl Fn(&Work<'_>, &Plan<'_>) -> bool) -> Rows {
+    /// The rows whose fields are still to be written by this operation.
+    fn unwritten(&self, operation: Operation) -> Vec<usize> {
+        self.rows(|work, _| work.operation() == operation && !work.written)
+    }
+
+    fn rows(&self, wanted: impl Fn(&Work<'_>, &Plan<'_>) -> bool) -> Vec<usize> {
         let wanted =
             |(_, work): &(usize, &Work<'_>)| work.is_open() && work.plan.as_ref().is_some_and(|it| wanted(work, it));
         self.work.iter().enumerate().filter(wanted).map(|(index, _)| index).collect()

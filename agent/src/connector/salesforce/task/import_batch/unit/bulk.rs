@@ -231,7 +231,7 @@ impl Unit<'_> {
 
     /// What joins a row to its result: its id, or a new user's name.
     fn key(&self, index: usize, operation: Operation) -> Option<String> {
-        let work = self.work.get(index).filter(|it| it.is_new() == (operation == Operation::Insert))?;
+        let work = self.work.get(index).filter(|it| it.operation() == operation)?;
         Some(match operation {
             Operation::Insert => work.plan.as_ref()?.key.text().to_lowercase(),
             Operation::Update => short(work.id.as_deref()?).to_owned(),

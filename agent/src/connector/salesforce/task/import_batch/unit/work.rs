@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::choices::Choices;
 use super::super::lookup::{Found, Users};
-use super::super::memory::Memory;
+use super::super::memory::{Memory, Operation};
 use super::super::naming::{InFields, Source, told as whole};
 use super::super::plan::{self, Key, Plan, Refused};
 use super::super::present::is_same;
@@ -131,6 +131,11 @@ impl<'a> Work<'a> {
 
     pub(super) fn is_new(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.change == Change::Add)
+    }
+
+    /// What is done to its user, if anything is sent for its fields.
+    pub(super) fn operation(&self) -> Operation {
+        if self.is_new() { Operation::Insert } else { Operation::Update }
     }
 
     /// The user that nobody looked at: what is asked for can be sent without.
