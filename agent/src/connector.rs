@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use effect::{Effect, Known, MAX_EFFECT, Proved, Shift, is_false};
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_agent_core::{IN_THE_SYSTEM, LEASES_TOO_SHORT};
-use postern_protocol::message::v1::{MAX_PARTS, SignInState, StreamRef};
+use postern_protocol::message::v1::{SignInState, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::plain::Chain;
 use postern_protocol::seal::SealedOutput;
@@ -186,7 +186,7 @@ pub struct Conclusion {
     pub failure: Option<Failure>,
     /// The kind's output.
     pub output: Option<TaskOutput>,
-    /// Secrets for the requester; at most [`MAX_PARTS`].
+    /// Secrets for the requester; those that a report has no room for are left out.
     pub sealed: Vec<SealedOutput>,
     /// The payload that came of it, if one did.
     pub payload: Option<StreamRef>,
@@ -230,10 +230,7 @@ impl Conclusion {
             outcome: Outcome::Unknown,
             certainty: Certainty::Unknown,
             changed: Changed::Unknown,
-            failure: Some(failure),
-            output: None,
-            sealed: Vec::new(),
-            payload: None,
+            ..Self::failed(failure)
         }
     }
 
@@ -244,12 +241,10 @@ impl Conclusion {
         self
     }
 
-    /// The same, with a secret for the requester.
+    /// The same, with secrets for the requester.
     #[must_use]
-    pub fn with_sealed(mut self, output: SealedOutput) -> Self {
-        if self.sealed.len() < MAX_PARTS {
-            self.sealed.push(output);
-        }
+    pub fn with_sealed(mut self, sealed: impl IntoIterator<Item = SealedOutput>) -> Self {
+        self.sealed.extend(sealed);
         self
     }
 }

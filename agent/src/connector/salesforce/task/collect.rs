@@ -75,7 +75,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
                     warnings: done.warnings,
                 };
                 let (stream, key) = done.payload;
-                let conclusion = Conclusion::succeeded(output, Changed::No).with_sealed(key);
+                let conclusion = Conclusion::succeeded(output, Changed::No).with_sealed([key]);
                 return Ok(Conclusion { payload: Some(stream), ..conclusion });
             }
             Err(broken) => course.after(&mut plan, broken)?,

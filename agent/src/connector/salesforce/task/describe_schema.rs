@@ -59,7 +59,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     });
     let crashed = |_| Failure::new(FailureClass::Internal, "writer_crashed", "writing the schema ended in a defect");
     let (stream, key) = written.await.map_err(crashed)??;
-    let conclusion = Conclusion::succeeded(output, Changed::No).with_sealed(key);
+    let conclusion = Conclusion::succeeded(output, Changed::No).with_sealed([key]);
     Ok(Conclusion { payload: Some(stream), ..conclusion })
 }
 

@@ -81,7 +81,7 @@ async fn export(org: &Salesforce, it: &Request, cx: &AttemptCx) -> Result<Conclu
                     warnings: plan.warnings(),
                 };
                 let conclusion = Conclusion::succeeded(output, Changed::No);
-                return Ok(Conclusion { payload: Some(stream), ..conclusion.with_sealed(key) });
+                return Ok(Conclusion { payload: Some(stream), ..conclusion.with_sealed([key]) });
             }
             Err(broken) => course.after(&mut plan, broken)?,
         }

@@ -27,7 +27,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let Some(source) = it.source.known() else { return Err(unknown_choice("source").into()) };
     let user = match step::user_to_change(org, &it.account, LOOK, cx).await {
         Ok(user) => user,
-        Err(stop) => return Ok(with_sealed(stop.end()?, new_password::sealed_earlier(STEP, &cx.earlier))),
+        Err(stop) => return Ok(stop.end()?.with_sealed(new_password::sealed_earlier(STEP, &cx.earlier))),
     };
     if source == Source::Service {
         return by_service(org, &user, it.repeat_if_unknown, cx).await;
@@ -35,7 +35,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     match new_password::from_earlier(org, &user, STEP, cx).await? {
         Earlier::Set(sealed) => return Ok(applied(&user, "", sealed).probable()),
         Earlier::Exhausted(failure, sealed) => {
-            return Ok(with_sealed(undecided(&failure, &user, LOOK), sealed));
+            return Ok(undecided(&failure, &user, LOOK).with_sealed(sealed));
         }
         Earlier::Nothing => (),
     }
@@ -56,7 +56,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         Err(stuck) => {
             // Nobody knows whether it is in force: a made-up one goes to the requester all the same, who can try it.
             let sealed = new.sealed.filter(|_| matches!(stuck, Stuck::Unknown(_)));
-            Ok(with_sealed(stuck.stop(&user, LOOK, cx).end()?, sealed))
+            Ok(stuck.stop(&user, LOOK, cx).end()?.with_sealed(sealed))
         }
     }
 }
@@ -89,14 +89,7 @@ fn handed_over(temporary: Option<Zeroizing<String>>, cx: &AttemptCx) -> (Option<
 
 fn applied(user: &User, message: &str, sealed: Option<SealedOutput>) -> Conclusion {
     let output = Output { user_id: Text::clipped(user.id.as_str()), message: Text::clipped(message) };
-    with_sealed(Conclusion::succeeded(output, Changed::Yes), sealed)
-}
-
-fn with_sealed(conclusion: Conclusion, sealed: Option<SealedOutput>) -> Conclusion {
-    match sealed {
-        Some(sealed) => conclusion.with_sealed(sealed),
-        None => conclusion,
-    }
+    Conclusion::succeeded(output, Changed::Yes).with_sealed(sealed)
 }
 
 /// Another member may have set a password that nobody knows any more.

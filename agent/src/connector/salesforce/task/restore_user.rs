@@ -28,14 +28,7 @@ struct Work<'a> {
     email: Option<&'a str>,
     /// As last read.
     user: User,
-    password: Password,
-}
-
-/// What is known of the user's password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Password {
-    Former,
-    Given,
+    password_set: bool,
 }
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
@@ -44,7 +37,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let mut plan = Plan::new(cx);
     let user = plan.user_to_change(org, &it.account, &it.name).await?;
     let email = Some(it.email.as_str()).filter(|email| !email.is_empty());
-    Work { org, cx, plan, account: &it.account, name: &it.name, email, user, password: Password::Former }.run().await
+    Work { org, cx, plan, account: &it.account, name: &it.name, email, user, password_set: false }.run().await
 }
 
 impl Work<'_> {
@@ -89,7 +82,7 @@ impl Work<'_> {
                 Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output())),
             }
         }
-        self.password = Password::Given;
+        self.password_set = true;
         Ok(())
     }
 
@@ -102,7 +95,7 @@ impl Work<'_> {
             user_id: Text::clipped(self.user.id.as_str()),
             account: Account::clipped(self.user.username.as_str()),
             email_pending: self.email.is_some_and(|email| !self.user.has_email(email)),
-            password_set: self.password == Password::Given,
+            password_set: self.password_set,
         }
     }
 }

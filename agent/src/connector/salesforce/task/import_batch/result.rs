@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{License, Output};
-use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
+use postern_protocol::{Failure, FailureClass, Outcome};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
@@ -223,25 +223,22 @@ impl Tally {
             (0, 1..) => Changed::Unknown,
             (0, 0) => Changed::No,
         };
-        self.ended(total, Vec::new(), changed)
+        self.ended(total, changed, None)
     }
 
     /// How a dry run of this many entries ended.
     pub(super) fn plan(self, total: u64, licenses: Vec<License>) -> Conclusion {
-        let mut conclusion = self.ended(total, licenses, Changed::No);
-        if let Some(TaskOutput::ImportBatch(output)) = &mut conclusion.output {
-            output.dry_run = true;
-        }
-        // Nothing was sent.
-        conclusion.changed = Changed::No;
-        conclusion
+        // Nothing was sent, whatever is not known of some entries.
+        Conclusion { changed: Changed::No, ..self.ended(total, Changed::No, Some(licenses)) }
     }
 
-    fn ended(self, total: u64, licenses: Vec<License>, changed: Changed) -> Conclusion {
+    /// `licenses`: of a dry run, what it would take.
+    fn ended(self, total: u64, changed: Changed, licenses: Option<Vec<License>>) -> Conclusion {
         let Self { created, modified, unchanged, failed, unknown, .. } = self;
         let (entries, good) = (self.entries(), created + modified + unchanged);
-        let licenses = List::clipped(licenses);
-        let output = Output { dry_run: false, entries: total, created, modified, unchanged, failed, unknown, licenses };
+        let dry_run = licenses.is_some();
+        let licenses = List::clipped(licenses.unwrap_or_default());
+        let output = Output { dry_run, entries: total, created, modified, unchanged, failed, unknown, licenses };
         let conclusion = if unchanged > 0 && unchanged == entries {
             Conclusion::already_satisfied(output)
         } else {
