@@ -197,7 +197,7 @@ impl Dispatcher {
         let _ = self.0.try_send(Input::Progress { task, done, total, phase: phase.to_owned() });
     }
 
-    /// An attempt ended: with the task, or with a failure that changed nothing beyond the steps journaled as done.
+    /// An attempt ended: with the task, or with a failure of which its journal says what may have come.
     pub async fn ended(&self, task: TaskId, ending: Result<Box<Ending>, Unfinished>) {
         self.send(Input::Ended { task, ending }).await;
     }

@@ -90,7 +90,7 @@ pub struct Halt {
 
 impl Halt {
     /// Resolves when there is no time to wait for anything.
-    async fn hurries(&self) {
+    async fn fires(&self) {
         tokio::select! {
             () = self.stop.cancelled() => (),
             () = self.stopping.cancelled() => (),
@@ -319,7 +319,7 @@ impl Executor {
             }
         };
         let streams = if kind == TaskKind::ImportBatch {
-            results::keep_once_there_is_room(&self.store, task, results::LOOKS, halt.hurries()).await?
+            results::keep_once_there_is_room(&self.store, task, results::LOOKS, halt.fires()).await?
         } else {
             conclusion.payload.into_iter().collect()
         };
@@ -352,10 +352,10 @@ impl Executor {
     ) -> Result<Ending, Failure> {
         let task = offer.task;
         let journal = self.earlier(task).await?;
-        // Only the steps of batches journal results; for everything else there is nothing to send.
         // They have waited, or nobody wants to wait for them.
         let looks = if failure.code.as_str() == DISK_FULL || why == GivenUp::Cancelled { 0 } else { results::LOOKS };
-        let streams = match results::keep_once_there_is_room(&self.store, task, looks, halt.hurries()).await {
+        // Only the steps of batches journal results; for everything else there is nothing to send.
+        let streams = match results::keep_once_there_is_room(&self.store, task, looks, halt.fires()).await {
             // What became of the batch as a whole is known all the same.
             Err(full) if full.code.as_str() == DISK_FULL => Vec::new(),
             Err(_) if halt.stop.is_cancelled() && !halt.stopping.is_cancelled() => Vec::new(),

@@ -1,21 +1,20 @@
 //! What a Postern agent decides, without waiting for anything.
 //!
-//! [`Ledger`] holds every accepted task from offer to acknowledgement and says what must be written, sent and run, in
-//! which order. [`Backoff`] spaces reconnections, [`retry`] spaces attempts,
-//! [`renewal`] keeps the certificate young, [`sealing_keys`] those keys. Time and randomness are arguments;
-//! nothing here can read a clock, a file or a socket.
+//! [`Ledger`] holds every accepted task from offer to acknowledgement and says what must be written, sent and run, when and in
+//! which order. [`Backoff`] spaces reconnections, [`renewal`] keeps the certificate young, [`sealing_keys`] those keys. Time and
+//! randomness are arguments; nothing here can read a clock, a file or a socket.
 
-pub mod backoff;
-pub mod journal;
-pub mod lease;
+mod backoff;
+mod journal;
+mod lease;
 pub mod ledger;
-pub mod limits;
-pub mod membership;
+mod limits;
+mod membership;
 mod outbox;
 pub mod renewal;
-pub mod retry;
+mod retry;
 pub mod sealing_keys;
-pub mod write;
+mod write;
 
 pub use backoff::Backoff;
 pub use journal::{Earlier, JournalEntry, Mark};

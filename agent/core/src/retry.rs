@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postern_protocol::FailureClass;
 
-/// What follows a failed attempt that changed nothing.
+/// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Another attempt, after this long.

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use postern_agent_core::write::Write;
+use postern_agent_core::Write;
 use postern_fail_point::Point;
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::enrollment::v1::Enrolled;

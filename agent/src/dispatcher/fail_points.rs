@@ -1,7 +1,6 @@
 //! Where a test may have the agent killed around a commit, see `postern_fail_point`.
 
-use postern_agent_core::Write;
-use postern_agent_core::journal::Mark;
+use postern_agent_core::{Mark, Write};
 use postern_fail_point::Point;
 
 /// These writes are about to be made durable.

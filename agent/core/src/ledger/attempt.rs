@@ -77,7 +77,7 @@ impl Ledger {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let (epoch, attempt) = (held.lease.epoch, held.offer.attempt);
         let number = held.next_journal();
-        held.traces.add(&entry);
+        held.possible.add(&entry);
         let state = held.start();
         let first = state.is_some();
         self.writes.extend(state.map(|state| Write::PutState(task, state)));
@@ -95,7 +95,7 @@ impl Ledger {
         let held = self.tasks.get_mut(&grant.task).filter(|held| held.lease.covers(grant.reach, now));
         match (may, held) {
             (Ok(()), Some(held)) => {
-                held.traces.act(&grant.entry, now);
+                held.possible.act(&grant.entry, now);
                 self.events.push_back(Event::Granted(grant.ticket));
             }
             (Ok(()), None) => self.refuse(grant, failure::lease_too_short()),
@@ -108,7 +108,7 @@ impl Ledger {
     pub(super) fn refuse(&mut self, grant: &Grant, failure: Failure) {
         if let Some(held) = self.tasks.get_mut(&grant.task) {
             let (number, entry) = (held.next_journal(), grant.entry.taken_back());
-            held.traces.add(&entry);
+            held.possible.add(&entry);
             self.writes.push(Write::PutJournal(grant.task, number, entry));
         }
         self.events.push_back(Event::Refused(grant.ticket, failure));
@@ -123,7 +123,7 @@ impl Ledger {
             let further = entries.iter().any(|entry| entry.mark.is_end());
             for entry in entries {
                 let number = held.next_journal();
-                held.traces.add(&entry);
+                held.possible.add(&entry);
                 self.writes.push(Write::PutJournal(task, number, entry));
             }
             let state = if further { held.get_further() } else { None };

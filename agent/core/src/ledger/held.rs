@@ -27,7 +27,7 @@ pub(super) struct Parked {
 
 /// What the journal of a task leaves possible, as far as it is known here.
 #[derive(Debug, Default)]
-pub(super) struct Traces {
+pub(super) struct Possible {
     /// Intents of this process that were not taken back, of each step that is not proved done, oldest first.
     open: BTreeMap<u32, Vec<Open>>,
     /// A step was proved done.
@@ -53,7 +53,7 @@ fn hash_of(note: &[u8]) -> u64 {
     hasher.finish()
 }
 
-impl Traces {
+impl Possible {
     pub(super) fn add(&mut self, entry: &JournalEntry) {
         match entry.mark {
             Mark::Intent => {
@@ -114,7 +114,7 @@ pub(super) struct Held {
     /// A process before this one held it.
     pub(super) restored: bool,
     /// What its journal leaves possible.
-    pub(super) traces: Traces,
+    pub(super) possible: Possible,
     /// Attempts that failed, as opposed to having been interrupted.
     pub(super) failures: u32,
     pub(super) retry_at: Option<Timestamp>,
@@ -163,7 +163,7 @@ impl Held {
         let has_begun = matches!(restored.state, TaskState::Started { .. });
         Self {
             first_run: has_begun.then_some(restored.offer.epoch),
-            traces: Traces { earlier: has_begun, ..Traces::default() },
+            possible: Possible { earlier: has_begun, ..Possible::default() },
             state: restored.state,
             restored: true,
             journal: restored.journal,
@@ -185,7 +185,7 @@ impl Held {
             running: false,
             first_run: None,
             restored: false,
-            traces: Traces::default(),
+            possible: Possible::default(),
             failures: 0,
             retry_at: None,
             waits: false,
@@ -231,13 +231,13 @@ impl Held {
 
     /// Whether an effect of this agent may exist.
     pub(super) fn may_have_acted(&self) -> bool {
-        self.is_begun() && self.traces.may_be_effects()
+        self.is_begun() && self.possible.may_be_effects()
     }
 
     /// For how long a call of this agent may still take effect, of which nothing is proved, if any does so for this long
     /// after it was begun.
     pub(super) fn unsettled(&mut self, after: Duration, now: Timestamp) -> Duration {
-        let acted_at = if self.is_begun() { self.traces.last_acted_at(now) } else { None };
+        let acted_at = if self.is_begun() { self.possible.last_acted_at(now) } else { None };
         acted_at.map_or(Duration::ZERO, |it| (it + after).since(now))
     }
 

@@ -1,7 +1,7 @@
 //! Create and modify users from a dataset, unit by unit.
 //!
-//! A unit is as many entries as are looked up, sent and journaled together ([`Size`]): calls or a job create, others
-//! modify, one call a user sets passwords, the last calls disable. Before each call an intent; at the end of the unit its
+//! A unit is as many entries as are looked up, sent and journaled together ([`Size`]): calls or a job create and
+//! modify, others move members, one call a user sets passwords, the last calls disable. Before each call an intent; at the end of the unit its
 //! results, durably. Another attempt skips finished units and repeats an unfinished one with look-ups, so that nothing is
 //! created twice and every entry is reported once.
 
@@ -189,13 +189,13 @@ impl Batch<'_> {
 
     /// Journals what became of entries.
     async fn done(&self, step: u32, lines: &[Line], tally: &mut Tally) -> Result<(), Failure> {
-        if lines.iter().any(|line| line.effect.is_some() || line.end().may_have_changed()) {
+        if lines.iter().any(|line| line.effect.is_some() || line.counted().may_have_changed()) {
             self.cx.done(step, &result::text(lines), result::proved(lines)).await?;
         } else {
             self.cx.done_without_change(step, &result::text(lines)).await?;
         }
         for line in lines {
-            tally.count(line.end());
+            tally.count(line.counted());
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ impl InFields {
 }
 
 /// A name as it is told: whole, or not at all.
-pub(super) fn told(name: &str) -> Option<String> {
+pub(super) fn whole(name: &str) -> Option<String> {
     let is_plain = !name.is_empty() && name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control);
     is_plain.then(|| name.to_owned())
 }

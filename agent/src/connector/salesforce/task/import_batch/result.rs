@@ -103,7 +103,7 @@ pub(super) fn told(shifts: &[Shift]) -> Vec<Shift> {
 
 /// How an entry ended: what of a line is counted.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct End {
+pub(super) struct Counted {
     outcome: Fate,
     #[serde(default)]
     partly: bool,
@@ -121,7 +121,7 @@ fn is_deadly<'de, D: Deserializer<'de>>(code: D) -> Result<bool, D::Error> {
     Ok(Option::<Cow<'de, str>>::deserialize(code)?.is_some_and(|code| code == DEADLY))
 }
 
-impl End {
+impl Counted {
     /// Whether anything of the account was, or may have been, changed.
     pub(super) fn may_have_changed(self) -> bool {
         self.partly || self.perhaps || matches!(self.outcome, Fate::Created | Fate::Modified | Fate::Unknown)
@@ -129,9 +129,9 @@ impl End {
 }
 
 impl Line {
-    pub(super) fn end(&self) -> End {
+    pub(super) fn counted(&self) -> Counted {
         let deadly = self.code.as_deref() == Some(DEADLY);
-        End { outcome: self.outcome, partly: self.partly, perhaps: self.perhaps, deadly }
+        Counted { outcome: self.outcome, partly: self.partly, perhaps: self.perhaps, deadly }
     }
 }
 
@@ -189,7 +189,7 @@ impl Tally {
         Ok(tally)
     }
 
-    pub(super) fn count(&mut self, end: End) {
+    pub(super) fn count(&mut self, end: Counted) {
         self.partly += u64::from(end.partly);
         self.perhaps += u64::from(end.perhaps);
         self.deadly += u64::from(end.deadly);
@@ -300,8 +300,8 @@ mod tests {
             account: clipped(text),
             outcome: Fate::Failed,
             id: Some("0055g00000XyZ12AAF".to_owned()),
-            account_id: naming::told(&text.chars().take(naming::MAX_NAME).collect::<String>()),
-            login_id: naming::told(text),
+            account_id: naming::whole(&text.chars().take(naming::MAX_NAME).collect::<String>()),
+            login_id: naming::whole(text),
             code: Some(clipped(text)),
             message: Some(clipped(text)),
             partly: false,

@@ -1,4 +1,4 @@
-//! One unit: look up, create, modify, set passwords, disable.
+//! One unit: look up, create, modify, move members, set passwords, disable.
 
 mod bulk;
 mod licenses;
@@ -98,6 +98,7 @@ impl Unsent {
         Refused::new(code, message)
     }
 }
+
 /// A unit while it is worked on.
 pub(super) struct Unit<'a> {
     org: &'a Salesforce,
@@ -440,7 +441,7 @@ impl<'a> Unit<'a> {
         self.look_for_modified(rows, &failure, Then::Tell).await
     }
 
-    /// The same for users that may be changed yet, and are not sent again.
+    /// Looks for users that may be changed yet, and are not sent again.
     async fn look_for_modified(&mut self, rows: Vec<usize>, lost: &Failure, then: Then) -> Result<(), Failure> {
         let done = self.found_as_sent(&rows, record, then).await?;
         for index in rows {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::super::choices::Choices;
 use super::super::lookup::{Found, Users};
 use super::super::memory::{Memory, Operation};
-use super::super::naming::{InFields, Source, told as whole};
+use super::super::naming::{InFields, Source, whole};
 use super::super::plan::{self, Key, Plan, Refused};
 use super::super::present::is_same;
 use super::super::result::{Fate, Line, clipped, told};
