@@ -271,8 +271,7 @@ impl State {
             message: format!("there is no token `{which}`: see `postern-controller api-token list`"),
         })?;
         if found.expires.is_none() && !self.api_tokens.administrators().any(|it| it.id != found.id) {
-            return Err(Refusal::new(
-                RefusalKind::Conflict,
+            return Err(Refusal::conflict(
                 "this is the last administrator's token that does not run out: make another first with \
                  `postern-controller api-token create --name NAME --role administrator`",
             ));

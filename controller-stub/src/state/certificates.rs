@@ -121,8 +121,7 @@ impl State {
     fn admit_recovery(&self, it: &Recover, exporter: &[u8; 32], at: Moment) -> Result<(), EnrollRefused> {
         let statement = recovery_statement(exporter, &it.sealing_key, &it.serial, &it.csr);
         let proved = |record: &&MemberRecord| {
-            let certificate = BASE64.decode(record.certificate.as_bytes()).unwrap_or_default();
-            record.serial == HEXLOWER.encode(&it.serial) && peer::has_signed(&certificate, &statement, &it.proof)
+            record.serial == HEXLOWER.encode(&it.serial) && peer::has_signed(&record.der(), &statement, &it.proof)
         };
         let record = self.members.get(&it.member).map(|it| &it.record).filter(proved).ok_or_else(|| {
             let message = self.is_to_be_accepted(it, &statement).unwrap_or_else(|| {

@@ -72,7 +72,8 @@ impl Changes {
             Write::Member(it) => Thing::Member(it.id),
             Write::ForgetMember(id) | Write::Newer(id, _) => Thing::Member(*id),
             Write::Cluster(it) => Thing::Cluster(it.name.clone()),
-            Write::System(it) | Write::ForgetSystem(it) => Thing::System(it.name.clone()),
+            Write::System(it) => Thing::System(it.name.clone()),
+            Write::ForgetSystem(name) => Thing::System(name.clone()),
             Write::Once(_, made) => return self.note_write(made),
             Write::Roots(_)
             | Write::Token(_)

@@ -105,14 +105,11 @@ impl State {
         self.known_cluster(cluster)?;
         let keys: Vec<_> = self.newest_keys(cluster).collect();
         if keys.len() > MAX_RECIPIENTS {
-            return Err(Refusal::new(
-                RefusalKind::Conflict,
-                format!(
-                    "cluster `{cluster}` has {} enabled members, and a secret is sealed to at most {MAX_RECIPIENTS}: have \
+            return Err(Refusal::conflict(format!(
+                "cluster `{cluster}` has {} enabled members, and a secret is sealed to at most {MAX_RECIPIENTS}: have \
                      some rest with `postern-controller member disable`, or spread the members over several clusters",
-                    keys.len()
-                ),
-            ));
+                keys.len()
+            )));
         }
         Ok(keys)
     }

@@ -3,7 +3,7 @@
 use postern_health::Stopwatch;
 use postern_protocol::id::{ApiTokenId, TokenId};
 use postern_protocol::message::v1::{Offer, Report};
-use postern_protocol::{Epoch, MemberId, StreamId, TaskId, codec};
+use postern_protocol::{Epoch, MemberId, StreamId, SystemName, TaskId, codec};
 use postern_store::{Batch, MAX_BATCH_BYTES, SpoolId, Store, StoreError, Table, parts};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -99,7 +99,7 @@ pub enum Write {
     /// A connected system.
     System(SystemRecord),
     /// A connected system that is gone.
-    ForgetSystem(SystemRecord),
+    ForgetSystem(SystemName),
     /// A task.
     Task(TaskRecord),
     /// A finished task that is forgotten, with what it was to do and what came of it.
@@ -211,7 +211,7 @@ impl Ledger {
                 Ok([MEMBERS, NUMBERS, NEWER].into_iter().flat_map(|table| gone(table, id.as_bytes())).collect())
             }
             Write::System(it) => json(SYSTEMS, &name_key(it.name.as_str()), it),
-            Write::ForgetSystem(it) => Ok(gone(SYSTEMS, &name_key(it.name.as_str()))),
+            Write::ForgetSystem(name) => Ok(gone(SYSTEMS, &name_key(name.as_str()))),
             Write::Task(it) => json(TASKS, it.id.as_bytes(), it),
             Write::Attempt(task, it) => json(ATTEMPTS, &attempt_key(*task, it.number), it),
             Write::ForgetTask(id) => self.all_of(*id),
@@ -580,7 +580,7 @@ mod tests {
         };
         let new = SystemRecord { revision: 0, created: UnixMillis(2), ..old.clone() };
         ledger.commit(vec![Write::System(old.clone())]).await.unwrap();
-        ledger.commit(vec![Write::ForgetSystem(old), Write::System(new.clone())]).await.unwrap();
+        ledger.commit(vec![Write::ForgetSystem(old.name), Write::System(new.clone())]).await.unwrap();
         assert_eq!(ledger.systems().unwrap(), [new]);
     }
 

@@ -88,13 +88,10 @@ impl State {
     pub fn approve_member(&mut self, id: MemberId, looked_at: Option<&str>, at: Moment) -> Result<MemberView, Refusal> {
         let own = self.member(id)?.fingerprint;
         if looked_at.is_some_and(|it| !is_meant(&own, it)) {
-            return Err(Refusal::new(
-                RefusalKind::Conflict,
-                format!(
-                    "{id} is not the one you looked at: its fingerprint is {own}. Look at its host again; if `postern \
+            return Err(Refusal::conflict(format!(
+                "{id} is not the one you looked at: its fingerprint is {own}. Look at its host again; if `postern \
                      status` shows another there, somebody else has enrolled: revoke this member"
-                ),
-            ));
+            )));
         }
         self.act_on_member(id, Action::Approve, at)
     }
@@ -105,7 +102,7 @@ impl State {
         let member = self.members.get_mut(&id).ok_or_else(|| unknown(id))?;
         let alarmed = member.record.alarm.is_some();
         let changed = membership::apply(&mut member.record, action, holds_nothing)
-            .map_err(|error| Refusal::new(RefusalKind::Conflict, error.to_string()))?;
+            .map_err(|error| Refusal::conflict(error.to_string()))?;
         if changed {
             self.may_be_drained = true;
             tracing::info!(member = %id, state = %member.record.state, epoch = %member.record.epoch, "a member's state changed");
@@ -139,8 +136,7 @@ impl State {
     pub fn remove_member(&mut self, id: MemberId, at: Moment) -> Result<MemberView, Refusal> {
         let view = self.member(id)?;
         let record = &self.members.get(&id).ok_or_else(|| unknown(id))?.record;
-        membership::check_removal(record, self.queue.load(id))
-            .map_err(|error| Refusal::new(RefusalKind::Conflict, error.to_string()))?;
+        membership::check_removal(record, self.queue.load(id)).map_err(|error| Refusal::conflict(error.to_string()))?;
         self.end_session(id, SessionRefusal::UnknownMember, "this member was removed", at);
         self.members.remove(&id);
         self.queue.forget(id);
@@ -187,7 +183,6 @@ impl State {
         let record = &member.record;
         let live = member.session();
         let holder = self.queue.holder(record.id);
-        let certificate = data_encoding::BASE64.decode(record.certificate.as_bytes());
         MemberView {
             id: record.id,
             cluster: record.cluster.clone(),
@@ -198,7 +193,7 @@ impl State {
             connected_since: live.map(|it| it.since.wall.0),
             host: record.host.clone(),
             agent_version: record.agent_version.clone(),
-            fingerprint: fingerprint(&certificate.unwrap_or_default()),
+            fingerprint: fingerprint(&record.der()),
             sealing_keys: record.sealing_keys.iter().map(|key| key.id().to_string()).collect(),
             systems: holder.map(|it| it.serves.keys().map(ToString::to_string).collect()).unwrap_or_default(),
             holds: self.queue.load(record.id),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Write;
 use super::members::{MemberView, unknown};
 use super::record::{MemberRecord, NewerCertificate};
-use super::{Introduction, Member, Refusal, RefusalKind, State};
+use super::{Introduction, Member, Refusal, State};
 use crate::ca::peer::{self, Peer};
 use crate::clock::Moment;
 use crate::membership::TransitionError;
@@ -108,15 +108,15 @@ impl State {
     pub fn accept_certificate(&mut self, id: MemberId, fingerprint: &str, at: Moment) -> Result<MemberView, Refusal> {
         let member = self.members.get(&id).ok_or_else(|| unknown(id))?;
         if member.record.state == MembershipState::Revoked {
-            return Err(conflict(TransitionError::Revoked.to_string()));
+            return Err(Refusal::conflict(TransitionError::Revoked.to_string()));
         }
         let is_named = |certificate: &[u8]| peer::is_meant(&peer::fingerprint(certificate), fingerprint);
-        if is_named(&BASE64.decode(member.record.certificate.as_bytes()).unwrap_or_default()) {
+        if is_named(&member.record.der()) {
             // Accepted before, and the answer was lost.
             return self.member(id);
         }
         let accepted = member.newer.iter().find(|it| is_named(&it.der())).cloned().ok_or_else(|| {
-            conflict(format!(
+            Refusal::conflict(format!(
                 "no certificate of this fingerprint waits to be accepted for {id}: see `postern-controller member show \
                  {id}`"
             ))
@@ -124,9 +124,8 @@ impl State {
         let der = accepted.der();
         let (root, peer) =
             self.authority.signer_of(&der).zip(Peer::from_certificate(&der.into())).ok_or_else(|| {
-                conflict(
-                    "the root of this certificate is not trusted any more: enroll the agent again with a new token"
-                        .into(),
+                Refusal::conflict(
+                    "the root of this certificate is not trusted any more: enroll the agent again with a new token",
                 )
             })?;
         self.end_session(id, SessionRefusal::WrongCertificate, "an operator accepted another certificate", at);
@@ -205,10 +204,6 @@ impl Member {
 }
 
 impl NewerCertificate {
-    fn der(&self) -> Vec<u8> {
-        BASE64.decode(self.certificate.as_bytes()).unwrap_or_default()
-    }
-
     fn view(&self) -> NewerCertificateView {
         let der = self.der();
         NewerCertificateView {
@@ -224,10 +219,7 @@ impl NewerCertificate {
 
 /// From when on the newest certificate is valid that is known to have been issued to a member.
 fn newest_on_record(record: &MemberRecord) -> Option<UnixMillis> {
-    let next = record.next.as_ref().map(|next| &next.certificate);
-    let ders =
-        [Some(&record.certificate), next].into_iter().flatten().filter_map(|it| BASE64.decode(it.as_bytes()).ok());
-    ders.filter_map(|der| Peer::from_certificate(&der.into())).map(|it| it.begins).max()
+    record.certificates().filter_map(|der| Peer::from_certificate(&der.into())).map(|it| it.begins).max()
 }
 
 /// What a member is told whose certificate waits to be accepted.
@@ -237,10 +229,6 @@ fn what_to_do(id: MemberId, certificate: &[u8]) -> String {
          compares the fingerprint and accepts it with `postern-controller member accept {id} --fingerprint {}`",
         peer::fingerprint(certificate)
     )
-}
-
-fn conflict(message: String) -> Refusal {
-    Refusal::new(RefusalKind::Conflict, message)
 }
 
 #[cfg(test)]
@@ -263,6 +251,7 @@ mod tests {
     use crate::clock;
     use crate::membership::Action;
     use crate::root_rotation::Step;
+    use crate::state::RefusalKind;
     use crate::state::ledger::Ledger;
     use crate::state::record::NextCertificate;
     use crate::state::{Greeting, SessionHandle, Settings, ToSession, lab};

@@ -1,6 +1,5 @@
 //! Reports that come in a file, from a member that may have no session any more.
 
-use data_encoding::BASE64;
 use postern_protocol::message::v1::{MembershipState, Report, unknown_critical};
 use postern_protocol::outbox::OwedReport;
 use schemars::JsonSchema;
@@ -47,8 +46,7 @@ impl State {
             Some(Verdict::Observed) => Ok(HandedIn::Observed),
             Some(Verdict::OneTooMany | Verdict::NotOpen) => Ok(HandedIn::NotOpen),
             Some(Verdict::NeverLeased) => Ok(HandedIn::NeverLeased),
-            None => Err(Refusal::new(
-                RefusalKind::Conflict,
+            None => Err(Refusal::conflict(
                 "its results are with the agent alone, so it is not taken for the outcome: enroll the agent again to have \
                  them, or go by what the file says",
             )),
@@ -60,12 +58,8 @@ impl State {
         let unreadable = |error| Refusal::new(RefusalKind::Invalid, format!("the report cannot be read: {error}"));
         let statement = owed.statement().map_err(unreadable)?;
         let proof = owed.proof().map_err(unreadable)?;
-        let vouched = |record: &&MemberRecord| {
-            let next = record.next.as_ref().map(|next| &next.certificate);
-            let certificates = std::iter::once(&record.certificate).chain(next);
-            let mut certificates = certificates.filter_map(|it| BASE64.decode(it.as_bytes()).ok());
-            certificates.any(|it| peer::has_signed(&it, &statement, &proof))
-        };
+        let vouched =
+            |record: &&MemberRecord| record.certificates().any(|it| peer::has_signed(&it, &statement, &proof));
         let known = self.members.get(&owed.member).map(|it| &it.record).ok_or_else(|| {
             let message = format!(
                 "member {} is not known here, so nobody can vouch for it: it was removed, or is another controller's; go by \
@@ -82,7 +76,7 @@ impl State {
         })?;
         if record.state != MembershipState::Revoked {
             let message = format!("member {} is not revoked: it hands its reports over itself when it runs", record.id);
-            return Err(Refusal::new(RefusalKind::Conflict, message));
+            return Err(Refusal::conflict(message));
         }
         let report = owed.report().map_err(unreadable)?;
         let told = OwedReport::new(owed.member, owed.incarnation, &report).map_err(unreadable)?;

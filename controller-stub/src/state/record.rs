@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use data_encoding::BASE64;
 use postern_protocol::id::{ApiTokenId, ApiTokenName, Incarnation, TokenId};
 use postern_protocol::message::v1::{LogLevel, MembershipState, Mode};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -203,6 +204,19 @@ pub struct MemberRecord {
     pub seen: Option<UnixMillis>,
 }
 
+impl MemberRecord {
+    /// Its present certificate.
+    pub fn der(&self) -> Vec<u8> {
+        decoded(&self.certificate)
+    }
+
+    /// Its present certificate, and the next one if there is one.
+    pub fn certificates(&self) -> impl Iterator<Item = Vec<u8>> {
+        let next = self.next.as_ref().map(|next| decoded(&next.certificate));
+        std::iter::once(self.der()).chain(next)
+    }
+}
+
 /// A certificate that takes the place of a member's present one in the first session under it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextCertificate {
@@ -234,6 +248,18 @@ pub struct NewerCertificate {
     pub shown: UnixMillis,
     /// Where it was shown from then.
     pub address: String,
+}
+
+impl NewerCertificate {
+    /// The certificate.
+    pub fn der(&self) -> Vec<u8> {
+        decoded(&self.certificate)
+    }
+}
+
+/// A certificate of a record; empty, which is none, if it is not what was written there.
+fn decoded(certificate: &str) -> Vec<u8> {
+    BASE64.decode(certificate.as_bytes()).unwrap_or_default()
 }
 
 /// What a member trusts from its enrollment on, as long as there was no rotation.

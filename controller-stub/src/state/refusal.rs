@@ -41,6 +41,11 @@ impl Refusal {
         Self { kind, field: None, message: message.into() }
     }
 
+    /// A no because of how things are by now.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(RefusalKind::Conflict, message)
+    }
+
     /// A no because of one field.
     pub fn field(field: &'static str, message: impl Into<String>) -> Self {
         Self { kind: RefusalKind::Invalid, field: Some(field), message: message.into() }

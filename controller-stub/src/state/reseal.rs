@@ -13,7 +13,7 @@ use super::ledger::{LedgerError, Write};
 use super::record::{MemberRecord, TaskRecord, TaskState};
 use super::records::Records;
 use super::tasks::{TaskView, unknown};
-use super::{Refusal, RefusalKind, State, ToSession};
+use super::{Refusal, State, ToSession};
 use crate::clock::Moment;
 use crate::queue::{Opener, Queue};
 
@@ -86,12 +86,12 @@ impl State {
         }
         match record.state {
             TaskState::Queued | TaskState::NeedsReseal => (),
-            TaskState::Finished => return Err(conflict(format!("task {id} has ended: submit another"))),
+            TaskState::Finished => return Err(Refusal::conflict(format!("task {id} has ended: submit another"))),
             TaskState::Leased { holder }
             | TaskState::Accepted { holder }
             | TaskState::Started { holder }
             | TaskState::InDoubt { holder, .. } => {
-                return Err(conflict(format!(
+                return Err(Refusal::conflict(format!(
                     "member {holder} has task {id}: only a task that waits can be sealed again"
                 )));
             }
@@ -120,7 +120,7 @@ fn resealed(record: &TaskRecord, content: &Offer, it: &Resealing) -> Result<Offe
     let names = |fields: &[SealedField]| fields.iter().map(|field| field.name.to_string()).collect::<Vec<_>>();
     let expected = names(&content.sealed);
     if expected.is_empty() {
-        return Err(conflict(format!("task {} has no secret that could be sealed again", record.id)));
+        return Err(Refusal::conflict(format!("task {} has no secret that could be sealed again", record.id)));
     }
     if names(&it.sealed) != expected {
         let expected = expected.join("`, `");
@@ -165,8 +165,4 @@ pub(super) fn restore(
         queue.set_sealed_to(id, sealed_to(&offer));
     }
     Ok(())
-}
-
-fn conflict(message: String) -> Refusal {
-    Refusal::new(RefusalKind::Conflict, message)
 }

@@ -105,7 +105,8 @@ impl State {
     /// The root that a rotation would begin with: the next one, or one that is kept.
     pub fn root_to_come(&self, kept: Option<RootNo>) -> Result<RootNo, Refusal> {
         let root = kept.unwrap_or_else(|| self.roots.newest.next());
-        root_rotation::after(self.roots.phase, Step::Begin(root)).map_err(conflict)?;
+        root_rotation::after(self.roots.phase, Step::Begin(root))
+            .map_err(|error| Refusal::conflict(error.to_string()))?;
         match kept {
             Some(kept) if !(RootNo::FIRST..=self.roots.newest).contains(&kept) => Err(Refusal::field(
                 "root",
@@ -118,7 +119,8 @@ impl State {
     /// Begins a rotation: `root` is trusted from here on, and every member told so.
     pub fn begin_rotation(&mut self, root: Root, at: Moment) -> Result<CaView, Refusal> {
         let step = Step::Begin(root.number());
-        let phase = root_rotation::after(self.roots.phase, step).map_err(conflict)?;
+        let phase =
+            root_rotation::after(self.roots.phase, step).map_err(|error| Refusal::conflict(error.to_string()))?;
         let signing = Arc::clone(self.authority.signing());
         self.enter(step, phase, Authority::new(signing, Some(Arc::new(root))), at);
         Ok(self.ca())
@@ -132,13 +134,14 @@ impl State {
             let why = format!(
                 "the rotation is `{present}` by now, not `{from}`: `postern-controller ca status` tells its next step"
             );
-            return Err(Refusal::new(RefusalKind::Conflict, why));
+            return Err(Refusal::conflict(why));
         }
-        let phase = root_rotation::after(self.roots.phase, step).map_err(conflict)?;
+        let phase =
+            root_rotation::after(self.roots.phase, step).map_err(|error| Refusal::conflict(error.to_string()))?;
         let missing = self.missing(phase);
         if !missing.is_empty() {
             if !force {
-                return Err(Refusal::new(RefusalKind::Conflict, self.what_it_costs(step, phase, &missing)));
+                return Err(Refusal::conflict(self.what_it_costs(step, phase, &missing)));
             }
             tracing::warn!(
                 step = step.name(),
@@ -304,8 +307,4 @@ fn trust(member: &Member, bundle: u64) -> MemberTrust {
         trusts: record.trusts.clone(),
         acknowledged: record.acked_bundle == bundle,
     }
-}
-
-fn conflict(error: root_rotation::StepError) -> Refusal {
-    Refusal::new(RefusalKind::Conflict, error.to_string())
 }

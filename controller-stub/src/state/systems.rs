@@ -157,13 +157,12 @@ impl State {
             return Err(unknown(name));
         }
         if self.has_unfinished(name) {
-            return Err(Refusal::new(
-                RefusalKind::Conflict,
-                format!("tasks of system `{name}` are not finished: wait for them or cancel them first"),
-            ));
+            return Err(Refusal::conflict(format!(
+                "tasks of system `{name}` are not finished: wait for them or cancel them first"
+            )));
         }
         let record = self.systems.remove(name).ok_or_else(|| unknown(name))?;
-        self.writes.push(Write::ForgetSystem(record.clone()));
+        self.writes.push(Write::ForgetSystem(record.name.clone()));
         Ok(record)
     }
 
@@ -250,13 +249,10 @@ fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, 
 fn checked(record: SystemRecord) -> Result<SystemRecord, Refusal> {
     match serde_json::to_vec(&record) {
         Ok(bytes) if bytes.len() <= MAX_RECORD => Ok(record),
-        Ok(_) | Err(_) => Err(Refusal::new(
-            RefusalKind::Conflict,
-            format!(
-                "owners, categories and texts of `{}` are more than the {MAX_RECORD} bytes there is room for",
-                record.name
-            ),
-        )),
+        Ok(_) | Err(_) => Err(Refusal::conflict(format!(
+            "owners, categories and texts of `{}` are more than the {MAX_RECORD} bytes there is room for",
+            record.name
+        ))),
     }
 }
 

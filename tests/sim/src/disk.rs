@@ -237,7 +237,7 @@ impl ControllerRecords {
                 self.numbers.remove(&id);
             }
             ledger::Write::System(it) => drop(self.systems.insert(it.name.to_string(), it)),
-            ledger::Write::ForgetSystem(it) => drop(self.systems.remove(it.name.as_str())),
+            ledger::Write::ForgetSystem(name) => drop(self.systems.remove(name.as_str())),
             // Certificates are not renewed here.
             ledger::Write::Newer(..) => (),
             ledger::Write::Task(it) => drop(self.tasks.insert(it.id, it)),
