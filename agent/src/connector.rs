@@ -4,45 +4,40 @@
 //! durability comes through [`AttemptCx::intend`], [`AttemptCx::take_back`], [`AttemptCx::memo`] and
 //! [`AttemptCx::done`], memory through [`Keep`].
 
+mod attempt;
 mod effect;
+mod keep;
 pub mod registry;
 mod results;
 pub mod salesforce;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
+pub use attempt::{Alone, AttemptCx, Journal, MAX_NOTE, stopped};
 pub use effect::{Effect, Known, MAX_EFFECT, Proved, Shift, is_false};
+pub use keep::{Bucket, Keep, MAX_BUCKET, Visit};
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_agent_core::{IN_THE_SYSTEM, LEASES_TOO_SHORT};
 use postern_protocol::message::v1::{SignInState, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::plain::Chain;
 use postern_protocol::seal::SealedOutput;
-use postern_protocol::time::{Ago, UnixMillis};
-use postern_protocol::{
-    Epoch, Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, Timestamp,
-};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{Failure, FailureClass, Outcome, TaskKind, TaskOutput, TaskRequest};
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 use url::Url;
-use zeroize::Zeroizing;
 
 pub use registry::{ConnectorType, Cursors, SchemaFile, Schemas, Standing, TYPES, type_of};
 pub use results::unpacked;
 
-use crate::clock;
 use crate::doctor::{Check, Finding};
 use crate::http::Options;
-use crate::policy::{self, Act, Policy};
+use crate::policy;
 
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// What looks at a key and its value.
-pub type Visit<'a> = dyn FnMut(&str, &[u8]) -> Result<(), Failure> + 'a;
 
 /// The code for one type of connected system, set up for one system.
 pub trait Connector: Send + Sync + 'static {
@@ -256,192 +251,9 @@ pub trait Payload: Write + Send {
     fn finish(self: Box<Self>) -> Result<(StreamRef, SealedOutput), Failure>;
 }
 
-/// The most bytes of one note.
-pub const MAX_NOTE: usize = 3 * 1024;
-
-/// Where an attempt writes before it acts.
-pub trait Journal: Send + Sync {
-    /// Makes an intent durable, having checked that the task may still act: lease, membership, deadline, cancel, and
-    /// before the first one of a task about one account the policy. `reach` is how long the call that follows may take;
-    /// the lease must outlive it.
-    fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>>;
-
-    /// Asks the policy about changes that a batch is about to begin; each may be refused. Those that may begin are
-    /// counted, durably, when this returns.
-    fn admit<'a>(&'a self, acts: &'a [Act]) -> Pending<'a, Result<Vec<Result<(), policy::Refused>>, Failure>>;
-
-    /// Makes what is proved of steps, or to be remembered of them, durable, together with what the audit log tells of
-    /// their effects.
-    fn record(&self, entries: Vec<JournalEntry>, proved: Proved) -> Pending<'_, Result<(), Failure>>;
-
-    /// The results of a batch so far, from their beginning: what is told of the steps that are done. Reads block: use it
-    /// on a thread that may.
-    fn results(&self) -> Box<dyn Read + Send>;
-
-    /// Says how far the task is. Lossy; the newest wins.
-    fn progress(&self, done: u64, total: u64, phase: &str);
-
-    /// Whether the task brought this sealed field.
-    fn has_secret(&self, field: &str) -> bool;
-
-    /// Opens a sealed field of the task.
-    fn secret(&self, field: &str) -> Result<Zeroizing<Vec<u8>>, Failure>;
-
-    /// Whether somebody is there to seal a secret to.
-    fn has_requester(&self) -> bool;
-
-    /// Seals a secret to the task's requester.
-    fn seal(&self, name: &str, secret: &[u8]) -> Result<SealedOutput, Failure>;
-
-    /// The task's dataset in clear, from its beginning. Reads block: use it on a thread that may.
-    fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure>;
-
-    /// A new file for the requester; its key becomes the sealed output `key`. Writes block: use it on a thread that may.
-    fn payload(&self, key: &str) -> Result<Box<dyn Payload>, Failure>;
-}
-
-/// Since when no other task for the same target was under way. What happened to it before, another task may have done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Alone {
-    /// The lease that the attempt is made under.
-    pub lease: Epoch,
-    /// The lease of the task from which on it was alone.
-    pub since: Epoch,
-    /// How long ago that began, at the least.
-    pub ago: Ago,
-}
-
-impl Alone {
-    /// Whether no other task was leased since this one had that lease.
-    pub fn has_been_since(&self, lease: Epoch) -> bool {
-        lease >= self.since
-    }
-
-    /// Whether no other member had the task since this one had that lease.
-    pub fn was_kept_since(&self, lease: Epoch) -> bool {
-        lease.next() >= self.lease
-    }
-}
-
-/// What one attempt at one task may know and use.
-pub struct AttemptCx {
-    /// The task.
-    pub task: TaskId,
-    /// The connected system it is for.
-    pub system: SystemName,
-    /// An attempt elsewhere may have had an effect: read back before any effect.
-    pub reconcile: bool,
-    /// Since when it is nobody else's doing what happens to the target.
-    pub alone: Alone,
-    /// What earlier attempts on this agent journaled.
-    pub earlier: Earlier,
-    /// When nothing more of the task may be begun: what has begun is gone on with, so that no record is left half done.
-    pub deadline: Option<Timestamp>,
-    /// Fires when the task should stop at the next point where it can.
-    pub stop: CancellationToken,
-    /// Whether that was so before the attempt began: it is there to find out what became of what was sent.
-    pub finds_out: bool,
-    /// Fires when the agent is about to stop.
-    pub stopping: CancellationToken,
-    /// What may be done to the system.
-    pub policy: Arc<Policy>,
-    /// Where to write before acting.
-    pub journal: Arc<dyn Journal>,
-}
-
-impl AttemptCx {
-    /// Fires when there is no time to wait for what was sent before.
-    pub fn hurry(&self) -> &CancellationToken {
-        if self.finds_out { &self.stopping } else { &self.stop }
-    }
-
-    /// Makes the intent of a mutating call durable, with what the call is to change. Must precede every mutating call;
-    /// if it fails, nothing may be sent.
-    pub async fn intend(&self, step: u32, note: Vec<u8>, effect: Vec<u8>, reach: Duration) -> Result<(), Failure> {
-        if self.stop.is_cancelled() {
-            return Err(stopped());
-        }
-        self.journal.intend(JournalEntry { step, mark: Mark::Intent, note: checked(note)?, effect }, reach).await
-    }
-
-    /// Makes durable that the call announced by the last intent of this step and note had no effect, so that no later
-    /// attempt takes it for one that may have had.
-    pub async fn take_back(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
-        self.record(entry(step, Mark::TakenBack, checked(note)?)).await
-    }
-
-    /// Takes back what earlier attempts on this agent announced of this step: it was looked for, and is not there.
-    pub async fn take_back_earlier(&self, step: u32) -> Result<(), Failure> {
-        let entries: Vec<_> = self.earlier.intents(step).map(JournalEntry::taken_back).collect();
-        if entries.is_empty() { Ok(()) } else { self.journal.record(entries, Proved::Nothing).await }
-    }
-
-    /// Makes something durable that later attempts want to know until the step is done. It announces no call.
-    pub async fn memo(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
-        self.record(entry(step, Mark::Memo, checked(note)?)).await
-    }
-
-    async fn record(&self, entry: JournalEntry) -> Result<(), Failure> {
-        self.journal.record(vec![entry], Proved::Nothing).await
-    }
-
-    /// Makes the end of a step that changed something durable, with what is told of it: its part of the results of a
-    /// batch.
-    pub async fn done(&self, step: u32, told: &[u8], proved: Proved) -> Result<(), Failure> {
-        self.end(step, Mark::Done, told, proved).await
-    }
-
-    /// The same for a step that changed nothing.
-    pub async fn done_without_change(&self, step: u32, told: &[u8]) -> Result<(), Failure> {
-        self.end(step, Mark::Unchanged, told, Proved::Nothing).await
-    }
-
-    async fn end(&self, step: u32, mark: Mark, told: &[u8], proved: Proved) -> Result<(), Failure> {
-        let notes = results::packed(told).map_err(|error| {
-            Failure::new(
-                FailureClass::Internal,
-                "note_failed",
-                format!("what is told of a step cannot be packed: {error}"),
-            )
-        })?;
-        self.journal.record(notes.into_iter().map(|note| entry(step, mark, note)).collect(), proved).await
-    }
-
-    /// Whether an earlier attempt proved this step done.
-    pub fn is_done(&self, step: u32) -> bool {
-        self.earlier.is_done(step)
-    }
-
-    /// Whether nothing more of the task may be begun.
-    pub fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| clock::now() >= deadline)
-    }
-
-    /// Whether earlier attempts on this agent may have brought this step about.
-    pub fn is_open(&self, step: u32) -> bool {
-        self.earlier.intents(step).next().is_some()
-    }
-
-    /// How many calls of earlier attempts at this step, here or elsewhere, may have had no answer. Of another member no
-    /// more is known than that there may have been one.
-    pub fn unanswered(&self, step: u32) -> usize {
-        self.earlier.intents(step).count() + usize::from(self.reconcile)
-    }
-
-    /// Whether an earlier attempt, here or elsewhere, may have had an effect that is not proved yet.
-    pub fn may_have_acted(&self) -> bool {
-        self.reconcile || self.earlier.open_intents().next().is_some()
-    }
-}
-
 /// Whether it is this agent that refuses, by its policy or for want of a lease, and not the connected system.
 pub fn is_own_refusal(failure: &Failure) -> bool {
     [policy::CODE, LEASES_TOO_SHORT].contains(&failure.code.as_str())
-}
-
-/// The failure of an attempt that was asked to stop before it acted again.
-pub fn stopped() -> Failure {
-    Failure::new(FailureClass::Interrupted, "stopped", "The task was stopped before its next change")
 }
 
 /// The code of a failure for want of room on the disk.
@@ -459,49 +271,4 @@ pub fn unwritten(error: &std::io::Error) -> Failure {
             .with_next_step("Ask for less: fewer attributes, or fewer records by a filter");
     }
     failed(FailureClass::Internal, "spool", &format!("What comes of the task cannot be written: {}", Chain(error)))
-}
-
-fn entry(step: u32, mark: Mark, note: Vec<u8>) -> JournalEntry {
-    JournalEntry { step, mark, note, effect: Vec::new() }
-}
-
-fn checked(note: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    if note.len() > MAX_NOTE {
-        return Err(Failure::new(FailureClass::Internal, "note_too_long", "A journal note was longer than its place"));
-    }
-    Ok(note)
-}
-
-/// The most bytes of one bucket.
-pub const MAX_BUCKET: usize = 192 * 1024;
-
-/// The key of a bucket, and its content; `None`: it is forgotten.
-pub type Bucket = (String, Option<Vec<u8>>);
-
-/// Small facts a connector wants to find again after a restart, e.g. how it last signed in. Not for secrets.
-pub trait Keep: Send + Sync {
-    /// The value last kept under `key`.
-    fn recall(&self, key: &str) -> Result<Option<Vec<u8>>, Failure>;
-
-    /// Keeps a value of at most [`MAX_NOTE`] bytes. Durable when it returns.
-    fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>>;
-
-    /// Forgets what is kept under `key`.
-    fn forget<'a>(&'a self, key: &'a str) -> Pending<'a, Result<(), Failure>>;
-
-    /// The bucket last kept under `key`. Buckets and values have keys of their own.
-    fn bucket(&self, key: &str) -> Result<Option<Vec<u8>>, Failure>;
-
-    /// Keeps buckets, or forgets them, in this order and each whole or not at all. All is durable when it returns; before,
-    /// some may be.
-    fn keep_buckets(&self, buckets: Vec<Bucket>) -> Pending<'_, Result<(), Failure>>;
-
-    /// Shows every bucket whose key begins with `prefix`, with its key, in the order of keys. Blocks.
-    fn each_bucket(&self, prefix: &str, visit: &mut Visit<'_>) -> Result<(), Failure>;
-
-    /// Forgets every bucket whose key begins with `prefix`. Cut off in the middle, some are left.
-    fn forget_buckets<'a>(&'a self, prefix: &'a str) -> Pending<'a, Result<(), Failure>>;
-
-    /// Whether a task succeeded and what came of it is known to be in the hands of its requester's side.
-    fn delivered(&self, task: TaskId) -> Result<bool, Failure>;
 }
