@@ -10,7 +10,7 @@ use super::choices::Choices;
 use super::naming::InFields;
 use super::unit::Kind;
 use super::values::Values;
-use crate::dataset::{Change, Entry};
+use crate::dataset::{Attribute, Change, Entry};
 
 /// The digits of a number that come out of its binary form as they went in, whatever number it is.
 const MAX_DIGITS: usize = 15;
@@ -143,26 +143,11 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
             audit_key = Some(value.to_owned());
         }
         if let Some(kind) = Kind::of(&name) {
-            let mut these = values(value).map(str::to_owned).peekable();
-            // A cell that somebody padded says nothing. To take everything away is said by an empty value.
-            if these.peek().is_none() && !value.is_empty() {
-                let message = format!("`{}` has a value that names nothing and is not empty", kind.attribute());
-                return Err(Refused::new("bad_value", message));
-            }
-            match memberships.iter_mut().find(|(it, _): &&mut (Kind, Vec<String>)| *it == kind) {
-                Some((_, held)) => held.extend(these),
-                None => memberships.push((kind, these.collect())),
-            }
+            note_memberships(&mut memberships, kind, value)?;
             continue;
         }
         if seen.contains(&name) {
-            let field = schema.find(&name).filter(|field| field.is_multi_valued());
-            let more = field.and_then(|field| Some((field, fields.get_mut(&field.name)?)));
-            let Some((field, held)) = more else {
-                return Err(Refused::new("attribute_twice", format!("`{}` is there twice", clipped(&attribute.name))));
-            };
-            let all = [held.as_str().unwrap_or_default(), value].join(";");
-            *held = json_value(field, &all)?;
+            add_value(&mut fields, schema, &name, attribute)?;
             continue;
         }
         match name.as_str() {
@@ -199,6 +184,33 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
         return Err(Refused::new("nothing_to_do", "the entry names a user and nothing to change"));
     }
     Ok(plan.ordered())
+}
+
+/// Takes in what one attribute says the user is to be in. Several of one kind add up.
+fn note_memberships(memberships: &mut Vec<(Kind, Vec<String>)>, kind: Kind, value: &str) -> Result<(), Refused> {
+    let mut these = values(value).map(str::to_owned).peekable();
+    // A cell that somebody padded says nothing. To take everything away is said by an empty value.
+    if these.peek().is_none() && !value.is_empty() {
+        let message = format!("`{}` has a value that names nothing and is not empty", kind.attribute());
+        return Err(Refused::new("bad_value", message));
+    }
+    match memberships.iter_mut().find(|(it, _)| *it == kind) {
+        Some((_, held)) => held.extend(these),
+        None => memberships.push((kind, these.collect())),
+    }
+    Ok(())
+}
+
+/// Adds the value of an attribute that was there before, if its field takes several.
+fn add_value(fields: &mut Values<'_>, schema: &Described, name: &str, attribute: &Attribute) -> Result<(), Refused> {
+    let field = schema.find(name).filter(|field| field.is_multi_valued());
+    let more = field.and_then(|field| Some((field, fields.get_mut(&field.name)?)));
+    let Some((field, held)) = more else {
+        return Err(Refused::new("attribute_twice", format!("`{}` is there twice", clipped(&attribute.name))));
+    };
+    let all = [held.as_str().unwrap_or_default(), attribute.value.expose()].join(";");
+    *held = json_value(field, &all)?;
+    Ok(())
 }
 
 /// Gives a new user the defaults of the org for what it must have; what it must have and has not is named.
