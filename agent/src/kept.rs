@@ -63,6 +63,14 @@ impl Keep for Kept {
         let stone = self.store.tombstone(task).map_err(|error| forgot(&error))?;
         Ok(stone.is_some_and(|stone| stone.outcome == Outcome::Succeeded && stone.payload))
     }
+
+    fn owed(&self, task: TaskId) -> Result<bool, Failure> {
+        if self.store.holds(task).map_err(|error| forgot(&error))? {
+            return Ok(true);
+        }
+        // There may be many reports to look through.
+        Ok(!self.delivered(task)? && self.store.owes_results(task).map_err(|error| forgot(&error))?)
+    }
 }
 
 fn forgot(error: &AgentStoreError) -> Failure {

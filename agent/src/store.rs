@@ -377,6 +377,23 @@ impl Store {
         self.delete_below(BUCKETS, &kept_key(system, prefix)).await
     }
 
+    /// Whether a task is held, which it is until its report is owed.
+    pub fn holds(&self, task: TaskId) -> Result<bool, AgentStoreError> {
+        Ok(parts::keys(&self.engine, OFFERS, task.as_bytes()).next().transpose()?.is_some())
+    }
+
+    /// Whether a report of a task is owed to the controller, with results.
+    pub fn owes_results(&self, task: TaskId) -> Result<bool, AgentStoreError> {
+        for item in parts::scan_prefix(&self.engine, REPORTS, &[]) {
+            let (key, bytes) = item?;
+            let report = record::read_report(&bytes).map_err(unreadable(REPORTS, &key))?;
+            if report.task == task && !report.streams.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is remembered of an ended task whose outcome was handed over.
     pub fn tombstone(&self, task: TaskId) -> Result<Option<Tombstone>, AgentStoreError> {
         let bytes = self.engine.get(TOMBSTONES, task.as_bytes())?;

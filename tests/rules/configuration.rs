@@ -45,6 +45,10 @@ impl Keep for Nothing {
     fn delivered(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
         Ok(false)
     }
+
+    fn owed(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
+        Ok(false)
+    }
 }
 
 fn build(text: &str) -> Result<(), String> {

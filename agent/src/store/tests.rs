@@ -17,6 +17,8 @@ use sha2::{Digest as _, Sha256};
 use super::collection::{End, Record, Run};
 use super::lab::{offer, report};
 use super::*;
+use crate::connector::Keep as _;
+use crate::kept::Kept;
 
 impl Store {
     /// Opens the store with the key beside it.
@@ -437,4 +439,40 @@ async fn what_waits_for_its_results_to_be_taken_is_owed() {
     ];
     store.commit(&writes).await.unwrap();
     assert_eq!(store.owed().unwrap(), (2, Some(concluded.task.made())));
+}
+
+/// From the offer to the acknowledgement there is no moment at which a file seems to be lost that is handed over after it.
+#[tokio::test]
+async fn what_comes_of_a_task_is_on_its_way_until_it_is_handed_over_or_nothing_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let kept = Kept::new(store.clone(), "acme".parse().unwrap());
+    let (held, empty) = (offer(1, MAX_PARAMS), offer(2, 1));
+    let stands = |task| (kept.owed(task).unwrap(), kept.delivered(task).unwrap());
+    assert_eq!(stands(held.task), (false, false));
+    let put = |offer: &Offer| Write::PutTask(Box::new(offer.clone()), Origin::Controller);
+    store.commit(&[put(&held), put(&empty)]).await.unwrap();
+    assert_eq!(stands(held.task), (true, false), "it may be at work");
+
+    let mut owed = report(41, held.task);
+    owed.streams = List::new(vec![payload(&store, 7, b"results")]).unwrap();
+    let ended = Write::PutState(held.task, TaskState::Concluded(Box::new(owed.clone())));
+    store.commit(&[ended]).await.unwrap();
+    assert_eq!(stands(held.task), (true, false));
+    let nothing = report(42, empty.task);
+    let reports = [owed, nothing].map(|it| [Write::PutReport(Box::new(it.clone())), Write::DeleteTask(it.task)]);
+    store.commit(reports.as_flattened()).await.unwrap();
+    assert_eq!((stands(held.task), stands(empty.task)), ((true, false), (false, false)));
+
+    let buried = Tombstone {
+        task: held.task,
+        epoch: held.epoch,
+        attempt: 1,
+        outcome: Outcome::Succeeded,
+        certainty: Certainty::Certain,
+        changed: Changed::No,
+        payload: true,
+    };
+    store.commit(&[Write::PutTombstone(buried), Write::DeleteReport(ReportNo(41))]).await.unwrap();
+    assert_eq!(stands(held.task), (false, true));
 }

@@ -91,6 +91,53 @@ async fn a_run_that_was_not_handed_over_is_repeated_and_one_that_was_is_not() {
     assert_eq!(quiet.records, 0);
 }
 
+/// What it told, another run would take for not told, and what was taken back since is told by nobody. Begin all the same, and
+/// whoever reads the files takes Joe for disabled.
+#[tokio::test]
+async fn no_run_begins_while_the_file_of_the_one_before_is_on_its_way() {
+    let deltas = Deltas::start().await;
+    deltas.run(request(BOTH), true).await;
+    deltas.change(disable(JOE)).await;
+    deltas.lab.sim.advance(LAG);
+    let mut on_its_way = export(request(BOTH));
+    on_its_way.attempt(&deltas.connector).await.unwrap();
+    assert!(on_its_way.payload().contains("\"IsActive\":false"));
+    deltas.lab.keep.owe(on_its_way.id());
+
+    deltas.change(enable(JOE)).await;
+    deltas.lab.sim.advance(LAG);
+    let mut next = export(request(BOTH));
+    for _ in 0..2 {
+        let failure = next.attempt(&deltas.connector).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.class.known()), ("cursor_busy", Some(FailureClass::Transient)));
+        assert_eq!(deltas.connector.patience(&failure), A_MINUTE);
+    }
+    assert_eq!(Type.all(deltas.lab.keep.as_ref()).unwrap().len(), 1, "it is shown meanwhile");
+
+    deltas.lab.keep.deliver(on_its_way.id());
+    next.attempt(&deltas.connector).await.unwrap();
+    let told: Value = serde_json::from_str(&next.payload()).unwrap();
+    let id = deltas.lab.sim.user(JOE).unwrap().id;
+    assert_eq!(told, json!({ "Id": id, "Username": JOE, "IsActive": true }));
+}
+
+/// Another attempt at the same task makes its file anew, and whoever begins a cursor anew is told everything.
+#[tokio::test]
+async fn neither_another_attempt_nor_a_new_beginning_waits_for_a_file_on_its_way() {
+    let deltas = Deltas::start().await;
+    let mut task = export(request(BOTH));
+    task.attempt(&deltas.connector).await.unwrap();
+    deltas.lab.keep.owe(task.id());
+    let again = task.attempt(&deltas.connector).await.unwrap();
+    let Some(TaskOutput::Export(again)) = again.output else { panic!("no output of an export") };
+    assert_eq!(again.records, 21);
+
+    let mut anew = request(BOTH);
+    anew["delta"]["restart"] = json!(true);
+    let (anew, _) = deltas.run(anew, true).await;
+    assert_eq!((anew.records, anew.since.as_str()), (21, ""));
+}
+
 /// Salesforce describes objects and answers no query, all night long. Count each attempt, and the first run after it tells
 /// every user as a new one.
 #[tokio::test]

@@ -196,6 +196,7 @@ pub struct Memory {
     buckets: Mutex<BTreeMap<String, Vec<u8>>>,
     lasts: Mutex<Option<usize>>,
     delivered: Mutex<BTreeSet<TaskId>>,
+    owed: Mutex<BTreeSet<TaskId>>,
 }
 
 impl Memory {
@@ -217,7 +218,13 @@ impl Memory {
 
     /// What came of a task is in the hands of its requester's side.
     pub fn deliver(&self, task: TaskId) {
+        self.owed.lock().unwrap().remove(&task);
         self.delivered.lock().unwrap().insert(task);
+    }
+
+    /// What came of a task is on its way there.
+    pub fn owe(&self, task: TaskId) {
+        self.owed.lock().unwrap().insert(task);
     }
 
     /// Whether there is another write in this process's life.
@@ -295,6 +302,10 @@ impl Keep for Memory {
 
     fn delivered(&self, task: TaskId) -> Result<bool, Failure> {
         Ok(self.delivered.lock().unwrap().contains(&task))
+    }
+
+    fn owed(&self, task: TaskId) -> Result<bool, Failure> {
+        Ok(self.owed.lock().unwrap().contains(&task))
     }
 }
 

@@ -215,6 +215,10 @@ impl Keep for Forgetful {
     fn delivered(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
         Ok(false)
     }
+
+    fn owed(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
+        Ok(false)
+    }
 }
 
 /// A connector of an org whose users have those texts.

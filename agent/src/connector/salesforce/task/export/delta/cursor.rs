@@ -112,6 +112,13 @@ struct Pending {
     reached: Reached,
 }
 
+impl Pending {
+    fn task(&self) -> Option<TaskId> {
+        let bytes = HEXLOWER.decode(self.task.as_bytes()).ok()?;
+        Some(TaskId::from_bytes(bytes.try_into().ok()?))
+    }
+}
+
 /// What a cursor is to begin with.
 pub(in super::super) struct Begin<'a> {
     /// The id of the org.
@@ -139,6 +146,10 @@ impl Cursor {
         }
         let read = stored.as_deref().and_then(|stored| serde_json::from_slice::<State>(stored).ok());
         let known = read.filter(|state| state.format == FORMAT);
+        let task = HEXLOWER.encode(begin.task.as_bytes());
+        if !begin.restart && known.as_ref().map_or(Ok(false), |state| state.waits_for_another(&task, keep))? {
+            return Err(on_its_way(begin.name));
+        }
         let mut forgot = (stored.is_some() && known.is_none()).then_some(UNKNOWN);
         if begin.restart || known.is_none() {
             // A record of which nothing is remembered is new: cut off in the middle, this makes nobody miss one.
@@ -146,7 +157,6 @@ impl Cursor {
         }
         let mut state = known.unwrap_or_else(State::new);
         let about = short_hash(&[begin.about]);
-        let task = HEXLOWER.encode(begin.task.as_bytes());
         // Another attempt at a task asks the same, so that it can go on with the job of the one before.
         let asked = state.pending.as_ref().filter(|pending| pending.task == task).cloned();
         state.settle(keep)?;
@@ -196,15 +206,17 @@ impl State {
         Self { format: FORMAT, key: HEXLOWER.encode(&random::bytes::<32>()), ..Self::default() }
     }
 
+    /// Whether what the run before told may yet be handed over, unless that was of this task. If it was taken for lost, what it
+    /// tells and what was taken back since would be told by nobody.
+    fn waits_for_another(&self, task: &str, keep: &dyn Keep) -> Result<bool, Failure> {
+        let other = self.pending.as_ref().filter(|pending| pending.task != task);
+        other.and_then(Pending::task).map_or(Ok(false), |task| keep.owed(task))
+    }
+
     /// Finds out what became of the run before: handed over, or lost.
     fn settle(&mut self, keep: &dyn Keep) -> Result<(), Failure> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
-        let task = HEXLOWER.decode(pending.task.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-        let delivered = match task {
-            Some(task) => keep.delivered(TaskId::from_bytes(task))?,
-            None => false,
-        };
-        if delivered {
+        if pending.task().map_or(Ok(false), |task| keep.delivered(task))? {
             self.move_on(&pending);
         } else {
             self.lose();
@@ -317,6 +329,12 @@ fn full(shown: &str) -> Failure {
         "Use one that is there; `restart` makes it begin anew, with any filter and attributes. `postern cursor forget`, \
          on the member, makes place",
     )
+}
+
+fn on_its_way(name: &str) -> Failure {
+    let summary = format!("What the run before of the cursor `{name}` found was not handed over yet");
+    Failure::new(FailureClass::Transient, "cursor_busy", summary)
+        .with_next_step("Wait until it is, or until its task is over; or begin the cursor anew with `restart`")
 }
 
 fn changed(summary: String) -> Failure {
