@@ -16,11 +16,15 @@ use crate::world::World;
 use job::Job;
 use pace::Pace;
 
-/// Jobs kept; a real org keeps them for seven days.
+/// Jobs kept.
 const MAX_JOBS: usize = 1_000;
+/// How long a job is told of in lists (published).
+const TOLD_FOR_MILLIS: i64 = 7 * 24 * 60 * 60 * 1_000;
+/// Jobs on one page of a list (published).
+const A_PAGE: usize = 1_000;
 
 /// Every job of every org.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bulk {
     jobs: BTreeMap<RecordId, Job>,
     /// Those that have work to do.
@@ -28,8 +32,23 @@ pub(crate) struct Bulk {
     serial: u64,
     /// How long the jobs started from here on take.
     pub(crate) pace: Pace,
-    /// Part of every locator of query results: a new one makes those given out invalid.
+    /// Part of every locator of query results and of lists of jobs: a new one makes those given out invalid.
     pub(crate) locator_serial: u64,
+    /// Jobs on one page of a list.
+    pub(crate) a_page: usize,
+}
+
+impl Default for Bulk {
+    fn default() -> Self {
+        Self {
+            jobs: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            serial: 0,
+            pace: Pace::default(),
+            locator_serial: 0,
+            a_page: A_PAGE,
+        }
+    }
 }
 
 impl Bulk {
@@ -69,8 +88,9 @@ impl Bulk {
         self.busy.clear();
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values()
+    /// The jobs of an org that lists tell of at this moment, whoever made them.
+    pub(crate) fn told(&self, org: usize, now: i64) -> impl Iterator<Item = &Job> {
+        self.jobs.values().filter(move |job| job.owner.org == org && now - job.created <= TOLD_FOR_MILLIS)
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Switches {
     pub bulk_polls: Option<u64>,
     /// How long a bulk job takes, from the next job handed over on.
     pub bulk_millis: Option<u64>,
+    /// How many bulk jobs stand on one page of their list.
+    pub jobs_a_page: Option<usize>,
     /// Moves the clock of the simulator forward.
     pub advance_secs: u64,
 }
@@ -289,6 +291,9 @@ impl Switches {
         }
         if let Some(millis) = self.bulk_millis {
             world.bulk.pace.millis = millis;
+        }
+        if let Some(jobs) = self.jobs_a_page {
+            world.bulk.a_page = jobs.max(1);
         }
         world.clock.advance(Duration::from_secs(self.advance_secs));
         Ok(())

@@ -98,9 +98,35 @@ fn progress(job: &Job, job_type: &str, processed: usize) -> [(&'static str, Json
     ]
 }
 
-/// All jobs in one answer: fewer are kept than fit a page of the real service.
-fn list(jobs: &[Map<String, Json>]) -> Reply {
-    Reply::json(200, &json!({"done": true, "records": jobs, "nextRecordsUrl": null}))
+/// A page of the list of jobs, of everybody's in the org: those of this path's kind as `told`, if their type is asked for.
+fn list(
+    world: &World,
+    call: &Call<'_>,
+    path: &str,
+    [own, others @ ..]: [&str; 3],
+    told: impl Fn(&Job) -> Option<Map<String, Json>>,
+) -> Result<Reply, Reply> {
+    let asked = call.parameter("jobType");
+    if asked.as_deref().is_some_and(|it| it != own && !others.contains(&it)) {
+        return Err(Reply::problem(400, &not_taken("jobType")));
+    }
+    let is_asked = asked.is_none_or(|it| it == own);
+    let org = call.caller().org;
+    let cursor = RecordId::new("01g", world.org(org).number, world.bulk.locator_serial).to_string();
+    let from = match call.parameter("queryLocator") {
+        None => Some(0),
+        Some(locator) => locator.strip_prefix(&format!("{cursor}-")).and_then(|it| it.parse::<usize>().ok()),
+    };
+    let from = from.ok_or_else(|| {
+        let (status, code, text) = world.assumptions.invalid_bulk_locator.clone();
+        Reply::problem(status, &Problem::new(code, text))
+    })?;
+    let mut rest = world.bulk.told(org, world.now()).filter_map(told).filter(|_| is_asked).skip(from);
+    let records: Vec<_> = rest.by_ref().take(world.bulk.a_page).collect();
+    let done = rest.next().is_none();
+    let next = format!("/services/data/v{}/{path}?queryLocator={cursor}-{}", call.version, from + records.len());
+    let next = (!done).then_some(next);
+    Ok(Reply::json(200, &json!({"done": done, "records": records, "nextRecordsUrl": next})))
 }
 
 fn invalid_state(text: impl Into<String>) -> Reply {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use reqwest::Method;
 use salesforce_sim::{ADMIN, Assumptions, OrgSeed, Simulator, Switches};
@@ -95,6 +96,38 @@ async fn a_job_is_told_in_the_real_shape() {
     let listed = caller.get("jobs/ingest").await;
     assert_eq!((&listed.json["done"], &listed.json["records"][0]["id"]), (&json!(true), &json!(id)));
     assert_eq!(listed.json["records"][0]["jobType"], "V2Ingest");
+}
+
+/// As published: everybody's jobs of seven days, page by page.
+#[tokio::test]
+async fn jobs_are_listed_in_pages_for_seven_days() {
+    let simulator = simulator(0).await;
+    let caller = admin(&simulator).await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(make(&caller, "update", json!({})).await.json["id"].clone());
+    }
+    simulator.switch(&Switches { jobs_a_page: Some(2), ..Switches::default() }).unwrap();
+
+    let (mut listed, mut sizes, mut path) = (Vec::new(), Vec::new(), "jobs/ingest?jobType=V2Ingest".to_owned());
+    loop {
+        let page = caller.get(&path).await.json;
+        let records = page["records"].as_array().unwrap();
+        sizes.push(records.len());
+        listed.extend(records.iter().map(|it| it["id"].clone()));
+        let next = page["nextRecordsUrl"].as_str();
+        assert_eq!(page["done"], next.is_none());
+        let Some(next) = next else { break };
+        path = next.strip_prefix("/services/data/v66.0/").unwrap().to_owned();
+    }
+    assert_eq!((listed, sizes), (made, vec![2, 2, 1]));
+    assert_eq!(caller.get("jobs/ingest?jobType=Classic").await.json["records"], json!([]));
+    assert_eq!(caller.get("jobs/ingest?jobType=Other").await.status, 400);
+    simulator.switch(&Switches { close_cursors: true, ..Switches::default() }).unwrap();
+    assert_eq!(caller.get(&path).await.json[0]["errorCode"], "INVALID_QUERY_LOCATOR");
+
+    simulator.advance(Duration::from_secs(7 * 24 * 3_600 + 1));
+    assert_eq!(admin(&simulator).await.get("jobs/ingest").await.json["records"], json!([]));
 }
 
 #[tokio::test]
@@ -270,7 +303,7 @@ async fn polls_and_time_decide_how_far_a_job_is() {
     pace(&simulator, 0, 60_000);
     hand_over(&caller, "update", json!({}), &csv.replace("Bulk", "Later")).await;
     assert_eq!(simulator.user("user0004@acme.example").unwrap().text("Title"), "Bulk");
-    simulator.advance(std::time::Duration::from_secs(61));
+    simulator.advance(Duration::from_secs(61));
     assert_eq!(simulator.user("user0004@acme.example").unwrap().text("Title"), "Later");
 }
 

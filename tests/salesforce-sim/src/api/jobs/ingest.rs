@@ -21,9 +21,7 @@ pub(crate) fn handle(world: &mut World, call: &Call<'_>, rest: &[&str]) -> Reply
         ("POST", []) => create(world, call),
         ("GET", []) => {
             world.tally.route("GET jobs/ingest");
-            let org = call.caller().org;
-            let told = world.bulk.all().filter(|it| it.owner.org == org).filter_map(full_info);
-            Ok(list(&told.collect::<Vec<_>>()))
+            list(world, call, "jobs/ingest", ["V2Ingest", "Classic", "BigObjectIngest"], listed)
         }
         (method, []) => Ok(method_not_allowed(method, "GET,POST")),
         ("GET", [id]) => poll(world, call, id),
@@ -88,6 +86,13 @@ fn short_info(job: &Job) -> Option<Map<String, Json>> {
         short.insert("externalIdFieldName".to_owned(), json!(key.name));
     }
     Some(short)
+}
+
+/// What the list tells about an ingest job: nothing of how far it is.
+fn listed(job: &Job) -> Option<Map<String, Json>> {
+    let mut listed = short_info(job)?;
+    listed.insert("jobType".to_owned(), json!("V2Ingest"));
+    Some(listed)
 }
 
 fn full_info(job: &Job) -> Option<Map<String, Json>> {

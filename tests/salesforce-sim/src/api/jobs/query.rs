@@ -26,9 +26,7 @@ pub(crate) fn handle(world: &mut World, call: &Call<'_>, rest: &[&str]) -> Reply
         ("POST", []) => create(world, call),
         ("GET", []) => {
             world.tally.route("GET jobs/query");
-            let org = call.caller().org;
-            let told = world.bulk.all().filter(|it| it.owner.org == org).filter_map(full_info);
-            Ok(list(&told.collect::<Vec<_>>()))
+            list(world, call, "jobs/query", ["V2Query", "Classic", "V2Ingest"], full_info)
         }
         (method, []) => Ok(method_not_allowed(method, "GET,POST")),
         ("GET", [id]) => poll(world, call, id),
