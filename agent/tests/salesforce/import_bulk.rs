@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postern_protocol::outcome::Certainty;
 use postern_protocol::task::import_batch::{Format, Output, Request};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{Assumptions, Mishap, OrgSeed, Switches};
@@ -308,6 +309,67 @@ async fn stopped_in_a_job(lab: &Lab, task: &mut Task) {
     let (first, ()) = tokio::join!(task.attempt(&connector), stopping);
     assert_eq!(first.unwrap_err().class.known(), Some(FailureClass::Interrupted));
     task.stop = tokio_util::sync::CancellationToken::new();
+}
+
+/// A host dies while a job of its batch is under way. Look at its journal alone for jobs, and the member that goes on does entries
+/// before the job does, which then does them over.
+#[tokio::test]
+async fn a_job_that_another_member_handed_over_is_waited_for_before_anything_is_sent() {
+    let (lab, dataset) = lab().await;
+    lab.sim.switch(&Switches { jobs_a_page: Some(1), ..Switches::default() }).unwrap();
+    let mut task = import_with(request(), dataset);
+    stopped_in_a_job(&lab, &mut task).await;
+    task.taken_over(Duration::from_secs(60));
+    let made = |lab: &Lab| lab.counters().routes["POST jobs/ingest"];
+    assert_eq!((made(&lab), lab.effects(&created(12)).creates), (1, 0), "the first job is under way");
+    let (stop, connector) = (task.stop.clone(), lab.connector());
+    let waiting = async {
+        while !lab.counters().routes.contains_key("GET jobs/ingest") && made(&lab) == 1 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let (failed, ()) = tokio::join!(task.attempt(&connector), waiting);
+    assert_eq!(failed.unwrap_err().class.known(), Some(FailureClass::Interrupted), "it waits, and can be stopped");
+    assert_eq!(made(&lab), 1);
+
+    task.stop = tokio_util::sync::CancellationToken::new();
+    let conclusion = task.attempt(&connector).await.unwrap();
+    all_once(&lab, &task, &conclusion, "taken over");
+    assert_eq!((made(&lab), conclusion.certainty), (2, Certainty::Certain), "what the first job did is found");
+}
+
+/// Whoever is told of no jobs goes on all the same: with an org that lists none, no batch would ever be taken over.
+#[tokio::test]
+async fn a_batch_whose_former_members_jobs_are_not_told_goes_on_and_is_probable() {
+    let refused = |status, code: &str| Mishap::Respond { status, code: Some(code.to_owned()), message: None };
+    let page = |next: &str| Mishap::OtherReply {
+        status: 200,
+        body: json!({ "done": false, "records": [], "nextRecordsUrl": next }).to_string(),
+    };
+    let leads_back = page("/services/data/v66.0/jobs/ingest?queryLocator=01g5g00000XyZ12AAF-1000");
+    for (told, times, certainty) in [
+        (refused(403, "INSUFFICIENT_ACCESS"), 1, Certainty::Probable),
+        (page(""), 1, Certainty::Probable),
+        (leads_back, 110, Certainty::Probable),
+        (refused(400, "FEATURENOTENABLED"), 1, Certainty::Certain),
+    ] {
+        let (lab, dataset) = lab().await;
+        let mut task = import_with(request(), dataset);
+        task.taken_over(Duration::from_secs(60));
+        let what = format!("{told:?}");
+        lab.fault("GET", "/jobs/ingest", told, times);
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!((conclusion.certainty, output(&conclusion).created, lab.sim.faults()), (certainty, 11, 0), "{what}");
+    }
+
+    let (lab, dataset) = lab().await;
+    let mut task = import_with(request(), dataset);
+    task.taken_over(Duration::from_secs(60));
+    lab.fault("GET", "/jobs/ingest", Mishap::Respond { status: 503, code: None, message: None }, 1);
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Transient), "another attempt may be told");
+    assert!(!lab.counters().routes.contains_key("POST jobs/ingest"));
 }
 
 /// F70: a job is told of under the version of the API that made it alone. Ask under another for one of before an upgrade, take it

@@ -6,6 +6,7 @@
 //! created twice and every entry is reported once.
 
 mod choices;
+mod jobs;
 mod lookup;
 mod memory;
 mod naming;
@@ -19,6 +20,7 @@ mod values;
 
 use std::time::Duration;
 
+use postern_protocol::outcome::Certainty;
 use postern_protocol::task::import_batch::Request;
 use postern_protocol::{Failure, FailureClass, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +49,7 @@ const MOST_DEADLY: u64 = 5;
 
 /// What a batch is doing, for people.
 const IMPORTING: &str = "import";
-const OUTLASTING: &str = "waiting for calls of an earlier attempt";
+const OUTLASTING: &str = "waiting for calls and jobs of an earlier attempt";
 
 /// How long a part of a unit may take to stop where it can: less than an agent that stops gives its attempts.
 const HURRY: Duration = Duration::from_secs(60);
@@ -102,6 +104,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         Course::Run => Size::CALLS,
         Course::Plan | Course::Refuse => Size::CALL,
     };
+    let is_told = !(elsewhere && size == Size::JOB) || batch.outlast_jobs(tally.entries(), total).await?;
     let mut units = Units::start(cx, form, size)?;
     let mut steps = Steps { next: 0, entries: if course == Course::Plan { PLANNED } else { AT_ONCE } };
     // In the first unit that is not done, an earlier attempt may have ended with the process, here or elsewhere.
@@ -139,7 +142,11 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         }
     }
     cx.journal.progress(tally.entries(), total, IMPORTING);
-    Ok(if course == Course::Plan { tally.plan(total, stock.taken()) } else { tally.conclusion(total) })
+    if course == Course::Plan {
+        return Ok(tally.plan(total, stock.taken()));
+    }
+    let conclusion = tally.conclusion(total);
+    Ok(if is_told || conclusion.certainty == Certainty::Unknown { conclusion } else { conclusion.probable() })
 }
 
 /// The steps of the journal: one for as many entries as are journaled at once, one or more a unit.
@@ -247,6 +254,13 @@ impl Batch<'_> {
             self.done(own, &lines, tally).await?;
         }
         cx.done_without_change(unit, &[]).await
+    }
+
+    /// Waits for what another member sent: calls without an answer, and then jobs that were handed over. Whether they are known.
+    async fn outlast_jobs(&self, done: u64, total: u64) -> Result<bool, Failure> {
+        self.cx.journal.progress(done, total, OUTLASTING);
+        self.org.outlast_since(self.begun, self.cx).await?;
+        self.org.outlast_jobs(self.cx).await
     }
 
     async fn course(&self, form: Form) -> Result<Course, Failure> {

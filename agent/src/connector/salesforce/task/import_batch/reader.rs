@@ -13,7 +13,7 @@ use crate::connector::{AttemptCx, stopped};
 use crate::dataset::{self, DatasetError, Entries, Entry, Item, Whole};
 
 /// How much is done and journaled together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size {
     entries: usize,
     /// Of names and values: what a unit holds in memory.

@@ -5,13 +5,13 @@
 //! both: given up, and asked for by another attempt.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Duration;
 
 use postern_protocol::task::import_batch::Delimiter;
 use postern_protocol::{Failure, FailureClass};
 use serde_json::Value as Json;
 use tokio_util::bytes::Bytes;
 
+use super::super::jobs::{Info, Made, State, left_to_another};
 use super::super::memory::{Job, Note, Operation, Rows};
 use super::super::plan::Refused;
 use super::super::values::Values;
@@ -26,67 +26,14 @@ use crate::connector::salesforce::role_lane::{Role, takes_lane};
 use crate::connector::salesforce::user::short;
 use crate::dataset::{Entry, csv};
 
-/// The first pause between polls. They grow apart by half each time: a job of seconds is noticed at once, and one of
-/// minutes asked for some twenty times.
-const POLL_FIRST: Duration = Duration::from_millis(100);
-/// Polls grow apart up to this.
-const POLL_MAX: Duration = Duration::from_secs(30);
-/// A day of polls, after which Salesforce itself gives a job up.
-const MAX_POLLS: u32 = 2_900;
-/// Polls without an answer, in a row, before another attempt has to go on.
-const MAX_MISSED: u32 = 10;
-
 /// The most entries apart from a job whose numbers fit its note.
 const MOST_APART: usize = 64;
-
-/// A job of ours, and the version of the API that it was made with.
-#[derive(Clone, Copy)]
-struct Made<'a> {
-    id: &'a str,
-    version: &'a str,
-}
-
-impl Made<'_> {
-    fn asked(self, call: Call) -> Call {
-        call.under(self.version)
-    }
-}
 
 /// A job that was handed over.
 struct Handed {
     id: String,
     /// What its open intents say, oldest first.
     notes: Vec<Vec<u8>>,
-}
-
-/// Where a job stands, as far as it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// It has not been handed over: nothing of it will be done.
-    Open,
-    /// It is being done.
-    Busy,
-    /// It has its results.
-    Over,
-}
-
-/// What a job says of itself.
-struct Info {
-    state: State,
-    error: String,
-}
-
-impl Info {
-    fn read(json: &Json) -> Result<Self, Failure> {
-        let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default();
-        let state = match text("state") {
-            "Open" => State::Open,
-            "JobComplete" | "Failed" | "Aborted" => State::Over,
-            "UploadComplete" | "InProgress" => State::Busy,
-            _ => return Err(error::strange(200)),
-        };
-        Ok(Self { state, error: error::words(text("errorMessage")) })
-    }
 }
 
 /// What the results of a job tell of rows.
@@ -276,11 +223,11 @@ impl Unit<'_> {
         rows: &[usize],
         operation: Operation,
     ) -> Result<Vec<RowEnd>, Failure> {
-        if self.info(job).await?.state == State::Open {
+        if self.org.job(job).await?.state == State::Open {
             self.abort(operation, job).await?;
             return Ok(Vec::new());
         }
-        let info = self.wait_for(job).await?;
+        let info = self.org.ended_job(job, &self.cx.stop).await?;
         // What it did not come to, or what may pass, is still to be done.
         Ok(self.results(job, &info, &[SUCCESSFUL, FAILED], rows, operation).await?.ends)
     }
@@ -288,7 +235,7 @@ impl Unit<'_> {
     /// Waits for a job that was handed over. If it is gone, what it did has to be found by looking.
     async fn outcome(&self, handed: &Handed, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
         let job = self.made(&handed.id);
-        let told = match self.wait_for(job).await {
+        let told = match self.org.ended_job(job, &self.cx.stop).await {
             Ok(info) => self.results(job, &info, &[SUCCESSFUL, FAILED, UNPROCESSED], rows, operation).await,
             Err(failure) => Err(failure),
         };
@@ -349,7 +296,7 @@ impl Unit<'_> {
             let Err(undone) = closed else { return Ok(Ok(Handed { id: job, notes })) };
             self.org.settle().await;
             // If it is gone, another attempt looks whether it was handed over before.
-            let info = self.info(made).await.map_err(left_to_another)?;
+            let info = self.org.job(made).await.map_err(left_to_another)?;
             match (info.state, undone) {
                 (State::Busy | State::Over, _) => return Ok(Ok(Handed { id: job, notes })),
                 (State::Open, undone @ Undone::Not(_)) if round == 1 => {
@@ -394,33 +341,6 @@ impl Unit<'_> {
         }
     }
 
-    async fn info(&self, job: Made<'_>) -> Result<Info, Failure> {
-        Info::read(&self.org.read(&job.asked(Call::get(format!("jobs/ingest/{}", job.id)))).await?.json)
-    }
-
-    /// Asks, less and less often, until the job is done.
-    async fn wait_for(&self, job: Made<'_>) -> Result<Info, Failure> {
-        let mut pause = POLL_FIRST.min(self.org.settings.settle);
-        let mut missed = 0;
-        for _ in 0..MAX_POLLS {
-            match self.info(job).await {
-                Ok(info) if info.state == State::Over => return Ok(info),
-                Ok(_) => missed = 0,
-                // Another attempt asks for it by its id.
-                Err(failure) if missed >= MAX_MISSED || !error::is_glitch(&failure) => return Err(failure),
-                Err(_) => missed += 1,
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => (),
-                // Another attempt asks for it by its id.
-                () = self.cx.stop.cancelled() => return Err(stopped(job.id)),
-            }
-            pause = (pause + pause / 2).min(POLL_MAX);
-        }
-        let summary = format!("the bulk job {} is not done after a day", job.id);
-        Err(Failure::new(FailureClass::Transient, "bulk_job_slow", summary))
-    }
-
     /// What became of each record. Results come in an order of their own and are joined by the key.
     async fn results(
         &self,
@@ -462,19 +382,6 @@ fn gone(failure: Failure) -> Result<Failure, Failure> {
         Some(FailureClass::Rejected) if error::says_job_is_gone(&failure) => Ok(failure),
         _ => Err(left_to_another(failure)),
     }
-}
-
-/// What is refused of a job does not end the batch.
-fn left_to_another(failure: Failure) -> Failure {
-    match failure.class.known() {
-        Some(FailureClass::Rejected) => Failure { class: FailureClass::Transient.into(), ..failure },
-        _ => failure,
-    }
-}
-
-fn stopped(job: &str) -> Failure {
-    let summary = format!("the batch was stopped while its bulk job {job} was being done");
-    Failure::new(FailureClass::Interrupted, "stopped", summary)
 }
 
 /// What is refused for good ends the entries; another attempt gets over the rest.
