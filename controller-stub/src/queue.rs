@@ -17,6 +17,7 @@ use crate::state::record::{Finish, TaskRecord, TaskState};
 
 mod alone;
 mod assign;
+mod away;
 mod cancel;
 mod expiry;
 mod holder;
@@ -33,6 +34,7 @@ mod tests;
 
 use alone::{Freed, Target, target};
 pub use assign::Assignment;
+use away::Away;
 pub use cancel::Cancelled;
 pub use holder::{Holder, Serves};
 use line::{Line, Stands};
@@ -76,6 +78,8 @@ struct Entry {
     refused_by: BTreeMap<MemberId, Option<Timestamp>>,
     /// What the last of them said.
     refused_because: String,
+    /// When it fails because of that, unless a member that is away comes back and takes it.
+    fails_at: Option<Timestamp>,
     /// The keys with which every secret of it can be opened, if it has any.
     sealed_to: Option<BTreeSet<KeyId>>,
     /// Members that said that they cannot, whatever keys they were known to have.
@@ -102,6 +106,7 @@ pub struct Queue {
     ready: Ready,
     /// The tasks that a member did not take, or could not open.
     refusals: BTreeMap<MemberId, BTreeSet<TaskId>>,
+    away: Away,
     openers: Openers,
     /// Tasks that no member can open.
     unopened: BTreeSet<TaskId>,
@@ -134,6 +139,7 @@ impl Queue {
             holders: BTreeMap::new(),
             ready: Ready::default(),
             refusals: BTreeMap::new(),
+            away: Away::default(),
             openers: Openers::default(),
             unopened: BTreeSet::new(),
             turn: 0,
@@ -184,6 +190,7 @@ impl Queue {
             alone,
             refused_by: BTreeMap::new(),
             refused_because: String::new(),
+            fails_at: None,
             sealed_to: None,
             unopened_by: BTreeSet::new(),
         };
@@ -248,6 +255,7 @@ impl Queue {
     fn leave(&mut self, id: TaskId, state: TaskState) {
         self.unopened.remove(&id);
         self.forget_let_go(id);
+        self.forget_kept(id);
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
         if let Some(holder) = state.holder() {
             if let Some(tasks) = self.held.get_mut(&holder) {

@@ -40,6 +40,11 @@ impl Freed {
         self.at.extend(std::mem::take(&mut self.now).into_iter().map(|target| (target, now)));
     }
 
+    /// Since when this process looks on.
+    pub(super) const fn known_since(&self) -> Option<Timestamp> {
+        self.known_since
+    }
+
     /// Forgets what was freed long enough ago.
     pub(super) fn forget(&mut self, now: Timestamp) {
         self.at.retain(|_, at| now.since(*at) < BEFORE_LEASE);

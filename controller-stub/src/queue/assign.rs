@@ -169,6 +169,12 @@ impl Queue {
         if let Some(other) = self.busy.get(&key).filter(|_| !record.target.is_empty()) {
             return format!("{other} works on the same account");
         }
+        if entry.fails_at.is_some() && !self.somebody_else_might(id) {
+            return format!(
+                "a member refused it: {}; it fails soon unless one that is away comes back and takes it",
+                entry.refused_because
+            );
+        }
         let mut there = self.holders.iter().filter(|(_, it)| it.cluster == record.cluster).peekable();
         if there.peek().is_none() {
             return format!("no member of cluster {} is connected", record.cluster);
@@ -194,7 +200,7 @@ impl Queue {
             return "the members that serve it are busy".to_owned();
         }
         if !entry.refused_by.is_empty() {
-            return format!("a member asked to wait with it: {}", entry.refused_because);
+            return format!("a member did not take it: {}", entry.refused_because);
         }
         self.goes_before(id).map_or_else(String::new, |other| format!("{other} is for the same account and goes first"))
     }

@@ -90,6 +90,7 @@ impl Queue {
     pub fn connect(&mut self, member: MemberId, holder: Holder) {
         self.forget_refusals(member);
         self.remove_holder(member);
+        self.forget_away(member);
         self.holders.insert(member, holder);
         self.rank(member);
     }
@@ -145,14 +146,10 @@ impl Queue {
         }
     }
 
-    /// A member's session is over. Its leases run on.
-    pub fn disconnect(&mut self, member: MemberId) {
-        self.remove_holder(member);
-    }
-
     /// A member that holds nothing is gone for good.
     pub fn forget(&mut self, member: MemberId) {
         self.remove_holder(member);
+        self.forget_away(member);
         self.held.remove(&member);
         self.set_opener(member, None);
         self.forget_refusals(member);

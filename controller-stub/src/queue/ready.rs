@@ -63,9 +63,9 @@ impl Queue {
     }
 
     /// Takes a member out of those that are connected.
-    pub(super) fn remove_holder(&mut self, member: MemberId) {
-        if let Some(holder) = self.holders.remove(&member) {
-            self.ready.shift(&holder, holder.rank, None);
-        }
+    pub(super) fn remove_holder(&mut self, member: MemberId) -> Option<Holder> {
+        let holder = self.holders.remove(&member)?;
+        self.ready.shift(&holder, holder.rank, None);
+        Some(holder)
     }
 }

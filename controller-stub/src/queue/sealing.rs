@@ -39,6 +39,11 @@ impl Openers {
         self.members.get(&member)
     }
 
+    /// Those of a cluster.
+    pub(super) fn of<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = MemberId> + 'a {
+        self.members.iter().filter(move |(_, it)| it.cluster == *cluster).map(|(member, _)| *member)
+    }
+
     pub(super) fn with_any<'a>(&'a self, keys: &'a BTreeSet<KeyId>) -> impl Iterator<Item = MemberId> + 'a {
         keys.iter().filter_map(|key| self.by_key.get(key)).flatten().copied()
     }

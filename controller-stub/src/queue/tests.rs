@@ -94,7 +94,7 @@ impl World {
         let (mut world, first) = Self::holding(TaskKind::DisableUser, "started");
         world.queue.tick(at(TTL));
         world.queue.tick(at(TTL + SETTLE));
-        world.queue.disconnect(ONE);
+        world.queue.disconnect(ONE, at(TTL + SETTLE).now);
         world.queue.connect(TWO, other(10));
         let second = world.assign(TTL + SETTLE).unwrap();
         world.queue.connect(ONE, holder(0));

@@ -95,21 +95,20 @@ impl Queue {
         self.move_to(id, TaskState::Queued);
         match why.reason.known() {
             Some(Rejection::Expired) => self.expire(id, at),
-            Some(Rejection::Invalid) => self.fail(id, why, at),
+            Some(Rejection::Invalid) => self.fail(id, &told(why), at),
             Some(Rejection::NeedsReseal) if cannot_open => (),
             Some(Rejection::Unsupported | Rejection::NeedsReseal | Rejection::Policy | Rejection::BadSignature) => {
                 self.wait_for(id, member, None);
                 if !self.somebody_else_might(id) {
-                    self.fail(id, why, at);
+                self.note_refused(id, why);
+                    self.fail_unless_awaited(id, at);
                 }
             }
             Some(Rejection::Fenced | Rejection::Overloaded | Rejection::Draining | Rejection::StoreFault) | None => {
                 // A newer epoch is caught up with.
                 let may_come_back = is_known_there || !why.retry_after.is_zero();
                 let again = may_come_back.then(|| at.now + why.retry_after.max(LEAST_WAIT));
-                if let Some(entry) = self.tasks.get_mut(&id) {
-                    entry.refused_because = told(why);
-                }
+                self.note_refused(id, why);
                 self.wait_for(id, member, again);
             }
         }
@@ -142,7 +141,14 @@ impl Queue {
         }
     }
 
-    fn somebody_else_might(&self, id: TaskId) -> bool {
+    fn note_refused(&mut self, id: TaskId, why: RejectedAs<'_>) {
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.refused_because = told(why);
+        }
+    }
+
+    /// Whether a member that is there may take it yet.
+    pub(super) fn somebody_else_might(&self, id: TaskId) -> bool {
         let Some(entry) = self.tasks.get(&id) else { return false };
         self.holders.iter().any(|(member, it)| {
             it.enabled
@@ -153,10 +159,9 @@ impl Queue {
         })
     }
 
-    fn fail(&mut self, id: TaskId, why: RejectedAs<'_>, at: Moment) {
-        let note = told(why);
+    pub(super) fn fail(&mut self, id: TaskId, note: &str, at: Moment) {
         let ending = self.ending(id, Outcome::Failed);
-        self.finish_here(id, ending, &note, at);
+        self.finish_here(id, ending, note, at);
     }
 
     /// The end of a task nobody will begin any more: unless somebody may have before.

@@ -40,7 +40,7 @@ impl State {
         self.queue.connect(id, holder);
         let lacks = self.has_to_wait(id, &report);
         let verdict = (!lacks).then(|| self.store_report(id, report, at));
-        self.queue.disconnect(id);
+        self.queue.disconnect(id, at.now);
         match verdict {
             Some(Verdict::Finished) => Ok(HandedIn::Finished),
             Some(Verdict::Observed) => Ok(HandedIn::Observed),

@@ -380,7 +380,7 @@ impl State {
     fn take_session(&mut self, id: MemberId, at: Moment) -> Option<Live> {
         let member = self.members.get_mut(&id)?;
         let live = member.live.take()?;
-        self.queue.disconnect(id);
+        self.queue.disconnect(id, at.now);
         if live.established {
             member.record.seen = Some(at.wall);
             self.writes.push(Write::Member(member.record.clone()));

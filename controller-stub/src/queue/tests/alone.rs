@@ -7,7 +7,7 @@ use crate::state::record::AloneRecord;
 fn let_go() -> World {
     let (mut world, _) = World::holding(TaskKind::ResetPassword, "started");
     world.queue.connect(TWO, other(10));
-    world.queue.disconnect(ONE);
+    world.queue.disconnect(ONE, at(0).now);
     world.queue.tick(at(TTL));
     world.queue.tick(at(TTL + SETTLE));
     assert_eq!(world.state(1), "queued");

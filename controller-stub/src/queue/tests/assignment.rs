@@ -217,7 +217,7 @@ fn whoever_is_ready_and_what_may_go_next_stand_in_line_whatever_happened() {
         match (random(11), lease) {
             (0, _) => world.queue.connect(member, holder(random(4))),
             (1, _) => world.queue.connect(member, Holder { settled: false, ..holder(3) }),
-            (2, _) => world.queue.disconnect(member),
+            (2, _) => world.queue.disconnect(member, at(step).now),
             (3, _) => world.queue.set_enabled(member, random(2) == 0),
             (4, _) => world.queue.set_credit(member, random(20)),
             (5, _) => world.queue.settle(member, &Held::new(), Memory::Same, at(step)),

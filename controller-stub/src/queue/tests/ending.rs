@@ -38,6 +38,109 @@ fn a_member_that_cannot_is_left_out_and_another_gets_the_task() {
     assert!(world.assign(2_001).is_some());
 }
 
+/// Go by who is there, and what one member's policy refuses fails for good while the member that would do it is started again.
+#[test]
+fn what_one_member_refuses_waits_for_another_that_was_there_a_moment_ago() {
+    let away = TTL + SETTLE;
+    for reason in [Rejection::Policy, Rejection::BadSignature, Rejection::Unsupported] {
+        let refused = || {
+            let mut world = World::new();
+            for member in [ONE, TWO] {
+                let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new() };
+                world.queue.set_opener(member, Some(opener));
+            }
+            world.queue.tick(at(0));
+            world.queue.connect(ONE, holder(10));
+            world.queue.connect(TWO, other(10));
+            world.queue.disconnect(TWO, at(away).now);
+            world.queue.submit(task(1), at(away + 1));
+            let lease = world.assign(away + 1).unwrap();
+            world.queue.reject(ONE, lease, no(reason, 0), at(away + 2));
+            assert_eq!((world.state(1), world.assign(away + 1_000)), ("queued", None), "{reason}");
+            let waits = world.queue.waits_for(lease.task);
+            assert!(waits.contains("away") && waits.contains(&format!("{reason}: no")), "{waits}");
+            world
+        };
+
+        let mut comes_back = refused();
+        comes_back.queue.connect(TWO, other(10));
+        assert!(comes_back.assign(2 * away - 1).is_some(), "{reason}");
+        comes_back.queue.tick(at(2 * away));
+        assert_eq!(comes_back.state(1), "leased", "{reason}");
+
+        let mut is_busy = refused();
+        is_busy.queue.connect(TWO, other(0));
+        assert!(!is_busy.queue.waits_for(id(1)).contains("away"), "{reason}");
+        is_busy.queue.tick(at(2 * away));
+        assert_eq!(is_busy.state(1), "queued", "{reason}");
+
+        let mut stays_away = refused();
+        stays_away.queue.tick(at(2 * away - 1));
+        assert_eq!(stays_away.state(1), "queued", "{reason}");
+        stays_away.queue.tick(at(2 * away));
+        assert_eq!(stays_away.outcome(1), Some(Outcome::Failed), "{reason}");
+        let finish = stays_away.record(1).finish.unwrap();
+        assert_eq!((finish.certainty, finish.note), (Certainty::Certain, format!("{reason}: no")), "{reason}");
+        stays_away.queue.submit(task(2), at(2 * away));
+        let lease = stays_away.assign(2 * away).unwrap();
+        stays_away.queue.reject(ONE, lease, no(reason, 0), at(2 * away));
+        assert_eq!(stays_away.outcome(2), Some(Outcome::Failed), "{reason}: it is given up by now");
+    }
+}
+
+/// Leave any of these out, and every refusal comes as late as if somebody had to be waited for.
+#[test]
+fn nobody_waits_for_a_member_that_would_not_do_it() {
+    let opener = |cluster: &str| Some(Opener { cluster: cluster.parse().unwrap(), keys: BTreeSet::new() });
+    let serves_nothing = Holder { serves: Serves::new(), ..other(10) };
+    for (two, knows, why) in [
+        (serves_nothing, opener("acme"), "it does not serve the system"),
+        (other(10), opener("other"), "it is of another cluster"),
+        (other(10), None, "it was revoked"),
+    ] {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+        world.queue.set_opener(TWO, knows);
+        world.queue.connect(TWO, two);
+        world.queue.disconnect(TWO, at(1).now);
+        world.queue.reject(ONE, lease, no(Rejection::Policy, 0), at(2));
+        assert_eq!(world.outcome(1), Some(Outcome::Failed), "{why}");
+    }
+
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+    world.queue.set_opener(TWO, opener("acme"));
+    world.queue.connect(TWO, other(10));
+    world.queue.reject(ONE, lease, no(Rejection::Policy, 0), at(0));
+    let again = world.assign(0).unwrap();
+    world.queue.reject(TWO, again, no(Rejection::Overloaded, 1_000), at(0));
+    let again = world.assign(1_000).unwrap();
+    world.queue.reject(TWO, again, no(Rejection::Policy, 0), at(1_000));
+    assert_eq!(world.outcome(1), Some(Outcome::Failed), "everybody refused it");
+}
+
+/// Every member is away when a controller is started again, and those that are back first may be the ones that refuse it.
+#[test]
+fn what_one_member_refuses_waits_for_those_that_a_started_controller_has_not_seen_yet() {
+    for (back, outcome) in [(true, None), (false, Some(Outcome::Failed))] {
+        let mut world = World::new();
+        for member in [ONE, TWO] {
+            let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new() };
+            world.queue.set_opener(member, Some(opener));
+        }
+        world.queue.restore(task(1), at(0));
+        world.queue.tick(at(0));
+        world.queue.connect(ONE, holder(10));
+        let lease = world.assign(1_000).unwrap();
+        world.queue.reject(ONE, lease, no(Rejection::Policy, 0), at(1_000));
+        assert_eq!(world.state(1), "queued");
+        if back {
+            world.queue.connect(TWO, other(10));
+            assert!(world.assign(2_000).is_some());
+        }
+        world.queue.tick(at(TTL + SETTLE));
+        assert_eq!(world.outcome(1), outcome, "comes back: {back}");
+    }
+}
+
 #[test]
 fn what_may_have_been_begun_never_ends_as_if_nothing_had_happened() {
     for reason in [Rejection::Expired, Rejection::Invalid, Rejection::NeedsReseal] {

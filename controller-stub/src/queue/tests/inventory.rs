@@ -97,7 +97,7 @@ fn a_lease_in_an_inventory_that_this_ledger_never_gave_is_a_reason_to_look_first
     for (who, epoch, reason) in table {
         for state in [HeldState::Journaled, HeldState::Started, HeldState::Reported] {
             let (mut world, lease) = World::holding(TaskKind::ExpirePassword, "leased");
-            world.queue.disconnect(ONE);
+            world.queue.disconnect(ONE, at(0).now);
             world.queue.connect(TWO, who.clone());
             world.queue.settle(TWO, &Held::from([(lease.task, (Epoch(epoch), state))]), Memory::Same, at(1));
             assert_eq!(world.record(1).reconcile, reason, "{epoch} {state:?}");

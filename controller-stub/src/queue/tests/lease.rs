@@ -34,7 +34,7 @@ fn a_lease_that_runs_out_is_in_doubt_and_then_given_out_with_a_warning() {
         (TaskKind::ExpirePassword, "started", "in_doubt", "finished", false),
     ] {
         let (mut world, _) = World::holding(kind, state);
-        world.queue.disconnect(ONE);
+        world.queue.disconnect(ONE, at(0).now);
         world.queue.tick(at(TTL - 1));
         assert_eq!(world.state(1), state, "{kind} {state}: the lease still holds");
         world.queue.tick(at(TTL));
@@ -92,7 +92,7 @@ fn f25_a_wall_clock_that_jumps_ends_no_lease_and_keeps_none() {
     let year_2000 = UnixMillis(946_684_800_000);
     for wall in [UnixMillis(at(0).wall.0 + hour), year_2000, UnixMillis(0)] {
         let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
-        world.queue.disconnect(ONE);
+        world.queue.disconnect(ONE, at(0).now);
         world.queue.tick(Moment { now: at(TTL - 1).now, wall });
         assert_eq!(world.state(1), "started", "{wall:?}");
         world.queue.tick(Moment { now: at(TTL).now, wall });

@@ -9,7 +9,7 @@ fn f33_a_member_that_remembers_the_outcome_alone_is_taken_at_its_earlier_word() 
     let (mut world, first) = World::holding(TaskKind::ImportBatch, "started");
     world.queue.tick(at(TTL + 1));
     world.queue.tick(at(TTL + SETTLE + 2));
-    world.queue.disconnect(ONE);
+    world.queue.disconnect(ONE, at(0).now);
     world.queue.connect(TWO, holder(10));
     let second = world.assign(TTL + SETTLE + 3).unwrap();
     world.queue.connect(ONE, holder(10));
@@ -17,7 +17,7 @@ fn f33_a_member_that_remembers_the_outcome_alone_is_taken_at_its_earlier_word() 
     assert_eq!(world.queue.report(ONE, told, at(TTL + SETTLE + 4)), Verdict::Observed);
     world.queue.tick(at(2 * TTL + SETTLE + 5));
     world.queue.tick(at(2 * TTL + 2 * SETTLE + 6));
-    world.queue.disconnect(TWO);
+    world.queue.disconnect(TWO, at(0).now);
     let third = world.assign(2 * TTL + 2 * SETTLE + 7).unwrap();
     assert!(first.epoch < second.epoch && second.epoch < third.epoch);
     let repeated = Reported { bare: true, ..reported(third, Outcome::Succeeded, Certainty::Probable) };
@@ -77,7 +77,7 @@ fn a_certain_success_under_an_older_epoch_closes_a_doubt_and_nothing_else_does()
 fn a_report_finishes_whatever_the_controller_had_heard_before() {
     for state in ["leased", "accepted", "started"] {
         let (mut world, lease) = World::holding(TaskKind::DisableUser, state);
-        world.queue.disconnect(ONE);
+        world.queue.disconnect(ONE, at(0).now);
         world.queue.tick(at(TTL));
         world.queue.connect(ONE, holder(0));
         let verdict = world.queue.report(ONE, reported(lease, Outcome::Succeeded, Certainty::Certain), at(TTL));
@@ -116,7 +116,7 @@ fn a_report_counts_only_under_a_lease_its_member_was_given_and_kept() {
 #[test]
 fn a_lease_belongs_to_the_store_that_took_the_task() {
     let (mut world, lease) = World::holding(TaskKind::ExpirePassword, "started");
-    world.queue.disconnect(ONE);
+    world.queue.disconnect(ONE, at(0).now);
     world.queue.connect(TWO, holder(0));
     let claim = reported(lease, Outcome::Succeeded, Certainty::Certain);
     assert_eq!(world.queue.report(TWO, claim, at(1)), Verdict::Finished);
