@@ -2,6 +2,7 @@
 
 use postern_protocol::message::v1::LeaseRef;
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::Repeat;
 use postern_protocol::{Epoch, MemberId, Outcome, TaskId};
 
 use super::{MAX_OBSERVATIONS, Queue};
@@ -66,9 +67,13 @@ impl Queue {
         // A lease that was taken away has an older epoch, and nobody was given the task since.
         let newest = || record.leases.last().is_some_and(|lease| lease.epoch == report.epoch);
         let current = report.epoch == record.epoch || (in_doubt && newest());
+        // What was read is handed over with the report, and nobody has to read it once more: the member is told that it was
+        // taken, so it must not go with the end of the task.
+        let is_read = record.kind.repeat() == Repeat::Freely && !report.bare;
         // A certain success is what was asked for, whoever brought it about. A certain failure says nothing about
         // what the later holder did, and neither does it that there was nothing to do then.
-        let closes = in_doubt && report.certainty == Certainty::Certain && report.outcome == Outcome::Succeeded;
+        let is_sure = report.certainty == Certainty::Certain && report.outcome == Outcome::Succeeded;
+        let closes = (in_doubt || is_read) && is_sure;
         let was_seen = report.certainty == Certainty::Probable && report.outcome == Outcome::Succeeded;
         // What was only seen may be what another task did that had the target since.
         let had_another = !record.target.is_empty() && record.alone.is_none() && record.state.holder().is_none();

@@ -73,6 +73,27 @@ fn a_certain_success_under_an_older_epoch_closes_a_doubt_and_nothing_else_does()
     }
 }
 
+/// What it read is on its way or here, and the same is being read once more. Leave it an observation and its file goes with
+/// the end of the task, though its member was told that it was taken.
+#[test]
+fn a_certain_success_under_an_older_epoch_ends_a_task_that_only_reads() {
+    for (outcome, bare, ends) in
+        [(Outcome::Succeeded, false, true), (Outcome::Succeeded, true, false), (Outcome::Failed, false, false)]
+    {
+        let (mut world, first) = World::holding(TaskKind::Export, "started");
+        world.queue.tick(at(TTL));
+        world.queue.disconnect(ONE, at(0).now);
+        world.queue.connect(TWO, other(10));
+        let second = world.assign(TTL).unwrap();
+        world.queue.connect(ONE, holder(0));
+        let report = Reported { bare, ..reported(first, outcome, Certainty::Certain) };
+        let verdict = world.queue.report(ONE, report, at(TTL + 1));
+        assert_eq!(verdict == Verdict::Finished, ends, "{outcome}, bare: {bare}");
+        let told = if ends { LeaseVerdict::Unknown } else { LeaseVerdict::Kept };
+        assert_eq!(world.queue.renew(TWO, second, at(TTL + 1).now), told, "{outcome}, bare: {bare}");
+    }
+}
+
 #[test]
 fn a_report_finishes_whatever_the_controller_had_heard_before() {
     for state in ["leased", "accepted", "started"] {
