@@ -163,18 +163,21 @@ async function drawResults(place, task) {
   const own = ownKey(task.id);
   const kind = kindOf(task.kind);
   if (kind?.isSealedFile && task.streams?.length > 0) fill(place, sealedFile(task, own));
-  else if ((task.sealed ?? []).length > 0) fill(place, sealedPassword(task, own));
+  else if (sealedOf(task).length > 0) fill(place, sealedPassword(sealedOf(task)[0], own));
   return undefined;
 }
 
+// The outcome may lack a password that an earlier holder set and reported too late.
+const sealedOf = ({ sealed = [], outcome, observations: had = [] }) => (sealed.length > 0 || outcome === "succeeded" ? sealed : had.flatMap((it) => it.sealed ?? []).slice(-1));
+
 const cannotOpen = () => notice("warn", "What came of it is sealed to whoever submitted it, and the key is not on this page: it was submitted elsewhere or by somebody else, or whoever submitted it signed out or loaded this page anew since.");
 
-function sealedPassword(task, own) {
+function sealedPassword(sealed, own) {
   if (!own) return cannotOpen();
   const shown = el("div", {});
   const reveal = async () => {
     try {
-      const password = text(await openOutput(own.task, task.sealed[0], own.pair));
+      const password = text(await openOutput(own.task, sealed, own.pair));
       fill(shown, el("p", {}, "The new password:"), copyable("password", password));
     } catch (problem) {
       fill(shown, notice("bad", prose(problem.message)));

@@ -9,7 +9,7 @@ use postern_protocol::message::v1::{
     StreamOpen, StreamRef,
 };
 use postern_protocol::message::{FromController, FromMember};
-use postern_protocol::seal::SealingKey;
+use postern_protocol::seal::{SealedOutput, SealingKey};
 use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::{Epoch, ReportNo, TaskKind, TaskRequest, codec};
 use rcgen::{CertificateParams, KeyPair};
@@ -212,6 +212,29 @@ async fn of_the_late_reports_of_one_task_so_many_are_stored() {
     let stored = (1..=20).filter(|epoch| at_work.ledger.report(task, Epoch(*epoch)).unwrap().is_some()).count();
     assert_eq!(stored, MAX_OBSERVATIONS);
     assert_eq!(at_work.state.queue.task(task).unwrap().observations.len(), MAX_OBSERVATIONS);
+}
+
+/// Show what is sealed of the outcome alone, and a password that is in force lies here, acknowledged, and nobody can fetch it.
+#[tokio::test]
+async fn what_a_late_report_has_sealed_can_be_fetched() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    let late = at_work.offered().await;
+    at_work.connect().await;
+    let newest = at_work.offered().await;
+    at_work.hear(failed(1, newest));
+    at_work.turn().await;
+    let sealed = SealedOutput { name: Text::clipped("password"), enc: [7; 32], ciphertext: Bytes::default() };
+    at_work.hear(Report { sealed: List::clipped(vec![sealed]), ..failed(2, late) });
+
+    at_work.turn().await;
+
+    let view = at_work.state.task(task).unwrap();
+    let [observation] = &view.observations[..] else { panic!("{view:?}") };
+    let names: Vec<&str> = observation.sealed.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!((observation.epoch, names), (late.epoch, vec!["password"]));
+    assert!(view.sealed.is_empty(), "it did not come with the outcome");
+    assert!(view.without_sealed().observations[0].sealed.is_empty(), "viewers see nothing that is sealed");
 }
 
 /// Offer it something before it has answered, and the answer, which is older, says that it is not there: another member is

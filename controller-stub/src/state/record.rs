@@ -567,7 +567,7 @@ pub struct AloneRecord {
 }
 
 /// A report that came under an epoch that had passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservationRecord {
     /// Who reported.
     pub member: MemberId,

@@ -8,7 +8,8 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{MAX_RECIPIENTS, SealingPublicKey};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{
-    ClusterName, Failure, MemberId, Outcome, StreamId, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, codec,
+    ClusterName, Epoch, Failure, MemberId, Outcome, StreamId, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest,
+    codec,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,34 @@ pub struct TaskView {
     pub progress: Option<ProgressView>,
     /// What earlier holders reported too late.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub observations: Vec<ObservationRecord>,
+    pub observations: Vec<ObservationView>,
+}
+
+impl TaskView {
+    /// The same for whom nothing is that is sealed.
+    pub(crate) fn without_sealed(mut self) -> Self {
+        self.sealed.clear();
+        self.observations.iter_mut().for_each(|it| it.sealed.clear());
+        self
+    }
+}
+
+/// A report that came under an epoch that had passed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ObservationView {
+    /// Who reported.
+    pub member: MemberId,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// What.
+    pub outcome: Outcome,
+    /// How sure.
+    pub certainty: Certainty,
+    /// Whether anything was changed.
+    pub changed: Changed,
+    /// Its secret outputs, sealed to the requester: a password that it may have set.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sealed: Vec<OpaqueView>,
 }
 
 /// A sealed value: the bytes are the encoding of `docs/protocol.md`, in base64.
@@ -287,7 +315,7 @@ impl State {
             sealed: report.as_ref().map(sealed).unwrap_or_default(),
             streams: report.as_ref().map(payloads).unwrap_or_default(),
             progress: self.progress(record.id),
-            observations: record.observations.clone(),
+            observations: self.observations(record)?,
         })
     }
 
@@ -304,7 +332,16 @@ impl State {
         Ok(attempts.into_values().collect())
     }
 
-    pub(super) fn report_of(&self, id: TaskId, epoch: postern_protocol::Epoch) -> Result<Option<Report>, Refusal> {
+    fn observations(&self, record: &TaskRecord) -> Result<Vec<ObservationView>, Refusal> {
+        let view = |it: &ObservationRecord| {
+            let ObservationRecord { member, epoch, outcome, certainty, changed } = *it;
+            let sealed = self.report_of(record.id, epoch)?.as_ref().map(sealed).unwrap_or_default();
+            Ok(ObservationView { member, epoch, outcome, certainty, changed, sealed })
+        };
+        record.observations.iter().map(view).collect()
+    }
+
+    pub(super) fn report_of(&self, id: TaskId, epoch: Epoch) -> Result<Option<Report>, Refusal> {
         for write in &self.writes {
             if let super::Write::Report(it) = write
                 && (it.task, it.epoch) == (id, epoch)

@@ -12,7 +12,7 @@ use crate::client::sealing::Binding;
 use crate::command::{new_file, output};
 use crate::exit::{Exit, Failure};
 use crate::random;
-use crate::state::tasks::TaskView;
+use crate::state::tasks::{OpaqueView, TaskView};
 
 /// What a generated password is sealed to, and where it goes.
 pub(super) struct Delivery {
@@ -40,7 +40,7 @@ impl Delivery {
 
     /// Hands the password to whoever asked for it.
     pub(super) fn deliver(mut self, binding: &Binding, view: &TaskView) -> Result<(), Failure> {
-        let Some(sealed) = view.sealed.iter().find(|it| it.name == reset_password::PASSWORD) else {
+        let Some(sealed) = view.sealed.iter().find(|it| is_password(it)).or_else(|| late(view)) else {
             return match view.outcome {
                 Some(Outcome::Succeeded) => Err(Failure::new(
                     Exit::Failed,
@@ -57,6 +57,16 @@ impl Delivery {
         }
         self.file.take().map_or(Ok(()), |file| write(file, &password))
     }
+}
+
+fn is_password(sealed: &OpaqueView) -> bool {
+    sealed.name == reset_password::PASSWORD
+}
+
+/// What an earlier holder set and reported too late. It is in force unless whoever ended the task set another.
+fn late(view: &TaskView) -> Option<&OpaqueView> {
+    let observations = view.observations.iter().filter(|_| view.outcome != Some(Outcome::Succeeded));
+    observations.rev().flat_map(|it| &it.sealed).find(|it| is_password(it))
 }
 
 fn write(mut file: NewFile, password: &[u8]) -> Result<(), Failure> {
