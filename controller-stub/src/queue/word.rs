@@ -106,7 +106,10 @@ impl Queue {
             }
             Some(Rejection::Fenced | Rejection::Overloaded | Rejection::Draining | Rejection::StoreFault) | None => {
                 // A newer epoch is caught up with.
-                let may_come_back = is_known_there || !why.retry_after.is_zero();
+                // Its answer crossed the word that it may work again.
+                let is_over = why.reason.known() == Some(Rejection::Draining)
+                    && self.holders.get(&member).is_some_and(|it| it.enabled && !it.stopping);
+                let may_come_back = is_known_there || is_over || !why.retry_after.is_zero();
                 let again = may_come_back.then(|| at.now + why.retry_after.max(LEAST_WAIT));
                 self.note_refused(id, why);
                 self.wait_for(id, member, again);

@@ -296,3 +296,24 @@ fn whoever_is_given_what_another_member_knows_to_have_ended_looks_first() {
     let next = world.assign(1).unwrap();
     assert_eq!((world.queue.load(TWO), next.epoch, world.record(1).reconcile), (1, Epoch(2), true));
 }
+
+/// Take it for a refusal of one that must not work, and a member that was drained for a moment is never asked again.
+#[test]
+fn a_member_that_was_enabled_while_it_gave_its_work_back_is_asked_again() {
+    type Rests = fn(&mut Queue);
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
+    world.queue.set_enabled(ONE, false);
+    world.queue.set_enabled(ONE, true);
+    world.queue.reject(ONE, lease, no(Rejection::Draining, 0), at(0));
+    assert_eq!(world.assign(499), None);
+    assert!(world.assign(500).is_some());
+
+    let table: [(&str, Rests); 2] =
+        [("disabled", |queue| queue.set_enabled(ONE, false)), ("stopping", |queue| queue.set_stopping(ONE))];
+    for (why, rests) in table {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
+        rests(&mut world.queue);
+        world.queue.reject(ONE, lease, no(Rejection::Draining, 0), at(0));
+        assert_eq!(world.assign(10_000), None, "{why}");
+    }
+}
