@@ -114,8 +114,8 @@ impl Queue {
     /// Puts a task back in line, unless it is to be cancelled and nobody can have begun it. Once somebody may have, that
     /// stays true.
     pub(super) fn queue_again(&mut self, id: TaskId, reconcile: bool, at: Moment) {
-        if let Some(entry) = self.tasks.get_mut(&id) {
-            entry.record.reconcile |= reconcile;
+        if reconcile {
+            self.look_first(id);
         }
         if !self.end_cancelled(id, at) {
             self.move_to(id, TaskState::Queued);

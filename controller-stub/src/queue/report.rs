@@ -117,11 +117,11 @@ impl Queue {
     fn observe(&mut self, member: MemberId, report: Reported) -> Verdict {
         let Some(entry) = self.tasks.get_mut(&report.task) else { return Verdict::NotOpen };
         if keep(&mut entry.record, member, report) {
-            // Somebody acted under an earlier lease, whatever is known of the present one.
-            entry.record.reconcile = true;
             self.changed.insert(report.task);
+            // Somebody acted under an earlier lease, whatever is known of the present one.
+            self.look_first(report.task);
         }
-        let is_kept = entry.record.observations.contains(&observation(member, report));
+        let is_kept = self.task(report.task).is_some_and(|it| it.observations.contains(&observation(member, report)));
         if is_kept { Verdict::Observed } else { Verdict::OneTooMany }
     }
 }

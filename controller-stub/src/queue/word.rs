@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use postern_protocol::code::Code;
 use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Rejection};
+use postern_protocol::task::Repeat;
 use postern_protocol::{MemberId, Outcome, TaskId, Timestamp};
 
 use super::{Ending, MAX_NOTE, Queue};
@@ -99,16 +100,16 @@ impl Queue {
             Some(Rejection::NeedsReseal) if cannot_open => (),
             Some(Rejection::Unsupported | Rejection::NeedsReseal | Rejection::Policy | Rejection::BadSignature) => {
                 self.wait_for(id, member, None);
-                if !self.somebody_else_might(id) {
                 self.note_refused(id, why);
+                if !self.somebody_else_might(id) {
                     self.fail_unless_awaited(id, at);
                 }
             }
             Some(Rejection::Fenced | Rejection::Overloaded | Rejection::Draining | Rejection::StoreFault) | None => {
-                // A newer epoch is caught up with.
                 // Its answer crossed the word that it may work again.
                 let is_over = why.reason.known() == Some(Rejection::Draining)
                     && self.holders.get(&member).is_some_and(|it| it.enabled && !it.stopping);
+                // A newer epoch is caught up with.
                 let may_come_back = is_known_there || is_over || !why.retry_after.is_zero();
                 let again = may_come_back.then(|| at.now + why.retry_after.max(LEAST_WAIT));
                 self.note_refused(id, why);
@@ -129,12 +130,19 @@ impl Queue {
 
     /// Somebody may have acted under a lease that this ledger knows nothing of.
     pub(super) fn may_have_begun_elsewhere(&mut self, id: TaskId) {
-        let Some(entry) = self.tasks.get_mut(&id) else { return };
+        self.look_first(id);
+        // Nor does it know to which other task the target was given meanwhile.
+        self.not_alone(id);
+    }
+
+    /// Somebody may have begun it: whoever has it next finds out what came of that. Of what only reads nothing comes.
+    pub(super) fn look_first(&mut self, id: TaskId) {
+        let Some(entry) = self.tasks.get_mut(&id).filter(|it| it.record.kind.repeat() != Repeat::Freely) else {
+            return;
+        };
         if !std::mem::replace(&mut entry.record.reconcile, true) {
             self.changed.insert(id);
         }
-        // Nor does it know to which other task the target was given meanwhile.
-        self.not_alone(id);
     }
 
     fn wait_for(&mut self, id: TaskId, member: MemberId, until: Option<Timestamp>) {

@@ -164,3 +164,30 @@ fn a_report_under_an_epoch_that_is_yet_to_come_is_a_reason_to_look_first() {
     assert_eq!(world.queue.report(TWO, claim, at(1)), Verdict::NeverLeased);
     assert!(world.record(1).reconcile);
 }
+
+/// Tell the next holder of it as of a change, and an export that nobody has can neither be cancelled nor expire.
+#[test]
+fn of_what_only_reads_nobody_has_to_find_out_what_came_of_it() {
+    let (mut world, first) = World::holding(TaskKind::Export, "started");
+    world.queue.tick(at(TTL));
+    world.queue.disconnect(ONE, at(TTL).now);
+    world.queue.connect(TWO, other(10));
+    let second = world.assign(TTL).unwrap();
+    world.queue.connect(ONE, holder(0));
+    let failed = reported(first, Outcome::Failed, Certainty::Certain);
+    assert_eq!(world.queue.report(ONE, failed, at(TTL)), Verdict::Observed);
+    assert!(!world.record(1).reconcile);
+    world.queue.reject(TWO, second, no(Rejection::Fenced, 0), at(TTL));
+    assert!(!world.record(1).reconcile, "nor of what a ledger that is gone gave out");
+    assert_eq!(world.queue.cancel(id(1), at(TTL)), Cancelled::AtOnce);
+    assert_eq!(world.outcome(1), Some(Outcome::Cancelled));
+}
+
+/// The same of an inventory that tells of it under an earlier lease.
+#[test]
+fn what_only_reads_goes_on_as_if_it_had_not_begun() {
+    let (mut world, lease) = World::holding(TaskKind::Export, "started");
+    let held = Held::from([(id(1), (Epoch(lease.epoch.0 + 1), HeldState::Started))]);
+    world.queue.settle(ONE, &held, Memory::Same, at(1));
+    assert_eq!((world.state(1), world.record(1).reconcile), ("queued", false));
+}
