@@ -14,11 +14,13 @@ use crate::cli::Serve;
 use crate::limits::Connections;
 use crate::state::{Retention, Settings};
 
-/// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
-/// lost member blocks its tasks too long.
-const LEASE_SECS: std::ops::RangeInclusive<u64> = 1..=3600;
-/// An hour is more than any call to a connected system takes.
-const SETTLE_SECS: std::ops::RangeInclusive<u64> = 1..=3600;
+/// The shortest and longest lease that makes sense: below a second nothing can renew it in time.
+const LEASE_SECS: std::ops::RangeInclusive<u64> = 1..=LEASE_AND_SETTLE_SECS - 1;
+/// That is more than any call to a connected system takes.
+const SETTLE_SECS: std::ops::RangeInclusive<u64> = 1..=LEASE_AND_SETTLE_SECS - 1;
+/// The most that both may be together: agents keep what they had begun and lost for a quarter of an hour, and by then somebody
+/// else has to have it, or they say that nobody can know what came of it.
+const LEASE_AND_SETTLE_SECS: u64 = 840;
 /// The same for signs of life; what members accept.
 const HEARTBEAT_SECS: std::ops::RangeInclusive<u64> = 1..=60;
 /// The fewest and most days that finished tasks are kept: submitters that repeat what got no answer are done within a
@@ -67,6 +69,12 @@ pub enum ConfigError {
         /// The most it may be.
         most: u64,
     },
+    /// An agent would give up what another is yet to look at.
+    #[error(
+        "`--lease-ttl-secs` and `--settle-secs` together have to be at most {LEASE_AND_SETTLE_SECS}, or an agent gives a task \
+         up as unknown before another may look at it"
+    )]
+    TooLongTogether,
     /// There is no such collector.
     #[error("`--otlp`: {0}")]
     Otlp(#[source] CollectorError),
@@ -123,6 +131,9 @@ impl Config {
         check("--recovery-days", told.recovery_days, RECOVERY_DAYS)?;
         check("--lease-ttl-secs", told.lease_ttl_secs, LEASE_SECS)?;
         check("--settle-secs", told.settle_secs, SETTLE_SECS)?;
+        if told.lease_ttl_secs + told.settle_secs > LEASE_AND_SETTLE_SECS {
+            return Err(ConfigError::TooLongTogether);
+        }
         check("--heartbeat-secs", told.heartbeat_secs, HEARTBEAT_SECS)?;
         check("--keep-finished-days", told.keep_finished_days.into(), KEEP_DAYS)?;
         check("--api-calls-per-sec", told.api_calls_per_sec.into(), CALLS_PER_SEC)?;
@@ -211,6 +222,14 @@ mod tests {
             f64::from(refused) / 600.0 > 1.5 * bound,
             "{refused} in ten minutes, and {bound} a second is the bound"
         );
+    }
+
+    /// Allow more, and a member that may not go on gives a task up as unknown before another may have it and look.
+    #[test]
+    fn no_task_is_kept_from_others_for_longer_than_its_member_waits_for_it() {
+        assert!(config(&["--lease-ttl-secs", "780", "--settle-secs", "60"]).is_ok());
+        let error = config(&["--lease-ttl-secs", "780", "--settle-secs", "61"]).unwrap_err();
+        assert!(error.to_string().contains("`--lease-ttl-secs` and `--settle-secs` together"), "{error}");
     }
 
     #[test]
