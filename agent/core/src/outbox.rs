@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use postern_protocol::message::v1::Report;
+use postern_protocol::bounded::List;
+use postern_protocol::message::v1::{MAX_PARTS, Report, StreamRef};
 use postern_protocol::{ReportNo, TaskId, Timestamp, codec};
 
 /// The most bytes of a report: everything in it as long as it may be, and the one extension that this version knows, its
@@ -18,6 +19,8 @@ pub(crate) struct Outbox {
     newest: BTreeMap<TaskId, ReportNo>,
     bytes: usize,
     sent: ReportNo,
+    /// Up to here the controller has said that it has them.
+    acked: ReportNo,
     next: ReportNo,
 }
 
@@ -33,6 +36,8 @@ struct Entry {
     durable: bool,
     /// When it became durable, if that was in this process.
     since: Option<Timestamp>,
+    /// Its results were announced again, and nobody has said yet whether the controller still has them, or wants them.
+    is_announced: bool,
 }
 
 impl Outbox {
@@ -49,7 +54,7 @@ impl Outbox {
         self.bytes += bytes;
         let newest = self.newest.entry(report.task).or_insert(report.number);
         *newest = report.number.max(*newest);
-        self.reports.insert(report.number, Entry { report, bytes, durable, since: None });
+        self.reports.insert(report.number, Entry { report, bytes, durable, since: None, is_announced: false });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -110,11 +115,50 @@ impl Outbox {
         self.sent = self.sent.min(ReportNo(number.0.saturating_sub(1)));
     }
 
-    /// The controller has every report up to `upto`; returns them.
+    /// A new session: the results of everything owed are announced again. Returns them.
+    pub(crate) fn announce_results(&mut self) -> impl Iterator<Item = (TaskId, StreamRef)> {
+        self.reports.values_mut().filter_map(|entry| {
+            let results = *entry.report.streams.first()?;
+            entry.is_announced = true;
+            Some((entry.report.task, results))
+        })
+    }
+
+    /// The controller has the results of a task that were announced again.
+    pub(crate) fn handle_results_kept(&mut self, task: TaskId) {
+        let of_task = self.reports.values_mut().filter(|it| it.report.task == task);
+        of_task.for_each(|entry| entry.is_announced = false);
+    }
+
+    /// The controller has no use for the results of a task that were announced again. Returns what is owed without them, and
+    /// what they were.
+    pub(crate) fn handle_results_gone(&mut self, task: TaskId) -> Vec<(Report, List<StreamRef, MAX_PARTS>)> {
+        let mut without = Vec::new();
+        for entry in self.reports.values_mut().filter(|it| it.is_announced && it.report.task == task) {
+            entry.is_announced = false;
+            let results = std::mem::take(&mut entry.report.streams);
+            self.bytes -= entry.bytes;
+            entry.bytes = bytes_of(&entry.report);
+            self.bytes += entry.bytes;
+            without.push((entry.report.clone(), results));
+        }
+        without
+    }
+
+    /// Up to which report the controller has said that it has them.
+    pub(crate) fn acked(&self) -> ReportNo {
+        self.acked
+    }
+
+    /// The controller has every report up to `upto`; returns those of which nothing is open any more.
     pub(crate) fn handle_ack(&mut self, upto: ReportNo) -> Vec<Report> {
+        // A controller may count further than this store, which was put back: what it has not seen it does not mean.
+        let newest = self.reports.last_key_value().map_or(self.acked, |(number, _)| *number);
+        self.acked = self.acked.max(upto.min(newest));
         let mut acked = Vec::new();
+        let is_over = |entry: &Entry| entry.durable && !entry.is_announced;
         // A report not yet on disk cannot have been sent, so an acknowledgement of it is nonsense and ignored.
-        while let Some(entry) = self.reports.first_entry().filter(|it| *it.key() <= upto && it.get().durable) {
+        while let Some(entry) = self.reports.first_entry().filter(|it| *it.key() <= upto && is_over(it.get())) {
             let (number, Entry { report, bytes, .. }) = entry.remove_entry();
             self.bytes -= bytes;
             if self.newest.get(&report.task) == Some(&number) {

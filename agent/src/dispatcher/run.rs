@@ -304,8 +304,8 @@ impl Loop {
                 self.ledger.handle_put_off(task);
             }
             Input::Moved(Moved::Here(task, stream)) => self.ledger.handle_stream_here(task, stream),
-            Input::Moved(Moved::Uploaded(task)) => self.ledger.handle_uploaded(task),
-            Input::Moved(Moved::Unwanted(task)) => self.ledger.handle_unwanted(task),
+            Input::Moved(Moved::Uploaded(task)) => self.ledger.handle_uploaded(task, now),
+            Input::Moved(Moved::Unwanted(task)) => self.ledger.handle_unwanted(task, now),
             Input::Moved(Moved::Lost(task)) => self.ledger.handle_results_lost(task),
             Input::ForgetKey { key, answer } => {
                 let needed = self.ledger.needs_key(key);

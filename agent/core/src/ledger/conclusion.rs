@@ -88,17 +88,25 @@ impl Ledger {
     }
 
     /// The results of a concluded task are stored at the controller: now the report may follow.
-    pub fn handle_uploaded(&mut self, task: TaskId) {
+    pub fn handle_uploaded(&mut self, task: TaskId, now: Timestamp) {
         let ended = self.tasks.get(&task).filter(|held| !held.origin.is_local()).and_then(Held::conclusion);
         if let Some(report) = ended.cloned() {
             self.owe(report);
         }
+        self.outbox.handle_results_kept(task);
+        self.take_ack(self.outbox.acked(), now);
     }
 
-    /// The controller does not want the results of a concluded task: the report follows without them, so that nobody takes
-    /// them for handed over.
-    pub fn handle_unwanted(&mut self, task: TaskId) {
+    /// The controller does not want the results of a concluded task, or threw them away: its report goes on without them, so that
+    /// nobody takes them for handed over.
+    pub fn handle_unwanted(&mut self, task: TaskId, now: Timestamp) {
         self.owe_without_results(task, |report| std::mem::take(&mut report.streams));
+        for (without, left_out) in self.outbox.handle_results_gone(task) {
+            self.writes.push(Write::PutReport(Box::new(without)));
+            let left_out = left_out.iter().map(|stream| stream.id).collect();
+            self.after_writes(Gated::Event(Event::Forget(left_out)));
+        }
+        self.take_ack(self.outbox.acked(), now);
     }
 
     /// The disk lost the results of a concluded task.
@@ -134,7 +142,8 @@ impl Ledger {
         self.take_ack(upto.min(self.outbox.sent()), now);
     }
 
-    /// The controller has stored every report up to `upto`, in this session or an earlier one.
+    /// The controller has stored every report up to `upto`, in this session or an earlier one. It stores those of tasks that are
+    /// over as well, without their results: whether it has these is known when their announcement was answered.
     pub(super) fn take_ack(&mut self, upto: ReportNo, now: Timestamp) {
         for report in self.outbox.handle_ack(upto) {
             // Remembered before it is forgotten: a crash in between must not let the task run again.

@@ -73,18 +73,17 @@ impl Ledger {
         self.session = Some(Session::new(ttl));
         self.welcomed = true;
         self.outbox.rewind();
-        self.take_ack(acked, now);
         self.announce_results();
+        self.take_ack(acked, now);
         self.give_back();
         self.lose_unserved(now);
     }
 
     /// A controller that was put back from a copy may have lost the results that it took, and waits for them before it takes
-    /// the report.
+    /// the report. One that ended the task meanwhile threw them away.
     fn announce_results(&mut self) {
-        let owed = self.outbox.iter();
-        let results = owed.filter_map(|report| Some(Event::Upload(report.task, *report.streams.first()?)));
-        self.events.extend(results);
+        let results = self.outbox.announce_results();
+        self.events.extend(results.map(|(task, stream)| Event::Upload(task, stream)));
     }
 
     /// The session is over.

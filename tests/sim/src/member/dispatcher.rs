@@ -199,11 +199,11 @@ impl World {
             Input::PayloadHere(task, stream) => process.ledger.handle_stream_here(task, stream),
             Input::Uploaded(task) => {
                 process.uploads.remove(&task);
-                process.ledger.handle_uploaded(task);
+                process.ledger.handle_uploaded(task, now);
             }
             Input::Unwanted(task) => {
                 process.uploads.remove(&task);
-                process.ledger.handle_unwanted(task);
+                process.ledger.handle_unwanted(task, now);
             }
             Input::Disconnected => {
                 process.established = false;

@@ -70,7 +70,7 @@ fn every_end_is_told_once_whoever_decided_it() {
 fn an_end_that_waits_for_its_results_to_be_taken_is_told_once() {
     let (mut desk, _) = Desk::with_results();
     desk.events();
-    desk.ledger.handle_uploaded(id(1));
+    desk.ledger.handle_uploaded(id(1), desk.now);
     desk.sync();
     desk.events();
     assert_eq!(desk.ended, [(id(1), Outcome::Succeeded)]);
@@ -99,14 +99,14 @@ fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
     let (mut desk, results) = Desk::with_results();
     assert_eq!(desk.events(), [Event::Upload(id(1), results)]);
     assert!(!desk.names().contains(&"Report"));
-    desk.ledger.handle_uploaded(id(1));
+    desk.ledger.handle_uploaded(id(1), desk.now);
     desk.sync();
     assert!(desk.names().contains(&"Report"));
     assert!(desk.events().is_empty(), "the results are kept until the report is acknowledged");
     desk.ledger.handle_disconnected();
     desk.connect();
     assert_eq!(desk.events(), [Event::Upload(id(1), results)], "a controller that was put back has lost them");
-    desk.ledger.handle_uploaded(id(1));
+    desk.ledger.handle_uploaded(id(1), desk.now);
     desk.sent();
     desk.ledger.handle_report_ack(ReportNo(1), desk.now);
     desk.sync();
@@ -132,7 +132,7 @@ fn a_report_that_waits_for_its_results_to_be_taken_is_told_as_owed() {
     assert!(desk.ledger.queues().is_empty(), "it waits for no turn");
 
     desk.now = at(300);
-    desk.ledger.handle_uploaded(id(1));
+    desk.ledger.handle_uploaded(id(1), desk.now);
     desk.sync();
     let reported = desk.ledger.outbox();
     assert_eq!((reported.reports, reported.bytes), (1, owed.bytes));
@@ -158,7 +158,7 @@ fn results_that_the_controller_does_not_want_are_not_taken_for_handed_over() {
     let (mut desk, results) = Desk::with_results();
     desk.events();
     desk.sent();
-    desk.ledger.handle_unwanted(id(1));
+    desk.ledger.handle_unwanted(id(1), desk.now);
     assert_eq!(desk.events(), [], "they stay until the report is on disk without them");
     desk.sync();
     assert_eq!(desk.events(), [Event::Forget(vec![results.id])]);
@@ -219,4 +219,44 @@ fn a_task_in_doubt_is_never_said_not_to_have_happened() {
     assert!(late.ledger.is_unwanted(id(1), late.now));
     late.ledger.handle_failed(id(1), failure::lease_too_short(), late.now);
     assert_eq!(claims(&mut late), [Outcome::Unknown]);
+}
+
+/// Take its word for it that the report was taken, and the cursor moves on for a file that the controller threw away, because
+/// its task had ended before the report came.
+#[test]
+fn results_that_the_controller_does_not_have_any_more_are_not_taken_for_handed_over() {
+    for (has_them, ack_first) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (mut desk, results) = Desk::with_results();
+        desk.ledger.handle_uploaded(id(1), desk.now);
+        desk.sync();
+        desk.events();
+        desk.ledger.handle_disconnected();
+        desk.connect();
+        assert_eq!(desk.events(), [Event::Upload(id(1), results)]);
+        assert_eq!(desk.reports().len(), 1, "it waits for nothing");
+        if ack_first {
+            desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+            desk.sync();
+            assert!(tombstones(&desk).is_empty(), "what became of the file is not known yet");
+        }
+        if has_them {
+            desk.ledger.handle_uploaded(id(1), desk.now);
+        } else {
+            desk.ledger.handle_unwanted(id(1), desk.now);
+        }
+        desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+        desk.sync();
+        assert_eq!(tombstones(&desk), [has_them], "acknowledged first: {ack_first}");
+        assert!(desk.events().contains(&Event::Forget(vec![results.id])), "{has_them}, {ack_first}");
+        assert_eq!(desk.ledger.outbox().reports, 0);
+    }
+}
+
+/// Whether what came of tasks that are remembered on disk was handed over.
+fn tombstones(desk: &Desk) -> Vec<bool> {
+    let stone = |write: &Write| match write {
+        Write::PutTombstone(stone) => Some(stone.payload),
+        _ => None,
+    };
+    desk.disk.iter().filter_map(stone).collect()
 }

@@ -144,7 +144,7 @@ fn f33_concluded_under_a_newer_epoch_is_reported_under_it_when_its_results_are_t
         let mut desk = knowing(Known::Uploading);
         assert_eq!(told(&mut desk, epoch), [told_now]);
         assert!(desk.events().is_empty());
-        desk.ledger.handle_uploaded(id(1));
+        desk.ledger.handle_uploaded(id(1), desk.now);
         desk.sync();
         assert!(desk.reports().iter().any(|it| it.epoch == Epoch(epoch)));
     }
