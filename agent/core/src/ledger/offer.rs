@@ -129,12 +129,13 @@ impl Ledger {
             Ordering::Less => {
                 return self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here");
             }
-            Ordering::Greater if held.is_outdated_by(offer) => {
+            Ordering::Equal if held.fenced.is_none() => (),
+            Ordering::Equal | Ordering::Greater if held.is_outdated_by(offer) => {
                 let message = "the results of an earlier attempt are on their way to the controller";
                 return self.reject_for(offer, &Refusal::overloaded(message, OUTDATED_AGAIN));
             }
-            Ordering::Equal => (),
-            Ordering::Greater => self.lease_anew(offer, now),
+            // A controller that was put back from a copy may come to the number that it has just said to be lost.
+            Ordering::Equal | Ordering::Greater => self.lease_anew(offer, now),
         }
         let (task, epoch, attempt) = (offer.task, offer.epoch, offer.attempt);
         self.after_writes(Gated::Transmit(Accept { task, epoch }.into()));

@@ -301,6 +301,37 @@ fn f33_under_an_older_epoch_everything_is_fenced() {
     for known in [Known::Journaled, Known::Started, Known::Uploading, Known::Reported, Known::Tombstone] {
         let mut desk = knowing(known);
         let running = desk.ledger.is_running();
+/// Leave it fenced, and the controller, which was put back from a copy and came to the same number, waits for a member that
+/// said that it goes on, and does not.
+#[test]
+fn f33_what_is_held_without_its_lease_gets_it_back_under_the_same_number() {
+    for known in [Known::Started, Known::Uploading] {
+        let mut desk = knowing(known);
+        desk.ledger.renew_now();
+        desk.renew(LeaseVerdict::Fenced);
+        desk.events();
+        desk.offer(offer(1, KIND, 5));
+        desk.sync();
+        let said = desk.sent();
+        assert!(said.iter().any(|it| matches!(it, FromMember::Accept(_))), "{known:?}: {said:?}");
+        let renews = |it: &FromMember| matches!(it, FromMember::Renew(renew) if renew.leases.len() == 1);
+        assert!(said.iter().any(renews), "{known:?}: {said:?}");
+    }
+
+    let mut desk = knowing(Known::Started);
+    desk.ledger.renew_now();
+    desk.renew(LeaseVerdict::Fenced);
+    desk.ledger.handle_failed(id(1), failure::fenced(), desk.now);
+    desk.sync();
+    desk.events();
+    desk.offer(offer(1, KIND, 5));
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(desk.events(), []);
+    desk.sync();
+    assert_eq!(starts(&desk.events()), [id(1)]);
+}
+
         assert_eq!(told(&mut desk, 4), [("fenced", 4)], "{known:?}");
         assert_eq!(desk.ledger.is_running(), running, "{known:?}");
     }
