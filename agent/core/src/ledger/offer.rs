@@ -6,6 +6,7 @@ use std::time::Duration;
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, Started};
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::Repeat;
 use postern_protocol::{Outcome, ReportNo, TaskKind, Timestamp};
 
 use super::held::Held;
@@ -32,6 +33,15 @@ pub(super) fn is_lasting(report: &Report, offer: &Offer) -> bool {
     let is_kept = report.epoch >= offer.alone_since && report.epoch.next() >= offer.epoch;
     let is_ours = report.certainty.known() == Some(Certainty::Certain) || is_kept;
     report.outcome.known() == Some(Outcome::Succeeded) && is_ours
+}
+
+/// Whether what a task of a kind that only reads was to find out is in its report. If not it is read once more, which harms
+/// nobody: whoever waits for it has nothing of the word that it was read. What kills the process is not.
+fn is_all_there(report: &Report, kind: TaskKind) -> bool {
+    match report.outcome.known() {
+        Some(Outcome::Succeeded) => !report.output.is_empty() && (!kind.is_batch() || !report.streams.is_empty()),
+        outcome => outcome == Some(Outcome::DeadLettered),
+    }
 }
 
 impl Ledger {
@@ -212,11 +222,15 @@ impl Ledger {
     /// What this member remembers of a task is its outcome under the newer epoch too, unless others may have worked on
     /// its target since and that may be wrong now: then it is found out anew.
     fn report_again(&mut self, offered: Offered, report: Report, now: Timestamp) {
-        let epoch = offered.offer.epoch;
+        let (epoch, offer) = (offered.offer.epoch, &offered.offer);
+        let stands = match offer.kind.known().filter(|kind| kind.repeat() == Repeat::Freely) {
+            Some(kind) => is_all_there(&report, kind),
+            None => !offer.reconcile || is_lasting(&report, offer),
+        };
         if self.reportable() == 0 {
             let refusal = Refusal::overloaded("too many reports wait to be acknowledged", FULL_AGAIN);
             self.reject_for(&offered.offer, &refusal);
-        } else if !offered.offer.reconcile || is_lasting(&report, &offered.offer) {
+        } else if stands {
             self.owe(Report { epoch, ..report });
         } else if report.outcome.known() == Some(Outcome::DeadLettered) {
             // It is not run again, whatever the other member did.

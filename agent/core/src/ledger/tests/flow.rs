@@ -79,13 +79,13 @@ fn f22_credit_shrinks_from_seventy_percent_of_the_outbox_on_and_changes_end_at_e
 fn f22_a_task_that_ended_is_not_reported_again_beyond_the_quota() {
     for acknowledged in [false, true] {
         let mut desk = unheard(100);
-        assert!(done(&mut desk, 0, TaskKind::ValidateUser, success()));
+        assert!(done(&mut desk, 0, TaskKind::DisableUser, success()));
         desk.sent();
         if acknowledged {
             desk.ledger.handle_report_ack(ReportNo(1), desk.now);
         }
         for epoch in 2..=1_000 {
-            desk.offer(Offer { task: task(0), ..offer(1, TaskKind::ValidateUser, epoch) });
+            desk.offer(Offer { task: task(0), ..offer(1, TaskKind::DisableUser, epoch) });
             desk.sync();
         }
         assert_eq!(desk.ledger.outbox.len(), 100);

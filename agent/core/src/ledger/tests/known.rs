@@ -21,8 +21,13 @@ fn knowing(known: Known) -> Desk {
 
 /// The same, with this end if it has one.
 fn knowing_end(known: Known, ending: Ending) -> Desk {
+    knowing_of(KIND, known, ending)
+}
+
+/// The same of a task of this kind.
+fn knowing_of(kind: TaskKind, known: Known, ending: Ending) -> Desk {
     let mut desk = Desk::connected();
-    desk.offer(offer(1, KIND, 5));
+    desk.offer(offer(1, kind, 5));
     desk.sync();
     desk.renew(LeaseVerdict::Kept);
     if !matches!(known, Known::Journaled) {
@@ -296,11 +301,6 @@ fn a_task_that_is_held_again_is_told_of_once() {
     assert_eq!(told, [[Epoch(6)]]);
 }
 
-#[test]
-fn f33_under_an_older_epoch_everything_is_fenced() {
-    for known in [Known::Journaled, Known::Started, Known::Uploading, Known::Reported, Known::Tombstone] {
-        let mut desk = knowing(known);
-        let running = desk.ledger.is_running();
 /// Leave it fenced, and the controller, which was put back from a copy and came to the same number, waits for a member that
 /// said that it goes on, and does not.
 #[test]
@@ -332,9 +332,48 @@ fn f33_what_is_held_without_its_lease_gets_it_back_under_the_same_number() {
     assert_eq!(starts(&desk.events()), [id(1)]);
 }
 
+#[test]
+fn f33_under_an_older_epoch_everything_is_fenced() {
+    for known in [Known::Journaled, Known::Started, Known::Uploading, Known::Reported, Known::Tombstone] {
+        let mut desk = knowing(known);
+        let running = desk.ledger.is_running();
         assert_eq!(told(&mut desk, 4), [("fenced", 4)], "{known:?}");
         assert_eq!(desk.ledger.is_running(), running, "{known:?}");
     }
     let mut forgotten = knowing(Known::Tombstone);
     assert_eq!(told(&mut forgotten, 5), [("fenced", 5)], "it was acknowledged under that one");
+}
+
+/// Say that it was read, and whoever waits for what was read, under a ledger that was put back from a copy, is told of a
+/// success and gets nothing.
+#[test]
+fn f33_what_was_read_and_is_not_here_any_more_is_read_again() {
+    let read = || Ending { output: vec![1], changed: Changed::No, ..success() };
+    let with_file = || Ending { streams: vec![stream()], ..read() };
+    let refused = || Ending::failed(Failure::new(FailureClass::Rejected, "refused", "no"));
+    let died = || Ending { outcome: Outcome::DeadLettered, ..refused() };
+    let table = [
+        ("acknowledged", TaskKind::ValidateUser, Known::Tombstone, read(), "Accept"),
+        ("acknowledged, of another end", TaskKind::ValidateUser, Known::Tombstone, refused(), "Accept"),
+        ("acknowledged, with a file", TaskKind::Export, Known::Tombstone, with_file(), "Accept"),
+        ("the file was not wanted", TaskKind::Export, Known::Reported, read(), "Accept"),
+        ("of another end", TaskKind::ValidateUser, Known::Reported, refused(), "Accept"),
+        ("all of it is here", TaskKind::ValidateUser, Known::Reported, read(), "Report"),
+        ("it kills the process", TaskKind::ValidateUser, Known::Tombstone, died(), "Report"),
+    ];
+    for (why, kind, known, ending, says) in table {
+        for reconcile in [false, true] {
+            let mut desk = knowing_of(kind, known, ending.clone());
+            if !ending.streams.is_empty() {
+                desk.ledger.handle_uploaded(id(1), desk.now);
+                desk.sync();
+                desk.sent();
+                desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+            }
+            desk.offer(Offer { reconcile, ..offer(1, kind, 6) });
+            desk.sync();
+            let said = desk.names();
+            assert!(said.contains(&says), "{why}: {said:?}");
+        }
+    }
 }
