@@ -436,6 +436,12 @@ impl Task {
         self.alone = alone_since(1, 3, Duration::from_secs(60));
     }
 
+    /// The same member is given it by a controller that was put back from a copy: of who had it before that knows nothing.
+    pub fn leased_after_a_restore(&mut self) {
+        self.reconcile = true;
+        self.alone = alone_since(2, 2, Duration::ZERO);
+    }
+
     /// One more attempt, with the journal of those before; [`died`] if the process dies in it.
     pub async fn attempt(&mut self, connector: &Arc<dyn Connector>) -> Result<Conclusion, Failure> {
         let life = Life::until(self.dies.take());

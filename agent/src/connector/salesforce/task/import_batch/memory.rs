@@ -190,10 +190,11 @@ impl Memory {
         memory
     }
 
-    /// Whether another member may have had the batch. One that comes back to its only member was had by no other.
+    /// Whether another member may have had the batch. One that comes back to its only member was had by no other, unless the
+    /// numbers of its leases begin anew, because the controller was put back from a copy.
     pub(super) fn is_of_another(cx: &AttemptCx) -> bool {
         let mut own = cx.earlier.open().iter().filter_map(Note::decode).filter_map(|note| note.own);
-        cx.reconcile && !own.any(|lease| cx.alone.was_kept_since(lease))
+        cx.reconcile && !own.any(|lease| cx.alone.has_been_since(lease) && cx.alone.was_kept_since(lease))
     }
 
     /// Whether the policy let an entry in, in an earlier attempt.
