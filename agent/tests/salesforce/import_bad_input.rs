@@ -56,6 +56,10 @@ fn cases() -> Vec<Case> {
     let nobody = around("<entry changetype=\"modify\"><Title>x</Title></entry>");
     let long_name = format!("{}@acme.example", "x".repeat(68));
     let long_name = around(&format!("<entry changetype=\"add\"><Username>{long_name}</Username></entry>"));
+    let long_key = |name: &str| {
+        let key = format!("<{name}>{}</{name}>", "x".repeat(4_001));
+        around(&format!("<entry changetype=\"modify\">{key}<Title>x</Title></entry>"))
+    };
     let long_line = rows(&"x".repeat(3 * 1024 * 1024));
     let latin = [rows("").trim_end().as_bytes(), b"\nuser0003@acme.example,caf\xe9\n"].concat();
     let closed_wrong = around("<entry changetype=\"modify\"><Username>x</Title></entry>");
@@ -67,6 +71,8 @@ fn cases() -> Vec<Case> {
         xml("an unknown attribute", with("<Nonsense>x</Nonsense>"), "unknown_attribute"),
         xml("an entry that names nobody", nobody, "no_key"),
         xml("a user name of 81 characters", long_name, "STRING_TOO_LONG"),
+        xml("a name of somebody that no look-up takes", long_key("Username"), "STRING_TOO_LONG"),
+        xml("a former name that no look-up takes", long_key("Original_Username"), "STRING_TOO_LONG"),
         xml("an alias of 9 characters", with("<Alias>ninechars</Alias>"), "STRING_TOO_LONG"),
         xml("an attribute twice", with("<Title>a</Title><title>b</title>"), "attribute_twice"),
         xml("a truth value that is none", with("<isActive>maybe</isActive>"), "bad_value"),

@@ -56,6 +56,13 @@ impl Key {
             Self::Id(text) | Self::Name(text) => text,
         }
     }
+
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Id(_) => None,
+            Self::Name(name) => Some(name),
+        }
+    }
 }
 
 /// Why an entry cannot be done.
@@ -169,10 +176,13 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
     }
     choices.check_system(system)?;
     let (key, new_name) = names.resolve(change)?;
-    if let Some(username) = new_name.as_deref().or(created_name(change, &key)) {
-        if let Some(field) = schema.find("username") {
-            json_value(field, username)?;
+    if let Some(field) = schema.find("username") {
+        // Of somebody's present name, too: a statement takes none that is much longer, and would be refused with everybody's.
+        for name in key.name().into_iter().chain(new_name.as_deref()) {
+            json_value(field, name)?;
         }
+    }
+    if let Some(username) = new_name.as_deref().or(created_name(change, &key)) {
         fields.insert("Username", json!(username));
     }
     if change == Change::Add {
