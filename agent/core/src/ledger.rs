@@ -67,6 +67,8 @@ pub struct Ledger {
     tasks: BTreeMap<TaskId, Held>,
     outbox: Outbox,
     calls_left: BTreeMap<SystemName, CallsLeft>,
+    /// How many attempts at single tasks of a system failed since one last had an answer.
+    failed_in_a_row: BTreeMap<SystemName, u32>,
     tombstones: Tombstones,
     membership: Membership,
     session_no: SessionNo,

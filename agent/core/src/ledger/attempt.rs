@@ -149,6 +149,7 @@ impl Ledger {
             self.events.extend((!results.is_empty()).then_some(Event::Forget(results)));
             return self.handle_failed(task, failure::leased_anew(), now);
         }
+        self.count_in_a_row(task, None);
         self.writes.extend(ending.audit.drain(..).map(Write::PutAudit));
         if let Some(held) = self.tasks.get_mut(&task) {
             held.stop_running();
@@ -159,6 +160,7 @@ impl Ledger {
     /// An attempt ended without ending the task.
     pub fn handle_failed(&mut self, task: TaskId, unfinished: impl Into<Unfinished>, now: Timestamp) {
         let unfinished = unfinished.into();
+        self.count_in_a_row(task, unfinished.failure.class.known());
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let state = if held.is_given_up { None } else { held.survive() };
         held.stop_running();

@@ -2,7 +2,7 @@
 
 use postern_protocol::message::v1::Credit;
 use postern_protocol::task::Repeat;
-use postern_protocol::{SystemName, TaskKind};
+use postern_protocol::{FailureClass, SystemName, TaskId, TaskKind};
 
 use super::Ledger;
 use super::held::Held;
@@ -18,6 +18,8 @@ const NO_CHANGES: usize = 85;
 /// Answers that may wait to be sent before nothing more is taken in: as many as a whole inventory and every lease and
 /// cancel of a session may have at once.
 const MOST_TRANSMITS: usize = 1024;
+/// So many attempts in a row that failed of what may pass are no accident: the system does not answer, or not as it should.
+const NO_ACCIDENT: u32 = 4;
 
 impl Ledger {
     /// Whether so much waits to be sent that nothing more should be taken in before some of it is: a controller that
@@ -37,15 +39,31 @@ impl Ledger {
         most.saturating_sub(self.tasks.len()).min(self.reportable()).min(self.callable())
     }
 
-    /// Whether a system has asked its tasks to wait, and another of them would take the room that other systems need to be
-    /// fed: twice their slots.
+    /// Whether tasks of a system wait because it asked for it, or fail one after another, and another of them would take the
+    /// room that other systems need to be fed: twice their slots.
     pub(super) fn crowds_out_others(&self, system: &SystemName) -> bool {
-        let asks = |held: &Held| held.offer.system == *system && !held.is_batch() && !held.waited.is_zero();
+        let fails = self.failed_in_a_row.get(system).is_some_and(|attempts| *attempts >= NO_ACCIDENT);
+        // It is asked again when the wait of one is over: what has waited counts, not what waits.
+        let stays = |held: &Held| held.offer.system == *system && !held.is_batch() && (fails || !held.waited.is_zero());
         let held = |name: &SystemName| self.tasks.values().filter(|held| held.offer.system == *name).count();
         let others = self.limits.systems.iter().filter(|(name, _)| *name != system);
         let wanted = others.map(|(name, slots)| slots.saturating_mul(2).saturating_sub(held(name))).sum();
-        // It is asked again when the wait of one is over: what has waited counts, not what waits.
-        self.tasks.values().any(asks) && self.room() <= wanted
+        self.tasks.values().any(stays) && self.room() <= wanted
+    }
+
+    /// An attempt at a single task ended, with a failure or without: what is not to pass was at least answered.
+    pub(super) fn count_in_a_row(&mut self, task: TaskId, failure: Option<FailureClass>) {
+        let Some(held) = self.tasks.get(&task).filter(|held| !held.is_batch()) else { return };
+        match failure {
+            Some(FailureClass::Transient | FailureClass::RateLimited) => {
+                let attempts = self.failed_in_a_row.entry(held.offer.system.clone()).or_default();
+                *attempts = attempts.saturating_add(1);
+            }
+            Some(FailureClass::Interrupted) => (),
+            Some(FailureClass::Unauthorized | FailureClass::Rejected | FailureClass::Internal) | None => {
+                self.failed_in_a_row.remove(&held.offer.system);
+            }
+        }
     }
 
     /// Whether another task of a kind may be taken while so much is owed.

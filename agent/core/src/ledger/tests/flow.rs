@@ -339,22 +339,34 @@ fn f61_a_system_whose_calls_are_used_up_refuses_its_tasks_and_not_those_of_anoth
     assert!(desk.ledger.holds(task(1)), "they are renewed");
 }
 
-/// An org that asks everybody to wait, hour after hour. Take its tasks as long as there is room, and those that wait take
-/// all of it.
-#[test]
-fn tasks_that_wait_for_one_system_leave_room_for_those_of_another() {
+/// A desk with two slots for each of two systems: eight tasks, and no batch, fill it.
+fn small_desk() -> Desk {
     let systems = ["acme", "beta"].map(|name| (name.parse().unwrap(), 2));
     let mut desk = Desk::new();
     desk.ledger = Ledger::restore(Limits::for_systems(systems.into()), Restored::default());
     desk.connect();
-    let read = |desk: &mut Desk, n: u64, system: &str| {
-        desk.offer(Offer { task: task(n), system: system.parse().unwrap(), ..offer(1, TaskKind::ValidateUser, 1) });
-        desk.sync();
-        desk.ledger.holds(task(n))
-    };
+    desk
+}
+
+/// Offers a look-up in a system. Whether it was taken.
+fn takes(desk: &mut Desk, n: u64, system: &str) -> bool {
+    desk.offer(Offer { task: task(n), system: system.parse().unwrap(), ..offer(1, TaskKind::ValidateUser, 1) });
+    desk.sync();
+    desk.ledger.holds(task(n))
+}
+
+fn fails_for_now() -> Unfinished {
+    Failure::new(FailureClass::Transient, "unreachable", "no answer").into()
+}
+
+/// An org that asks everybody to wait, hour after hour. Take its tasks as long as there is room, and those that wait take
+/// all of it.
+#[test]
+fn tasks_that_wait_for_one_system_leave_room_for_those_of_another() {
+    let mut desk = small_desk();
     let mut numbers = 1_u64..;
     for _ in 0..10 {
-        while read(&mut desk, numbers.next().unwrap(), "acme") {}
+        while takes(&mut desk, numbers.next().unwrap(), "acme") {}
         loop {
             let started = starts(&desk.events());
             if started.is_empty() {
@@ -369,9 +381,71 @@ fn tasks_that_wait_for_one_system_leave_room_for_those_of_another() {
     }
     let refused = refused_for(&mut desk);
     for _ in 0..4 {
-        assert!(read(&mut desk, numbers.next().unwrap(), "beta"), "twice its slots");
+        assert!(takes(&mut desk, numbers.next().unwrap(), "beta"), "twice its slots");
     }
     assert_eq!(refused, Some(30_000));
+}
+
+/// An org behind a firewall that drops everything asks for nothing. Heed only what asks, and its tasks take all of the room,
+/// and again whatever comes free.
+#[test]
+fn tasks_that_fail_in_a_row_for_one_system_leave_room_for_those_of_another() {
+    let mut desk = small_desk();
+    let mut numbers = 1_u64..;
+    for _ in 0..30 {
+        while takes(&mut desk, numbers.next().unwrap(), "acme") {}
+        for task in starts(&desk.events()) {
+            desk.ledger.handle_failed(task, fails_for_now(), desk.now);
+        }
+        desk.sync();
+        desk.now = desk.now + Duration::from_secs(30);
+    }
+    let refused = refused_for(&mut desk);
+    for _ in 0..4 {
+        assert!(takes(&mut desk, numbers.next().unwrap(), "beta"), "twice its slots");
+    }
+    assert_eq!(refused, Some(30_000));
+}
+
+/// Refuse the tasks of a system for any failure, and a locked row here and there has it idle while nobody else wants the room.
+#[test]
+fn a_system_whose_tasks_fail_now_and_then_is_fed_as_before() {
+    for is_refused in [false, true] {
+        let mut desk = small_desk();
+        assert!((1..=8).all(|n| takes(&mut desk, n, "acme")));
+        for next in 9..20 {
+            let started = starts(&desk.events());
+            if is_refused {
+                let refused = Failure::new(FailureClass::Rejected, "no_such_user", "no such user");
+                desk.ledger.handle_failed(started[0], refused, desk.now);
+            } else {
+                desk.ledger.handle_concluded(started[0], success(), desk.now);
+            }
+            desk.ledger.handle_failed(started[1], fails_for_now(), desk.now);
+            desk.sync();
+            assert!(takes(&mut desk, next, "acme"), "{next}");
+            desk.now = desk.now + Duration::from_secs(30);
+        }
+    }
+}
+
+/// Go on to refuse them when nothing of it is held, and where little room is left nobody finds out that it answers again.
+#[test]
+fn a_task_of_a_system_whose_tasks_failed_is_taken_if_none_is_held() {
+    let mut desk = small_desk();
+    assert!(takes(&mut desk, 1, "acme"));
+    for _ in 0..5 {
+        for task in starts(&desk.events()) {
+            desk.ledger.handle_failed(task, fails_for_now(), desk.now);
+        }
+        desk.sync();
+        desk.now = desk.now + Duration::from_secs(30);
+    }
+    assert!(!desk.ledger.holds(task(1)));
+    desk.ledger.limits.held = 2;
+    assert!(takes(&mut desk, 2, "acme"));
+    assert!(!takes(&mut desk, 3, "acme"));
+    assert!(takes(&mut desk, 4, "beta"));
 }
 
 /// Somebody looks again by himself, or an agent that holds nothing never does.
