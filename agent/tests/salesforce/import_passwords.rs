@@ -77,3 +77,32 @@ async fn a_password_of_a_batch_that_another_task_may_have_changed_is_not_told_as
     );
     assert!(lab.sim.password_is(ACTIVE, "Another-Horse-8"));
 }
+
+/// Make all the calls of a chunk first, and an org that asks to be left alone gets two hundred refused ones at each attempt.
+#[tokio::test]
+async fn passwords_of_a_batch_end_where_the_org_takes_none() {
+    let lab = Lab::start().await;
+    let entry = |number| modify(&format!("user{number:04}@acme.example"), "<password>Correct-Horse-7</password>");
+    let mut task = import(root(&(1..=40).map(entry).collect::<String>()));
+    let code = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE";
+    let refusal = Mishap::Respond { status: 503, code: Some(code.to_owned()), message: None };
+    lab.fault("POST", "/password", refusal, 1_000);
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap_err().code.as_str(), code);
+    assert_eq!(task.intents(), 8, "as many as are made at once");
+}
+
+/// Let a locked row end them, too, and one user whom somebody works on keeps those after it without their passwords.
+#[tokio::test]
+async fn passwords_of_a_batch_go_on_behind_locked_rows() {
+    let lab = Lab::start().await;
+    let entry = |number, password| {
+        modify(&format!("user{number:04}@acme.example"), &format!("<password>{password}</password>"))
+    };
+    let locked = (1..=8).map(|number| entry(number, "Locked-Horse-7"));
+    let mut task = import(root(&locked.chain([entry(9, "Correct-Horse-7")]).collect::<String>()));
+    let piece = "Locked-Horse-7".to_owned();
+    let (code, message) = ("UNABLE_TO_LOCK_ROW".to_owned(), String::new());
+    lab.fault("POST", "/password", Mishap::RespondAt { piece, status: 400, code, message }, 40);
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap_err().code.as_str(), "UNABLE_TO_LOCK_ROW");
+    assert!(lab.sim.password_is("user0009@acme.example", "Correct-Horse-7"));
+}

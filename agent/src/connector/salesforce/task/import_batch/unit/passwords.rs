@@ -1,5 +1,7 @@
 //! Passwords: one call each, several at once.
 
+use std::sync::OnceLock;
+
 use futures_util::StreamExt;
 use futures_util::stream;
 use postern_protocol::Failure;
@@ -9,7 +11,7 @@ use super::super::lookup::Wanted;
 use super::super::memory::{Note, Password};
 use super::work::{End, Work, said};
 use super::{AT_ONCE, Unit};
-use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone};
+use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone, is_locked};
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::task::new_password::is_moved;
 use crate::connector::salesforce::task::{leave_second_of, password_is_changed_by, password_may_be_changed_by};
@@ -42,11 +44,11 @@ impl Unit<'_> {
 
     async fn set_some_passwords(&mut self, rows: &[usize]) -> Result<(), Failure> {
         self.read_passwords(rows).await?;
-        let unit = &*self;
+        let (unit, end) = (&*self, &OnceLock::new());
         let calls: Vec<_> = rows
             .iter()
             .filter_map(|index| Some((*index, unit.work.get(*index)?)))
-            .map(|(index, work)| async move { (index, unit.set_password(work).await) })
+            .map(|(index, work)| async move { (index, unit.set_password_before(end, work).await) })
             .collect();
         let results: Vec<_> = stream::iter(calls).buffer_unordered(PASSWORDS_AT_ONCE).collect().await;
         for (index, result) in results {
@@ -62,6 +64,22 @@ impl Unit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Sets one password, unless the attempt came to its end at another: an org that takes none now is not asked for the rest.
+    async fn set_password_before(&self, end: &OnceLock<Failure>, work: &Work<'_>) -> Result<Certainty, Undone> {
+        if let Some(failure) = end.get() {
+            return Err(Undone::Not(failure.clone()));
+        }
+        let result = self.set_password(work).await;
+        // A locked row says nothing of others.
+        if let Err(Undone::Not(failure)) = &result
+            && error::is_retryable(failure)
+            && !is_locked(failure)
+        {
+            end.get_or_init(|| failure.clone());
+        }
+        result
     }
 
     /// Sets one password, unless an earlier attempt has. Says how sure it is that it is in force.
