@@ -430,6 +430,12 @@ async fn an_org_that_has_moved_is_signed_in_to_once_more() {
             lab.fault("POST", "/oauth2/token", token(&former), 100);
             let failure = validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
             assert_eq!((failure.code.as_str(), lab.counters().login_attempts), (code, 4));
+
+            // Signed in for each attempt, a name that nobody knows for a while keeps everybody out for an hour.
+            for _ in 0..3 {
+                let failure = validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
+                assert_eq!((failure.code.as_str(), lab.counters().login_attempts), (code, 4));
+            }
         };
         tokio::select! {
             () = moved => (),

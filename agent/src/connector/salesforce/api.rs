@@ -157,7 +157,13 @@ impl Salesforce {
     ) -> Result<Arc<Session>, Failure> {
         // The org's own host is where another one would lead to as well.
         let may_have_moved = session.instance.host() != self.settings.login_url.host();
-        if repeats.renewed || !may_have_moved || !error::says_moved(&failure) {
+        if !may_have_moved || !error::says_moved(&failure) {
+            return Err(failure);
+        }
+        if repeats.renewed {
+            self.sessions.handle_in_vain();
+        }
+        if !self.sessions.may_lead_elsewhere() {
             return Err(failure);
         }
         repeats.renewed = true;

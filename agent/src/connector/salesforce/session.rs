@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use postern_protocol::Failure;
 use postern_protocol::message::v1::SignInState;
+use postern_protocol::{Failure, Timestamp};
 use tokio::sync::Mutex;
 
 use super::sign_in::{Session, SignIn};
@@ -14,6 +15,9 @@ use crate::redaction::redacted;
 
 /// Hosts that are remembered as those that sign-ins led to. An org has one, and another when it moves.
 const MAX_HOSTS: usize = 16;
+/// How long nobody signs in to find an org elsewhere after that was in vain: many times less often than Salesforce lets an
+/// account sign in, and soon enough for one that is just being moved.
+const IN_VAIN: Duration = Duration::from_secs(60);
 
 /// The hosts that the sign-ins of this process led to.
 #[derive(Default)]
@@ -30,6 +34,18 @@ impl Hosts {
     }
 }
 
+/// The looks for an org elsewhere that another session was made for.
+#[derive(Default)]
+struct Looks {
+    in_vain: Option<Timestamp>,
+}
+
+impl Looks {
+    fn may_help(&self, now: Timestamp) -> bool {
+        self.in_vain.is_none_or(|at| now >= at + IN_VAIN)
+    }
+}
+
 /// The session in use, and the way to another.
 pub(super) struct Sessions {
     sign_in: SignIn,
@@ -41,14 +57,16 @@ pub(super) struct Sessions {
     /// How it goes, for `postern status`.
     told: RwLock<Told>,
     hosts: std::sync::Mutex<Hosts>,
+    looks: std::sync::Mutex<Looks>,
 }
 
 impl Sessions {
     /// No session yet.
     pub(super) fn new(sign_in: SignIn) -> Self {
         let told = RwLock::new(Told { state: sign_in.state(), ..Told::default() });
-        let hosts = std::sync::Mutex::default();
-        Self { sign_in, session: RwLock::default(), failure: Mutex::default(), ended: AtomicU64::new(0), told, hosts }
+        let (hosts, looks) = (std::sync::Mutex::default(), std::sync::Mutex::default());
+        let (session, failure, ended) = (RwLock::default(), Mutex::default(), AtomicU64::new(0));
+        Self { sign_in, session, failure, ended, told, hosts, looks }
     }
 
     /// How it goes.
@@ -110,6 +128,16 @@ impl Sessions {
         self.sign_in(|session| session.filter(|it| !Arc::ptr_eq(it, former))).await
     }
 
+    /// The org is not where a session leads to that was made a moment ago: another would lead there as well.
+    pub(super) fn handle_in_vain(&self) {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).in_vain = Some(clock::now());
+    }
+
+    /// Whether another session may lead to an org that is not where this one leads to.
+    pub(super) fn may_lead_elsewhere(&self) -> bool {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).may_help(clock::now())
+    }
+
     /// A session made now, to prove that signing in works. Tasks under way go on with the session in use.
     pub(super) async fn fresh(&self) -> Result<Arc<Session>, Failure> {
         self.sign_in(|_| None).await
@@ -166,5 +194,14 @@ mod tests {
         assert!(Hosts::default().sees("elsewhere.example", false), "the first");
         let count = (0..1_000).filter(|number| hosts.sees(&format!("{number}.example"), false)).count();
         assert_eq!(count, MAX_HOSTS - 3);
+    }
+
+    /// Never look again, and an org that moves after that is found when the agent is started again.
+    #[test]
+    fn after_a_look_in_vain_nobody_looks_for_a_minute() {
+        let secs = |secs: u64| Timestamp::from_millis(secs * 1_000);
+        assert!(Looks::default().may_help(secs(0)));
+        let looks = Looks { in_vain: Some(secs(100)) };
+        assert_eq!([100, 159, 160].map(|now| looks.may_help(secs(now))), [false, false, true]);
     }
 }
