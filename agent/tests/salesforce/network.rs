@@ -201,6 +201,30 @@ async fn one_place_is_enough_for_every_task_and_is_given_back_by_what_breaks_off
     assert!(validate(JOE).attempt(&connector).await.is_ok());
 }
 
+/// Let downloads have every place, and nobody is looked up or shut out until one of them has come to its end.
+#[tokio::test]
+async fn exports_leave_a_place_to_what_is_urgent() {
+    let lab = Lab::start().await;
+    let connector = lab.connector_with(&format!("{}max_concurrent_calls = 2\n", lab.settings("oauth-jwt")));
+    lab.fault("GET", "/results", Mishap::DripReply { bytes: 1, millis: 600_000 }, 2);
+    let everybody = || export(json!({"object": "User", "format": "csv", "size_hint": 20_000}));
+    let (mut one, mut two) = (everybody(), everybody());
+    let urgent = async {
+        let asked = || lab.counters().routes.get("GET jobs/query/{id}").copied().unwrap_or_default();
+        while asked() < 2 {
+            tokio::task::yield_now().await;
+        }
+        for task in [&mut validate(JOE), &mut disable(JOE), &mut enable(JOE)] {
+            task.attempt(&connector).await.unwrap();
+        }
+    };
+    tokio::select! {
+        _ = one.attempt(&connector) => unreachable!("its results drip"),
+        _ = two.attempt(&connector) => unreachable!("so do its"),
+        done = tokio::time::timeout(HANGS, urgent) => done.expect("it waits for an export"),
+    }
+}
+
 /// An org in which the agent has made this many calls, of so many it may make.
 async fn org_with_calls(used: u64, daily_api_calls: u64, settings: &str) -> (Lab, Arc<dyn Connector>) {
     let lab = Lab::with_org(OrgSeed { daily_api_calls, ..OrgSeed::acme(600) }).await;

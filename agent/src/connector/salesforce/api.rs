@@ -98,7 +98,7 @@ impl Salesforce {
         let longest = self.settings.http.timeout.max(DOWNLOAD);
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
-            let place = self.governor.place().await;
+            let place = self.governor.place_for_download().await;
             let answer = match self.open(place, &session, call, longest).await {
                 Ok(download) if download.opened.status == call.done => Ok(download),
                 Ok(download) => self.finish(download, JSON_LIMIT, |reply| Err(missed(&reply, call.done))).await,

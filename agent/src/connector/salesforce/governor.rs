@@ -63,6 +63,8 @@ impl Usage {
 pub(super) struct Governor {
     at_once: usize,
     places: Arc<Semaphore>,
+    /// Those of them that downloads may have.
+    downloads: Arc<Semaphore>,
     /// The place among writes to roles and groups.
     role_lane: Arc<Semaphore>,
     /// The same among bulk jobs of such writes.
@@ -75,8 +77,9 @@ pub(super) struct Governor {
 pub(super) struct Place {
     #[expect(dead_code, reason = "held, not looked at")]
     place: Option<OwnedSemaphorePermit>,
+    /// Of the role lane, or of the downloads.
     #[expect(dead_code, reason = "held, not looked at")]
-    lane: Option<OwnedSemaphorePermit>,
+    among: Option<OwnedSemaphorePermit>,
 }
 
 /// Said of a bulk job that it is the only one of its sort; until it is dropped.
@@ -99,6 +102,7 @@ impl Governor {
         Self {
             at_once,
             places: Arc::new(Semaphore::new(at_once)),
+            downloads: Arc::new(Semaphore::new(at_once.saturating_sub(at_once.div_ceil(4)).max(1))),
             role_lane: Arc::new(Semaphore::new(1)),
             role_jobs: Arc::new(Semaphore::new(1)),
             budget: Mutex::new(Budget::new(batch_percent)),
@@ -108,14 +112,21 @@ impl Governor {
 
     /// Waits for a place. First come, first served.
     pub(super) async fn place(&self) -> Place {
-        Place { place: permit(&self.places).await, lane: None }
+        Place { place: permit(&self.places).await, among: None }
+    }
+
+    /// The same for a download, which may keep it for minutes: a quarter of the places, if there is more than one, is left to
+    /// calls that somebody may be waiting for.
+    pub(super) async fn place_for_download(&self) -> Place {
+        let among = permit(&self.downloads).await;
+        Place { among, ..self.place().await }
     }
 
     /// The same for a write to roles or groups, of which only one at a time has a place.
     pub(super) async fn place_in_role_lane(&self) -> Place {
         // In this order, or those who wait for the lane would keep places from others.
-        let lane = permit(&self.role_lane).await;
-        Place { lane, ..self.place().await }
+        let among = permit(&self.role_lane).await;
+        Place { among, ..self.place().await }
     }
 
     /// Waits until no other bulk job writes to roles. Single calls do not wait for a job, which may take hours: who has to
@@ -545,6 +556,20 @@ mod tests {
         assert!(title.is_some());
         drop(one);
         assert!(second.as_mut().now_or_never().is_some());
+    }
+
+    /// Let downloads have all of them, and whoever is to be shut out at once stays in until a page of an export has come.
+    #[test]
+    fn downloads_leave_a_quarter_of_the_places_to_others() {
+        for (at_once, downloads) in [(1, 1), (2, 1), (3, 2), (4, 3), (10, 7)] {
+            let governor = Governor::new(at_once, 90);
+            let given: Vec<Place> =
+                std::iter::from_fn(|| governor.place_for_download().now_or_never()).take(at_once).collect();
+            assert_eq!(given.len(), downloads);
+            assert_eq!(governor.place().now_or_never().is_some(), at_once > 1, "one of {at_once}");
+            drop(given);
+            assert!(governor.place_for_download().now_or_never().is_some(), "it is given back");
+        }
     }
 
     /// Let others come when the wait is over, and as many as there is room for wait with them, quarter by quarter.
