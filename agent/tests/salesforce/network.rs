@@ -410,6 +410,21 @@ async fn f61_the_wait_that_an_answer_asks_for_is_granted_in_seconds_and_as_a_dat
     }
 }
 
+/// Look at nothing but the class, and each page of an export is asked for four times more before the wait is granted.
+#[tokio::test]
+async fn an_export_asks_an_org_once_that_wants_to_be_left_alone() {
+    for (method, size_hint) in [("GET", 1), ("POST", 20_000)] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        validate(JOE).attempt(&connector).await.unwrap();
+        lab.fault(method, "/query", Mishap::Busy { status: 503, retry_after: "600".to_owned() }, 1);
+        let mut everybody = export(json!({"object": "User", "format": "csv", "size_hint": size_hint}));
+        let failure = everybody.attempt(&connector).await.unwrap_err();
+        assert!(waits(&connector, &failure) > Duration::from_secs(500), "{failure}");
+        assert!(everybody.attempt(&connector).await.is_ok());
+    }
+}
+
 /// Let every failure wait for what any answer asked for, and one header keeps all tasks from the org for an hour.
 #[tokio::test]
 async fn a_wait_that_one_answer_asked_for_is_not_for_what_others_fail_of() {

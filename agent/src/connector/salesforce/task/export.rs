@@ -340,10 +340,15 @@ impl Source {
 }
 
 /// Asks until there is an answer, for a while; but not an org that wants to be left alone.
-pub(super) async fn patiently<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> F) -> Result<T, Failure> {
+pub(super) async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
+    org: &Salesforce,
+    ask: impl Fn() -> F,
+) -> Result<T, Failure> {
     for tries in 1..TRIES {
         match ask().await {
-            Err(failure) if error::is_glitch(&failure) => tokio::time::sleep(lock_wait(tries)).await,
+            Err(failure) if error::is_glitch(&failure) && org.governor.patience(&failure).is_zero() => {
+                tokio::time::sleep(lock_wait(tries)).await;
+            }
             other => return other,
         }
     }

@@ -193,7 +193,7 @@ impl Layout {
             return Ok(Vec::new());
         }
         let select = format!("SELECT Id, {} FROM Profile", names.join(", "));
-        let mut page = patiently(|| org.first_page(&select)).await?;
+        let mut page = patiently(org, || org.first_page(&select)).await?;
         let mut rows = 0;
         loop {
             rows += page.records.len();
@@ -214,7 +214,7 @@ impl Layout {
             if stop.is_cancelled() {
                 return Err(stopped());
             }
-            page = patiently(|| org.next_page(next)).await?;
+            page = patiently(org, || org.next_page(next)).await?;
         }
     }
 

@@ -265,7 +265,7 @@ impl Companion {
         found: &mut Found,
         stop: &CancellationToken,
     ) -> Result<(usize, Option<Timestamp>), Failure> {
-        let mut page = patiently(|| org.first_page(soql)).await?;
+        let mut page = patiently(org, || org.first_page(soql)).await?;
         let (mut rows, mut last) = (0, None);
         loop {
             rows += page.records.len();
@@ -276,7 +276,7 @@ impl Companion {
             if stop.is_cancelled() {
                 return Err(stopped());
             }
-            page = patiently(|| org.next_page(next)).await?;
+            page = patiently(org, || org.next_page(next)).await?;
         }
     }
 

@@ -137,7 +137,7 @@ impl Bulk {
             head.check(rows.len())?;
             Ok((rows, head.after))
         };
-        let (rows, after) = patiently(read).await?;
+        let (rows, after) = patiently(org, read).await?;
         self.next = after;
         Ok(Some(rows))
     }
@@ -179,7 +179,7 @@ impl Bulk {
 
     async fn open_page(&self, org: &Salesforce, plan: &Plan) -> Result<Option<Page>, Failure> {
         let Some(call) = self.call(PAGE) else { return Ok(None) };
-        let download = patiently(|| org.download(&call)).await?;
+        let download = patiently(org, || org.download(&call)).await?;
         let head = Head::read(download.headers())?;
         Ok(Some(Page { download, head, table: table(plan), read: 0, known: self.taken }))
     }
@@ -258,7 +258,7 @@ fn statement(org: &Salesforce, plan: &Plan) -> String {
 
 async fn make(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Result<String, Broken> {
     let ask = Call::ask("jobs/query", json!({ "operation": "query", "query": plan.select() }));
-    let made = patiently(|| org.read(&ask)).await.map_err(|failure| {
+    let made = patiently(org, || org.read(&ask)).await.map_err(|failure| {
         let what = if error::is_retryable(&failure) { Broke::Attempt } else { Broke::NoBulk };
         Broken { failure, what }
     })?;
@@ -285,7 +285,7 @@ async fn wait(org: &Salesforce, job: &str, cx: &AttemptCx) -> Result<u64, Broken
     let call = Call::get(format!("jobs/query/{job}"));
     let (mut waited, mut pause) = (Duration::ZERO, POLL);
     loop {
-        let told = patiently(|| org.read(&call)).await?.json;
+        let told = patiently(org, || org.read(&call)).await?.json;
         let text = |name: &str| told.get(name).and_then(Json::as_str).unwrap_or_default();
         match text("state") {
             "JobComplete" => {

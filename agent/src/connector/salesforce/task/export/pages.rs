@@ -30,9 +30,9 @@ impl Pages {
         let page = match &self.next {
             Next::First => {
                 let select = plan.select();
-                patiently(|| org.first_page(&select)).await?
+                patiently(org, || org.first_page(&select)).await?
             }
-            Next::Page(locator) => patiently(|| org.next_page(locator)).await?,
+            Next::Page(locator) => patiently(org, || org.next_page(locator)).await?,
             Next::Nothing => return Ok(None),
         };
         // Whoever finds more with each page would be followed for ever.
