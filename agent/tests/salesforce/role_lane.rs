@@ -8,7 +8,7 @@ use postern_protocol::task::import_batch::{Format, Request};
 use salesforce_sim::{Fault, Matching, Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
-use crate::lab::{DONE, Lab, Task, disable, import_with, verdict};
+use crate::lab::{DONE, Lab, Task, disable, import_with, validate, verdict};
 
 const JOE: &str = "user0001@acme.example";
 const EVE: &str = "user0002@acme.example";
@@ -88,6 +88,40 @@ async fn a_title_and_a_user_without_a_role_do_not_wait_for_the_lane() {
     }
     assert_eq!((lab.effects(EVE).deactivations, lab.counters().role_writes_at_once), (0, 1));
     assert_eq!(verdict(&next.attempt(&connector).await.unwrap()), DONE, "what is given up leaves the lane");
+}
+
+/// Keep the session of before the wait, and one that ended is refused to each in line, which then waits once more.
+#[tokio::test]
+async fn a_session_that_was_renewed_meanwhile_serves_those_that_waited_for_the_lane() {
+    let lab = lab().await;
+    let connector = lab.connector();
+    let joe = format!("/sobjects/User/{}", lab.sim.user(JOE).unwrap().text("Id"));
+    lab.fault("PATCH", &joe, Mishap::HangAt { piece: "IsActive".to_owned() }, 1);
+    let (mut hung, mut next) = (disable(JOE), disable(EVE));
+    let looks = || lab.counters().routes.get("GET query").copied().unwrap_or_default();
+    let conclusion = {
+        let (mut hung, mut next) = (Box::pin(hung.attempt(&connector)), pin!(next.attempt(&connector)));
+        tokio::select! {
+            it = &mut hung => panic!("nobody answered it: {it:?}"),
+            () = until(|| lab.sim.faults() == 0) => (),
+        }
+        let before = looks();
+        let renewed = async {
+            until(|| looks() > before).await;
+            lab.fault("GET", "/query", Mishap::EndSession, 1);
+            for _ in 0..2 {
+                validate(NO_ROLE).attempt(&connector).await.unwrap();
+            }
+        };
+        tokio::select! {
+            it = &mut hung => panic!("nobody answered it: {it:?}"),
+            it = &mut next => panic!("it overtook the one in the lane: {it:?}"),
+            () = renewed => (),
+        }
+        drop(hung);
+        next.await.unwrap()
+    };
+    assert_eq!((verdict(&conclusion), next.intents(), lab.counters().login_attempts), (DONE, 1, 2));
 }
 
 /// Wait for the lane whatever becomes of the task, and it stops when everybody before it is done.

@@ -96,9 +96,11 @@ impl Salesforce {
     /// Reads what is too long to be held: its body is read piece by piece. A refusal is XML then.
     pub(super) async fn download(&self, call: &Call) -> Result<Download, Failure> {
         let longest = self.settings.http.timeout.max(DOWNLOAD);
-        let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
+        let mut repeats = Repeats::default();
+        self.sessions.current().await?;
         loop {
             let place = self.governor.place_for_download().await;
+            let session = self.sessions.current().await?;
             let answer = match self.open(place, &session, call, longest).await {
                 Ok(download) if download.opened.status == call.done => Ok(download),
                 Ok(download) => self.finish(download, JSON_LIMIT, |reply| Err(missed(&reply, call.done))).await,
@@ -106,55 +108,47 @@ impl Salesforce {
             };
             match answer {
                 Ok(download) => return Ok(download),
-                Err(miss) => session = self.once_more(session, &mut repeats, miss).await?,
+                Err(miss) => self.once_more(&session, &mut repeats, miss).await?,
             }
         }
     }
 
     async fn read_as<T>(&self, call: &Call, told: impl Fn(Reply) -> Result<T, Miss>) -> Result<T, Failure> {
-        let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
+        let mut repeats = Repeats::default();
+        self.sessions.current().await?;
         loop {
             let place = self.governor.place().await;
+            let session = self.sessions.current().await?;
             match self.fetch(place, &session, call, &told).await {
                 Ok(answer) => return Ok(answer),
-                Err(miss) => session = self.once_more(session, &mut repeats, miss).await?,
+                Err(miss) => self.once_more(&session, &mut repeats, miss).await?,
             }
         }
     }
 
-    /// The session with which a read is repeated, if it is.
-    async fn once_more(
-        &self,
-        session: Arc<Session>,
-        repeats: &mut Repeats,
-        miss: Miss,
-    ) -> Result<Arc<Session>, Failure> {
+    /// Lets a read be repeated, with another session if need be, unless it ends here.
+    async fn once_more(&self, session: &Arc<Session>, repeats: &mut Repeats, miss: Miss) -> Result<(), Failure> {
         match miss {
             Miss::Expired(failure) if repeats.renewed => Err(failure),
             Miss::Expired(_) => {
                 repeats.renewed = true;
                 traces::happened("retry", "the session had ended");
-                self.sessions.renew(&session).await
+                self.sessions.renew(session).await.map(drop)
             }
             Miss::Lost(lost) if repeats.lost || lost.sent == Sent::No => {
-                self.elsewhere(&session, repeats, error::lost(&lost)).await
+                self.elsewhere(session, repeats, error::lost(&lost)).await
             }
             Miss::Lost(_) => {
                 repeats.lost = true;
                 traces::happened("retry", "there was no answer");
-                Ok(session)
+                Ok(())
             }
-            Miss::Not(failure) | Miss::Unknown(failure) => self.elsewhere(&session, repeats, failure).await,
+            Miss::Not(failure) | Miss::Unknown(failure) => self.elsewhere(session, repeats, failure).await,
         }
     }
 
-    /// Another session, if the failure says that the org is no more where this one leads to.
-    async fn elsewhere(
-        &self,
-        session: &Arc<Session>,
-        repeats: &mut Repeats,
-        failure: Failure,
-    ) -> Result<Arc<Session>, Failure> {
+    /// Makes another session, if the failure says that the org is no more where this one leads to.
+    async fn elsewhere(&self, session: &Arc<Session>, repeats: &mut Repeats, failure: Failure) -> Result<(), Failure> {
         // The org's own host is where another one would lead to as well.
         let may_have_moved = session.instance.host() != self.settings.login_url.host();
         if !may_have_moved || !error::says_moved(&failure) {
@@ -168,14 +162,14 @@ impl Salesforce {
         }
         repeats.renewed = true;
         traces::happened("retry", "the org may have moved");
-        self.sessions.renew(session).await.or(Err(failure))
+        self.sessions.renew(session).await.map(drop).or(Err(failure))
     }
 
     /// Makes a change, after an intent for it was made durable. A call that is sent again gets its own intent: the
     /// lease may have ended while the sign-in or the lock was waited for.
     pub(super) async fn change(&self, cx: &AttemptCx, step: u32, note: &[u8], call: &Call) -> Result<Answer, Undone> {
-        let mut session = self.sessions.current().await.map_err(Undone::Not)?;
         let (mut renewed, mut locked) = (false, 0);
+        self.sessions.current().await.map_err(Undone::Not)?;
         loop {
             // Before the intent, whose lease must outlive the call (`reach`): it would run out during a wait for a
             // place, or in the lane, which has no bound. The wait for a lease has one, and keeps a place from others only
@@ -185,6 +179,7 @@ impl Salesforce {
                 () = cx.stop.cancelled() => return Err(Undone::Not(stopped())),
                 place = self.place_for(call) => place,
             };
+            let session = self.sessions.current().await.map_err(Undone::Not)?;
             cx.intend(step, note.to_vec(), call.effect.clone(), self.reach()).await.map_err(Undone::Not)?;
             let answer = self.fetch(place, &session, call, |reply| classify(&reply, call.done)).await;
             Point::CallMade.reach();
@@ -199,7 +194,7 @@ impl Salesforce {
             cx.take_back(step, note.to_vec()).await.map_err(Undone::Not)?;
             if expired && !renewed {
                 traces::happened("retry", "the session had ended");
-                session = self.sessions.renew(&session).await.map_err(Undone::Not)?;
+                self.sessions.renew(&session).await.map_err(Undone::Not)?;
                 renewed = true;
             } else if is_locked(&failure) && locked + 1 < LOCK_TRIES {
                 traces::happened("retry", "the row was locked");

@@ -105,7 +105,8 @@ impl Sessions {
         }
     }
 
-    /// The session in use, or a new one.
+    /// The session in use, or a new one. To be asked for before a place among the calls is waited for, and again in it:
+    /// nobody signs in with a place in hand, for there is a session by then, and whoever was first in line may have renewed it.
     pub(super) async fn current(&self) -> Result<Arc<Session>, Failure> {
         match self.in_use() {
             Some(session) => Ok(session),
