@@ -10,6 +10,7 @@ use postern_protocol::time::UnixMillis;
 use postern_protocol::{Failure, FailureClass, Secret, SystemName};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method as HttpMethod, RequestBuilder, StatusCode};
+use tokio::sync::Semaphore;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -61,6 +62,8 @@ pub(super) struct SignIn {
     keep: Arc<dyn Keep>,
     key: String,
     system: SystemName,
+    /// Had by whoever reads the secrets.
+    reading: Arc<Semaphore>,
 }
 
 enum Answer {
@@ -102,6 +105,10 @@ const OFF: Duration = Duration::from_secs(60);
 /// not get an assertion that is good for years.
 const MADE_UP_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long the secrets may take to be read and hashed. They are small files, and all tasks wait for whoever signs in: on a file
+/// system that hangs it would be for ever.
+const READING: Duration = Duration::from_secs(30);
+
 /// Something answers that signs nobody in. Where these credentials were taken before, that may pass.
 const NO_LOGIN_HOST: &str = "not_a_login_host";
 
@@ -135,7 +142,7 @@ impl SignIn {
         key: String,
         system: SystemName,
     ) -> Self {
-        Self { settings, http, governor, keep, key, system }
+        Self { settings, http, governor, keep, key, system, reading: Arc::new(Semaphore::new(1)) }
     }
 
     /// Warns of a host that everything goes to from now on.
@@ -269,9 +276,7 @@ impl SignIn {
             guard.use_credentials(&secrets.canonical(&settings), random::bytes());
             Ok((guard, secrets))
         };
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-            Err(Failure::new(FailureClass::Internal, "sign_in_crashed", "Preparing the sign-in ended in a defect"))
-        })
+        in_time(&self.reading, work).await
     }
 
     async fn store(&self, guard: &Guard) -> Result<(), Failure> {
@@ -498,6 +503,30 @@ fn unreadable(field: &str, error: &SecretError) -> Failure {
         .with_next_step("Mend the file, variable or credential that the configuration names.")
 }
 
+/// Does what blocks, one at a time: of threads that are not given back there is to be one.
+async fn in_time<T: Send + 'static>(
+    one: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = async {
+        let turn = Arc::clone(one).acquire_owned().await;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+            Err(Failure::new(FailureClass::Internal, "sign_in_crashed", "Preparing the sign-in ended in a defect"))
+        })
+    };
+    tokio::time::timeout(READING, done).await.unwrap_or_else(|_| Err(not_read()))
+}
+
+fn not_read() -> Failure {
+    let summary = format!("the secrets of the configuration were not read within {} s", READING.as_secs());
+    Failure::new(FailureClass::Transient, "secret_not_read", summary)
+        .with_next_step("Look whether the file system hangs that they are on; then the next attempt goes on by itself.")
+}
+
 fn unanswered(lost: &Lost) -> Answer {
     match lost.sent {
         Sent::No => Answer::NotSent(error::lost(lost)),
@@ -526,4 +555,30 @@ fn no_login_host(status: u16) -> Failure {
     let summary = format!("the host does not sign anybody in (HTTP {status})");
     Failure::new(FailureClass::Unauthorized, NO_LOGIN_HOST, summary)
         .with_next_step("Check `domain` in the configuration, and what stands between.")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::future::join;
+
+    use super::*;
+
+    /// Wait for it as long as it takes, and no task of the system ever ends; start a thread for each that tries, and there are
+    /// none left for anything else.
+    #[tokio::test]
+    async fn secrets_that_cannot_be_read_are_given_up_and_wait_on_one_thread() {
+        tokio::time::pause();
+        let one = Arc::new(Semaphore::new(1));
+        let (release, held) = mpsc::sync_channel::<()>(1);
+        let hangs = move || held.recv().map_err(|_| not_read());
+        let (first, ()) = join(in_time(&one, hangs), tokio::time::advance(READING * 2)).await;
+        assert_eq!(first.unwrap_err().code.as_str(), "secret_not_read");
+        let beside = in_time(&one, || -> Result<(), Failure> { panic!("beside the first") });
+        let (second, ()) = join(beside, tokio::time::advance(READING * 2)).await;
+        assert_eq!(second.unwrap_err().code.as_str(), "secret_not_read");
+        release.send(()).unwrap();
+        assert!(in_time(&one, || Ok(())).await.is_ok());
+    }
 }
