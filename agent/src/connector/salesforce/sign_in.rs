@@ -575,6 +575,7 @@ mod tests {
         let hangs = move || held.recv().map_err(|_| not_read());
         let (first, ()) = join(in_time(&one, hangs), tokio::time::advance(READING * 2)).await;
         assert_eq!(first.unwrap_err().code.as_str(), "secret_not_read");
+        assert_eq!(one.available_permits(), 0, "its thread has the turn");
         let beside = in_time(&one, || -> Result<(), Failure> { panic!("beside the first") });
         let (second, ()) = join(beside, tokio::time::advance(READING * 2)).await;
         assert_eq!(second.unwrap_err().code.as_str(), "secret_not_read");
