@@ -330,7 +330,7 @@ async fn the_service_account_may_be_given_the_name_that_it_has_and_no_other() {
         (json!({ "Id": &id[..15], "Username": ADMIN, "Title": "Robot" }), "modified"),
         (json!({ "Original_Username": ADMIN, "Username": own, "Title": "Robot" }), "modified"),
         (json!({ "Id": id, "Username": other, "Title": "Robot" }), "service_account_protected"),
-        (json!({ "Id": id, "Username": "", "Title": "Robot" }), "service_account_protected"),
+        (json!({ "Id": id, "Username": "", "Title": "Robot" }), "no_key"),
         (json!({ "Original_Username": ADMIN, "Username": other, "Title": "Robot" }), "service_account_protected"),
         (json!({ "Id": id, "Username": own, "IsActive": false }), "service_account_protected"),
     ] {
