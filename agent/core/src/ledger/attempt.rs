@@ -149,7 +149,10 @@ impl Ledger {
             self.events.extend((!results.is_empty()).then_some(Event::Forget(results)));
             return self.handle_failed(task, failure::leased_anew(), now);
         }
-        self.count_in_a_row(task, None);
+        // Of one that is given up each attempt was counted, and no other was made.
+        if !self.tasks.get(&task).is_some_and(|held| held.is_given_up) {
+            self.count_in_a_row(task, ending.failure.as_ref().and_then(|it| it.class.known()));
+        }
         self.writes.extend(ending.audit.drain(..).map(Write::PutAudit));
         if let Some(held) = self.tasks.get_mut(&task) {
             held.stop_running();
@@ -164,6 +167,9 @@ impl Ledger {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let state = if held.is_given_up { None } else { held.survive() };
         held.stop_running();
+        if !is_interruption(&unfinished.failure) {
+            held.failed_of = Some(unfinished.failure.clone());
+        }
         self.writes.extend(state.map(|state| Write::PutState(task, state)));
         if !self.end_without_retry(task, &unfinished.failure, now) {
             self.retry(task, unfinished, now);
@@ -185,7 +191,7 @@ impl Ledger {
         } else if held.cancelled && interrupted && held.finds_out && !self.stopping {
             self.give_up(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
         } else if held.is_expired(now) && untouched {
-            self.conclude(task, Ending::expired((!interrupted).then(|| failure.clone())));
+            self.conclude_expired(task);
         } else if held.is_expired(now) && interrupted && !begun {
             self.give_up(task, failure::expired_in_doubt(&target), GivenUp::Failed);
         } else {
@@ -230,7 +236,7 @@ impl Ledger {
                 }
                 self.give_back();
             }
-            retry::Next::Again(_) if held.is_untouched() => self.conclude(task, Ending::expired(Some(failure))),
+            retry::Next::Again(_) if held.is_untouched() => self.conclude_expired(task),
             retry::Next::Again(_) | retry::Next::GiveUp => self.give_up(task, failure, GivenUp::Failed),
         }
     }

@@ -44,6 +44,12 @@ impl Ledger {
         }
     }
 
+    /// There is no time left to begin it.
+    pub(super) fn conclude_expired(&mut self, task: TaskId) {
+        let failure = self.tasks.get_mut(&task).and_then(|held| held.failed_of.take());
+        self.conclude(task, Ending::expired(failure));
+    }
+
     pub(super) fn conclude(&mut self, task: TaskId, ending: Ending) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let ended = Ended {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::time::Ago;
-use postern_protocol::{Epoch, StreamId, TaskKind, Timestamp};
+use postern_protocol::{Epoch, Failure, StreamId, TaskKind, Timestamp};
 
 use super::RestoredTask;
 use super::offer::is_lasting;
@@ -117,6 +117,8 @@ pub(super) struct Held {
     pub(super) possible: Possible,
     /// Attempts that failed, as opposed to having been interrupted.
     pub(super) failures: u32,
+    /// Of what the last of them failed.
+    pub(super) failed_of: Option<Failure>,
     pub(super) retry_at: Option<Timestamp>,
     /// The connected system asked for the wait that is under way, and it is long.
     pub(super) waits: bool,
@@ -187,6 +189,7 @@ impl Held {
             restored: false,
             possible: Possible::default(),
             failures: 0,
+            failed_of: None,
             retry_at: None,
             waits: false,
             waited: Duration::ZERO,

@@ -8,7 +8,7 @@ use postern_protocol::{StreamId, SystemName, TaskId, Timestamp};
 
 use super::held::Held;
 use super::session::Session;
-use super::{Ending, Event, Gated, Ledger};
+use super::{Event, Gated, Ledger};
 use crate::write::{TaskState, Write};
 
 impl Ledger {
@@ -109,7 +109,7 @@ impl Ledger {
         let lost = idle().filter(|held| held.fenced.is_some_and(is_lost));
         let lost: Vec<TaskId> = lost.map(|held| held.offer.task).collect();
         for task in late {
-            self.conclude(task, Ending::expired(None));
+            self.conclude_expired(task);
         }
         for task in lost {
             self.give_up_lost(task);

@@ -157,7 +157,7 @@ impl Salesforce {
         if repeats.renewed {
             self.sessions.handle_in_vain();
         }
-        if !self.sessions.may_lead_elsewhere() {
+        if !self.sessions.may_lead_elsewhere(session) {
             return Err(failure);
         }
         repeats.renewed = true;

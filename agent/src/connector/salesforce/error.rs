@@ -155,8 +155,8 @@ pub(super) fn strange(status: u16) -> Failure {
     }
 }
 
-/// Whether what the service account may not do is about one record, and not about the account.
-pub(super) fn is_about_record(failure: &Failure) -> bool {
+/// Whether the service account is signed in, and may not do this: to one record, or to any. Asked again, it would be refused again.
+pub(super) fn says_not_permitted(failure: &Failure) -> bool {
     failure.code.as_str().starts_with("INSUFFICIENT_ACCESS")
 }
 

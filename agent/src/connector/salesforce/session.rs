@@ -17,7 +17,7 @@ use crate::redaction::redacted;
 const MAX_HOSTS: usize = 16;
 /// How long nobody signs in to find an org elsewhere after that was in vain: many times less often than Salesforce lets an
 /// account sign in, and soon enough for one that is just being moved.
-const IN_VAIN: Duration = Duration::from_secs(60);
+const IN_VAIN: Duration = Duration::from_secs(10);
 
 /// The hosts that the sign-ins of this process led to.
 #[derive(Default)]
@@ -134,9 +134,10 @@ impl Sessions {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner).in_vain = Some(clock::now());
     }
 
-    /// Whether another session may lead to an org that is not where this one leads to.
-    pub(super) fn may_lead_elsewhere(&self) -> bool {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).may_help(clock::now())
+    /// Whether another session may lead to an org that is not where this one leads to. One that is there already is tried.
+    pub(super) fn may_lead_elsewhere(&self, session: &Arc<Session>) -> bool {
+        let is_in_use = self.in_use().is_some_and(|it| Arc::ptr_eq(&it, session));
+        !is_in_use || self.looks.lock().unwrap_or_else(PoisonError::into_inner).may_help(clock::now())
     }
 
     /// A session made now, to prove that signing in works. Tasks under way go on with the session in use.
@@ -199,10 +200,10 @@ mod tests {
 
     /// Never look again, and an org that moves after that is found when the agent is started again.
     #[test]
-    fn after_a_look_in_vain_nobody_looks_for_a_minute() {
+    fn after_a_look_in_vain_nobody_looks_for_ten_seconds() {
         let secs = |secs: u64| Timestamp::from_millis(secs * 1_000);
         assert!(Looks::default().may_help(secs(0)));
         let looks = Looks { in_vain: Some(secs(100)) };
-        assert_eq!([100, 159, 160].map(|now| looks.may_help(secs(now))), [false, false, true]);
+        assert_eq!([100, 109, 110].map(|now| looks.may_help(secs(now))), [false, false, true]);
     }
 }

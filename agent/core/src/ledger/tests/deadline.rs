@@ -44,6 +44,23 @@ fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
     assert!(desk.reports().iter().any(|it| it.outcome.known() == Some(Outcome::Expired)));
 }
 
+/// Forget it with the attempt, and a task that would have been in time tells nothing of why it waited.
+#[test]
+fn what_had_no_place_for_another_try_tells_why_it_was_not_done() {
+    let mut desk = taken();
+    desk.events();
+    desk.ledger.handle_failed(id(1), busy(1), desk.now);
+    desk.running(2, TaskKind::DisableUser);
+    desk.running(3, TaskKind::DisableUser);
+    desk.sent();
+    desk.now = at(105);
+    desk.events();
+    desk.sync();
+    let reports = desk.reports();
+    let told = reports.iter().map(|it| (it.outcome.known(), it.failure.as_ref().map(|it| it.code.as_str())));
+    assert_eq!(told.collect::<Vec<_>>(), [(Some(Outcome::Expired), Some("busy"))]);
+}
+
 /// Leave it out, and all that is told of a task that met a busy org is that its time was over, before it was.
 #[test]
 fn what_cannot_be_tried_again_in_time_tells_why_it_was_not_done() {

@@ -407,6 +407,22 @@ fn tasks_that_fail_in_a_row_for_one_system_leave_room_for_those_of_another() {
     assert_eq!(refused, Some(30_000));
 }
 
+/// Take their end for a sign of life, and a system that answers nothing has all the room again with each task that it ends.
+#[test]
+fn tasks_that_end_because_a_system_does_not_answer_are_no_answer_of_it() {
+    let mut desk = small_desk();
+    let mut numbers = 1_u64..;
+    while takes(&mut desk, numbers.next().unwrap(), "acme") {}
+    for _ in 0..2 {
+        for task in starts(&desk.events()) {
+            desk.ledger.handle_concluded(task, Ending::unknown(fails_for_now().failure), desk.now);
+        }
+        desk.sync();
+    }
+    while takes(&mut desk, numbers.next().unwrap(), "acme") {}
+    assert!(takes(&mut desk, numbers.next().unwrap(), "beta"));
+}
+
 /// Refuse the tasks of a system for any failure, and a locked row here and there has it idle while nobody else wants the room.
 #[test]
 fn a_system_whose_tasks_fail_now_and_then_is_fed_as_before() {

@@ -71,7 +71,7 @@ fn refused_earlier(cx: &AttemptCx) -> Option<Failure> {
 fn is_final(failure: &Failure) -> bool {
     match failure.class.known() {
         Some(FailureClass::Rejected) => !is_own_refusal(failure),
-        Some(FailureClass::Unauthorized) => error::is_about_record(failure),
+        Some(FailureClass::Unauthorized) => error::says_not_permitted(failure),
         _ => false,
     }
 }

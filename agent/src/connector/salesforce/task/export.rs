@@ -12,6 +12,7 @@ mod table;
 mod value;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use postern_protocol::bounded::Text;
@@ -44,6 +45,9 @@ const BULK_ABOVE: u64 = 10_000;
 const RESTARTS: u32 = 2;
 /// How often a page is asked for before the attempt fails.
 const TRIES: u32 = 5;
+/// A wait that an org may ask for and that is waited here: another attempt would begin the file anew, and an attempt that should
+/// stop is not kept for long.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 /// A record as the service gave it, a text for each column.
 type Row = Vec<Option<String>>;
@@ -339,15 +343,19 @@ impl Source {
     }
 }
 
-/// Asks until there is an answer, for a while; but not an org that wants to be left alone.
+/// Asks until there is an answer, for a while; but not an org that wants to be left alone for long.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
     org: &Salesforce,
     ask: impl Fn() -> F,
 ) -> Result<T, Failure> {
     for tries in 1..TRIES {
         match ask().await {
-            Err(failure) if error::is_glitch(&failure) && org.governor.patience(&failure).is_zero() => {
-                tokio::time::sleep(lock_wait(tries)).await;
+            Err(failure) if error::is_glitch(&failure) => {
+                let wait = org.governor.patience(&failure);
+                if wait > SHORT_WAIT {
+                    return Err(failure);
+                }
+                tokio::time::sleep(wait.max(lock_wait(tries))).await;
             }
             other => return other,
         }
