@@ -1,11 +1,15 @@
 //! Tasks on the command line: submit, look at, wait for, cancel, and fetch what came of them.
 
+mod fitting;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::import_batch::{Delimiter, DynamicSystem, Format, Request, Rule, Variable};
 use postern_protocol::{SystemName, TaskId, TaskKind};
+
+pub use self::fitting::Fitting;
 
 /// Tasks.
 #[derive(Debug, Subcommand)]
@@ -30,7 +34,7 @@ reset_password, expire_password, deprovision_user, restore_user, import_batch,
 export, describe_schema, collect.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise; with 80
 when it goes on, or may have been taken in: the message names it, for `task wait`, before it is submitted again.")]
-    Submit(Box<Submit>),
+    Submit(Box<Fitting>),
     /// Submit a task that `task submit --write` wrote; more than once is no more than once
     #[command(after_help = "\
 Examples:
@@ -176,10 +180,10 @@ pub struct Submit {
     /// worst case the user gets a second mail
     #[arg(long)]
     pub repeat_if_unknown: bool,
-    /// Write a password that was made up to this file, mode 0600, which is made before anything is submitted
+    /// reset_password: write a password that was made up to this file, mode 0600, which is made before anything is submitted
     #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub output_password: Option<PathBuf>,
-    /// Show a password that was made up on the terminal
+    /// reset_password: show a password that was made up on the terminal
     #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub show_password: bool,
     #[command(flatten)]
@@ -208,7 +212,7 @@ pub struct Submit {
     #[arg(long, default_value_t = 100)]
     pub priority: u8,
     /// Give up waiting after so long; the task goes on
-    #[arg(long)]
+    #[arg(long, conflicts_with = "asynchronous")]
     pub timeout_secs: Option<u64>,
     /// Sign the task with the key in this file, for agents that take signed tasks only; `task signing-key` makes one
     #[arg(long, value_name = "KEYFILE")]

@@ -148,11 +148,10 @@ fn is_sealed_whole(kind: TaskKind) -> bool {
     matches!(kind, TaskKind::Export | TaskKind::DescribeSchema | TaskKind::Collect)
 }
 
+/// What the command line cannot tell by itself of options that belong to the kind.
 fn check(options: &Submit) -> Result<(), Failure> {
     let usage = |sentence: &str| Err(Failure::new(Exit::Usage, sentence));
     let is_reset = options.kind == TaskKind::ResetPassword;
-    let is_deprovision = options.kind == TaskKind::DeprovisionUser;
-    let is_restore = options.kind == TaskKind::RestoreUser;
     let is_import = options.kind == TaskKind::ImportBatch;
     match options {
         Submit { password_file: None, generate: false, service: false, .. } if is_reset => {
@@ -161,33 +160,14 @@ fn check(options: &Submit) -> Result<(), Failure> {
         Submit { generate: true, output_password: None, show_password: false, .. } => {
             usage("--generate needs --output-password FILE or --show-password: nobody else can open the new password")
         }
-        Submit { password_file: Some(_), .. } if !is_reset && !is_restore => {
-            usage("--password-file belongs to reset_password and restore_user")
-        }
-        Submit { generate, service, .. } if !is_reset && (*generate || *service) => {
-            usage("--generate and --service belong to reset_password")
-        }
-        Submit { repeat_if_unknown: true, service: false, .. } if options.kind != TaskKind::ExpirePassword => {
+        Submit { repeat_if_unknown: true, service: false, .. } if is_reset => {
             usage("--repeat-if-unknown belongs to reset_password --service and expire_password")
         }
-        Submit { new_name: Some(_), .. } if !is_deprovision => usage("--new-name belongs to deprovision_user"),
-        Submit { name: Some(_), .. } if !is_restore => usage("--name belongs to restore_user"),
-        Submit { name: None, .. } if is_restore => usage("restore_user needs --name NAME"),
-        Submit { email: Some(_), .. } if !is_deprovision && !is_restore => {
-            usage("--email belongs to deprovision_user and restore_user")
-        }
+        Submit { name: None, kind: TaskKind::RestoreUser, .. } => usage("restore_user needs --name NAME"),
         Submit { generate: false, service: false, .. } if options.wants_password() => {
             usage("--output-password and --show-password belong to --generate and --service")
         }
-        Submit { if_refused: Some(_), .. } if options.kind != TaskKind::DisableUser => {
-            usage("--if-refused belongs to disable_user")
-        }
         Submit { import: Import { dataset: None, .. }, .. } if is_import => usage("import_batch needs --dataset FILE"),
-        Submit { import: Import { dataset, format, .. }, .. }
-            if !is_import && (dataset.is_some() || format.is_some()) =>
-        {
-            usage("--dataset and --format belong to import_batch")
-        }
         Submit { write: Some(_), .. } if is_sealed_whole(options.kind) => {
             usage("--write cannot be used here: only this process could open what comes of the task")
         }
@@ -196,14 +176,6 @@ fn check(options: &Submit) -> Result<(), Failure> {
         }
         Submit { params: None, kind: TaskKind::Export | TaskKind::Collect, .. } => {
             usage("export and collect need --params JSON")
-        }
-        Submit { params: Some(_), kind, .. } if !is_sealed_whole(*kind) => {
-            usage("--params belongs to export, describe_schema and collect")
-        }
-        Submit { output, result_key, kind, .. }
-            if !is_sealed_whole(*kind) && (output.is_some() || result_key.is_some()) =>
-        {
-            usage("--output and --result-key belong to export, describe_schema and collect")
         }
         Submit { output: None, asynchronous: false, kind, .. } if is_sealed_whole(*kind) => {
             usage("name --output FILE, or --async and --result-key FILE: nobody else can open what comes of the task")

@@ -23,7 +23,7 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
     let client = || client(reach);
     let patient_client = || patient_client(reach);
     match command {
-        TaskCommand::Submit(options) => submit::run(reach, &patient_client().await?, &options).await,
+        TaskCommand::Submit(options) => submit::run(reach, &patient_client().await?, &options.0).await,
         TaskCommand::Send { file, asynchronous, timeout_secs } => {
             let (id, body) = written::read(&file, asynchronous)?;
             let client = patient_client().await?;

@@ -105,6 +105,25 @@ async fn a_task_in_a_file_is_the_same_whether_somebody_waits_for_it_or_not() {
     assert_eq!(lab.client().list::<Value>("/v1/tasks", usize::MAX).await.unwrap().len(), 1);
 }
 
+/// Let an option of another kind pass, and a rehearsal is the change itself, or a word about one account is one about all.
+#[tokio::test]
+async fn what_belongs_to_another_kind_is_refused_before_anything_is_submitted() {
+    let lab = Lab::start().await;
+    let _worker = lab.working_member().await;
+    for (kind, of_another) in [
+        ("disable_user --account joe", "--dry-run"),
+        ("deprovision_user --account joe", "--all-or-none"),
+        ("reset_password --account joe --service", "--dry-run"),
+        ("test_connection", "--account joe"),
+    ] {
+        let line = format!("task submit {kind} --system sf --async {of_another}");
+        let (code, _, err) = lab.command(&line.split(' ').collect::<Vec<_>>());
+        let option = of_another.split(' ').next().unwrap();
+        assert!(code == Some(2) && err.contains(&format!("{option} belongs to")), "{line}: {code:?} {err}");
+    }
+    assert!(lab.client().list::<Value>("/v1/tasks", usize::MAX).await.unwrap().is_empty());
+}
+
 /// Refuse the id where nothing is sealed, and who heard no answer to a reset can only ask for another, with a second mail.
 #[tokio::test]
 async fn a_reset_of_the_systems_own_under_one_id_is_one_task() {
