@@ -5,6 +5,7 @@
 mod audit;
 mod ca;
 mod member;
+mod reach;
 mod serve;
 mod system;
 mod task;
@@ -12,7 +13,7 @@ mod task;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use postern_protocol::ClusterName;
 use postern_protocol::id::ApiTokenName;
 use postern_protocol::time::length;
@@ -20,6 +21,7 @@ use postern_protocol::time::length;
 pub use self::audit::{AuditCommand, WhichLog};
 pub use self::ca::{CaCommand, Rotate};
 pub use self::member::{Accept, MemberCommand};
+pub use self::reach::Reach;
 pub use self::serve::{Serve, StoreCommand, StoreKey};
 pub use self::system::{Details, SystemCommand};
 pub use self::task::{Import, Submit, TaskCommand};
@@ -175,24 +177,6 @@ Examples:
         #[command(flatten)]
         reach: Reach,
     },
-}
-
-/// How to reach the controller.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Reaching the controller")]
-pub struct Reach {
-    /// The data directory of a controller on this host
-    #[arg(long, global = true, env = "POSTERN_CONTROLLER_DATA_DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// The URL of the API, if not that of --data-dir
-    #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_URL")]
-    pub api_url: Option<String>,
-    /// The file with your token for the API, if not the first administrator's in --data-dir
-    #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_TOKEN_FILE")]
-    pub api_token_file: Option<PathBuf>,
-    /// Answer in JSON
-    #[arg(long, global = true)]
-    pub json: bool,
 }
 
 /// Enrollment tokens.

@@ -114,8 +114,8 @@ impl Scene {
     /// Runs a command of the controller, and keeps what it said.
     async fn cli(&mut self, arguments: &[&str]) -> (Option<i32>, String) {
         let url = format!("http://{}", self.api.address());
-        let way = [("POSTERN_CONTROLLER_API_URL", url.as_str())];
-        let (code, out, err) = self.lab.controller.try_cli_in(&way, arguments).await;
+        let arguments = [arguments, &["--api-url", url.as_str()]].concat();
+        let (code, out, err) = self.lab.controller.try_cli(&arguments).await;
         write!(self.printed, "{out}{err}").unwrap();
         (code, out)
     }
@@ -123,7 +123,7 @@ impl Scene {
     /// The same, and the agent dies when it has made the next call that changes something: what it keeps then is kept.
     async fn cli_over_a_kill(&mut self, arguments: &[&str]) -> (Option<i32>, String) {
         let url = format!("http://{}", self.api.address());
-        let way = [("POSTERN_CONTROLLER_API_URL", url.as_str())];
+        let arguments = [arguments, &["--api-url", url.as_str()]].concat();
         self.agent.fail_points().arm(Point::CallMade);
         let over_a_kill = async {
             self.agent.dies().await;
@@ -131,7 +131,7 @@ impl Scene {
             self.kept.iter_mut().zip(kept).for_each(|(all, more)| all.extend(more));
             self.agent.start().await;
         };
-        let ((code, out, err), ()) = tokio::join!(self.lab.controller.try_cli_in(&way, arguments), over_a_kill);
+        let ((code, out, err), ()) = tokio::join!(self.lab.controller.try_cli(&arguments), over_a_kill);
         write!(self.printed, "{out}{err}").unwrap();
         (code, out)
     }

@@ -124,6 +124,37 @@ async fn what_belongs_to_another_kind_is_refused_before_anything_is_submitted() 
     assert!(lab.client().list::<Value>("/v1/tasks", usize::MAX).await.unwrap().is_empty());
 }
 
+/// Let the variable win, and what is tried in a lab is done in production.
+#[tokio::test]
+async fn what_stands_on_the_command_line_counts_before_variables() {
+    let (here, there) = (Lab::start().await, Lab::start().await);
+    let url = there.addresses().api_url;
+    let [here_dir, there_dir] = [&here, &there].map(|it| it.data_dir().to_str().unwrap().to_owned());
+    let token = there.data_dir().join("api.token").to_str().unwrap().to_owned();
+    let (url_var, token_var) =
+        (("POSTERN_CONTROLLER_API_URL", url.as_str()), ("POSTERN_CONTROLLER_API_TOKEN_FILE", token.as_str()));
+    let dir_var = ("POSTERN_CONTROLLER_DATA_DIR", here_dir.as_str());
+
+    for (name, variables, typed) in [
+        ("by-variables", &[url_var, token_var][..], &["--data-dir", here_dir.as_str()][..]),
+        ("with-a-url", &[url_var], &["--data-dir", &here_dir]),
+        ("by-url", &[dir_var, token_var], &["--api-url", &url]),
+        ("with-a-token", &[dir_var], &["--api-url", &url, "--api-token-file", &token]),
+    ] {
+        let (code, _, err) = here.program_in(variables, &[&["cluster", "create", name], typed].concat());
+        assert_eq!(code, Some(0), "{name}: {err}");
+        let is_at = async |lab: &Lab| {
+            lab.client().list::<Value>("/v1/clusters", usize::MAX).await.unwrap().iter().any(|it| it["name"] == name)
+        };
+        let typed_here = typed.contains(&"--data-dir");
+        assert_eq!((is_at(&here).await, is_at(&there).await), (typed_here, !typed_here), "{name}");
+    }
+
+    let (code, _, err) =
+        here.program_in(&[("POSTERN_CONTROLLER_DATA_DIR", &there_dir)], &["status", "--api-url", &url]);
+    assert!(code == Some(2) && err.contains("--api-token-file"), "a token that nobody named: {code:?} {err}");
+}
+
 /// Refuse the id where nothing is sealed, and who heard no answer to a reset can only ask for another, with a second mail.
 #[tokio::test]
 async fn a_reset_of_the_systems_own_under_one_id_is_one_task() {

@@ -222,9 +222,15 @@ impl Lab {
     }
 
     /// Runs the program with these arguments alone.
-    #[allow(clippy::unused_self, reason = "what runs a program is asked of the lab")]
     pub(crate) fn program(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        self.program_in(&[], arguments)
+    }
+
+    /// The same, with these variables set.
+    #[allow(clippy::unused_self, reason = "what runs a program is asked of the lab")]
+    pub(crate) fn program_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_postern-controller"))
+            .envs(environment.iter().copied())
             .args(arguments)
             .stdin(Stdio::null())
             .output()

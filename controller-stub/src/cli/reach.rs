@@ -1,0 +1,69 @@
+//! How commands find the controller.
+
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+
+/// How to reach the controller: what stands on the command line counts before variables that answer the same question.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// The data directory of a controller on this host.
+    pub data_dir: Option<PathBuf>,
+    /// The URL of the API.
+    pub api_url: Option<String>,
+    /// The file with a token for the API.
+    pub api_token_file: Option<PathBuf>,
+    /// Whether to answer in JSON.
+    pub json: bool,
+}
+
+/// The options, and the variables that stand for them.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reaching the controller")]
+struct Options {
+    /// The data directory of a controller on this host; given here, no URL counts that only the environment names
+    #[arg(long, global = true, env = "POSTERN_CONTROLLER_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// The URL of the API, if not that of --data-dir
+    #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_URL")]
+    api_url: Option<String>,
+    /// The file with your token for the API, if not the first administrator's in --data-dir
+    #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_TOKEN_FILE")]
+    api_token_file: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl FromArgMatches for Reach {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let Options { mut data_dir, mut api_url, mut api_token_file, json } = Options::from_arg_matches(matches)?;
+        let comes_from = |option: &str, source| matches.value_source(option) == Some(source);
+        let is_typed = |option| comes_from(option, ValueSource::CommandLine);
+        let is_of_environment = |option| comes_from(option, ValueSource::EnvVariable);
+        if is_typed("data_dir") && is_of_environment("api_url") {
+            api_url = None;
+            // It is for that URL, and no other controller is to see it.
+            api_token_file.take_if(|_| is_of_environment("api_token_file"));
+        }
+        // Whoever is at the URL would be sent the first administrator's token, which nobody named.
+        data_dir.take_if(|_| is_typed("api_url") && is_of_environment("data_dir") && api_token_file.is_none());
+        Ok(Self { data_dir, api_url, api_token_file, json })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Reach {
+    fn augment_args(command: Command) -> Command {
+        Options::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Options::augment_args_for_update(command)
+    }
+}
