@@ -85,10 +85,29 @@ pub enum LogFormat {
     Json,
 }
 
+/// Reads what is logged: parts between commas, each a level, or `NAME=LEVEL` for a part of the program. What no part names is
+/// logged at `info`, since whoever asks for more of one thing does not ask for nothing of all others.
+pub fn levels(text: &str) -> Result<Targets, String> {
+    let mut targets = Targets::new().with_default(LevelFilter::INFO);
+    for part in text.split(',') {
+        targets = match part.split_once('=') {
+            Some((name, word)) if !name.is_empty() => targets.with_target(name, level(word)?),
+            Some(_) | None => targets.with_default(level(part)?),
+        };
+    }
+    Ok(targets)
+}
+
+fn level(word: &str) -> Result<LevelFilter, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    // Empty or a number, it would be read as well, as nobody means it.
+    let level = LEVELS.contains(&word).then(|| word.parse().ok()).flatten();
+    level.ok_or_else(|| format!("`{word}` is no level: it is one of {}", LEVELS.join(", ")))
+}
+
 /// Starts logging. A second call in one process changes nothing.
-pub fn start(format: LogFormat, level: &str) {
-    let filter = level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
-    let registry = tracing_subscriber::registry().with(filter);
+pub fn start(format: LogFormat, levels: Targets) {
+    let registry = tracing_subscriber::registry().with(levels);
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Lines).with_ansi(false);
     let _ = match format {
         LogFormat::Text => registry.with(lines).try_init(),
@@ -112,12 +131,27 @@ impl Write for Lines {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     #[test]
     fn a_level_is_given_for_everything_or_for_each_part() {
-        for level in ["info", "warn,postern_controller_stub=debug", "postern_controller_stub=trace"] {
-            assert!(level.parse::<Targets>().is_ok(), "{level}");
+        let store = |text: &str, level| levels(text).unwrap().would_enable("postern_store", &level);
+        for text in ["info", "postern_controller_stub=debug", "postern_controller_stub=debug,info"] {
+            assert!(store(text, Level::INFO) && !store(text, Level::DEBUG), "{text}");
+        }
+        assert!(store("warn,postern_store=trace", Level::TRACE) && !store("error", Level::WARN));
+        let debug = levels("warn,postern_controller_stub=debug").unwrap();
+        assert!(debug.would_enable("postern_controller_stub::link", &Level::DEBUG));
+    }
+
+    /// Take it for the name of a part, and nothing of any other part is logged any more.
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for text in ["warning", "inof", "5", "", "x=loud", "info;debug", "=info", "info,", "x="] {
+            let error = levels(text).unwrap_err();
+            assert!(error.contains("one of off, error, warn, info"), "`{text}`: {error}");
         }
     }
 }

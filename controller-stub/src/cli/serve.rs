@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use tracing_subscriber::filter::Targets;
 
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, levels};
 
 /// How the controller runs.
 #[derive(Debug, Args)]
@@ -89,9 +90,9 @@ pub struct Serve {
     /// How logs are written
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// What is logged, e.g. `info` or `postern_controller_stub=debug`
-    #[arg(long, env = "POSTERN_CONTROLLER_LOG", default_value = "info")]
-    pub log_level: String,
+    /// What is logged: off, error, warn, info, debug or trace, for parts of the program as in `info,postern_store=debug`
+    #[arg(long, env = "POSTERN_CONTROLLER_LOG", default_value = "info", value_parser = levels)]
+    pub log_level: Targets,
 }
 
 /// Where the key of the ledger is.
