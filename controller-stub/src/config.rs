@@ -1,6 +1,6 @@
 //! How `serve` runs: what the command line said, checked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use postern_health::Supervisor;
 use postern_protocol::rate::Rate;
 use postern_store::Home;
 use postern_traces::{Collector, CollectorError};
+use url::Host;
 
 use crate::api::CallRates;
 use crate::cli::Serve;
@@ -78,6 +79,9 @@ pub enum ConfigError {
     /// There is no such collector.
     #[error("`--otlp`: {0}")]
     Otlp(#[source] CollectorError),
+    /// No caller could ever say it.
+    #[error("`--api-name {0}`: a host name or an IP address alone, without scheme, port and `*`")]
+    ApiName(String),
     /// Too many names.
     #[error("at most {MAX_NAMES} `--public-name` and `--api-name` are possible")]
     TooManyNames,
@@ -155,7 +159,7 @@ impl Config {
             home,
             listen: told.listen,
             api_listen: told.api_listen,
-            api_names: told.api_names,
+            api_names: told.api_names.iter().map(|it| api_name(it)).collect::<Result<_, _>>()?,
             health_listen: told.health_listen,
             supervisor: Supervisor::from_environment(|name| std::env::var_os(name)),
             call_rates: CallRates {
@@ -181,6 +185,19 @@ impl Config {
             otlp: told.otlp.map(|it| it.parse()).transpose().map_err(ConfigError::Otlp)?,
             ready_file: told.ready_file,
         })
+    }
+}
+
+/// The name of a host as callers of the API say it.
+fn api_name(text: &str) -> Result<String, ConfigError> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.to_string());
+    }
+    match Host::parse(text) {
+        Ok(Host::Domain(name)) if !name.contains('*') => Ok(name),
+        Ok(Host::Ipv4(address)) => Ok(address.to_string()),
+        Ok(Host::Ipv6(address)) => Ok(address.to_string()),
+        Ok(Host::Domain(_)) | Err(_) => Err(ConfigError::ApiName(text.to_owned())),
     }
 }
 
@@ -270,6 +287,24 @@ mod tests {
         for (option, number) in [("--lease-ttl-secs", "0"), ("--certificate-days", "31")] {
             let error = config(&[option, number]).unwrap_err();
             assert!(error.to_string().contains(option), "{error}");
+        }
+    }
+
+    /// Take what is no name, and every call is answered with the advice to give the option that is there.
+    #[test]
+    fn a_name_of_the_api_is_one_that_a_caller_can_say() {
+        for (name, said) in [
+            ("API.example.com", "api.example.com"),
+            ("b\u{fc}cher.example", "xn--bcher-kva.example"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("[2001:db8::2]", "2001:db8::2"),
+            ("2001:db8::2", "2001:db8::2"),
+        ] {
+            assert_eq!(config(&["--api-name", name]).unwrap().api_names, [said]);
+        }
+        for name in ["api.example.com:443", "https://api.example.com", "api.example.com ", "*.example.com", ""] {
+            let error = config(&["--api-name", name]).unwrap_err().to_string();
+            assert!(error.contains(&format!("`--api-name {name}`")), "{error}");
         }
     }
 }
