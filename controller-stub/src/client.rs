@@ -405,8 +405,12 @@ fn is_soon(failure: &Failure) -> bool {
 /// Refuses what would be open to everybody on the way, the token before all: the API is on the loopback, so that one that is
 /// reached from elsewhere is behind a proxy that speaks TLS.
 fn check_way(url: &str) -> Result<(), Failure> {
-    // What is no URL leads nowhere, and is refused by whoever would send to it.
-    let Ok(parsed) = Url::parse(url) else { return Ok(()) };
+    // `localhost:7080` is a URL, of the scheme `localhost`. What leads nowhere at any time is not to look like a controller
+    // that is away for a while.
+    let Some(parsed) = Url::parse(url).ok().filter(|it| matches!(it.scheme(), "http" | "https")) else {
+        let sentence = format!("`{url}` is no URL of the API: write it like `http://127.0.0.1:7080`");
+        return Err(Failure::new(Exit::Usage, sentence));
+    };
     if parsed.scheme() != "http" || parsed.host_str().is_some_and(is_this_host) {
         return Ok(());
     }
@@ -497,6 +501,11 @@ mod tests {
         }
         for url in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"] {
             assert!(open(url).is_ok(), "{url}");
+        }
+        for url in ["", "localhost:7080", "127.0.0.1:7080", "wss://localhost:7080", "http://", "https:/ /x"] {
+            let failure = open(url).map(|_| ()).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{url}");
+            assert!(failure.text.contains("http://127.0.0.1:7080"), "{}", failure.text);
         }
     }
 
