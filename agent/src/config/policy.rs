@@ -28,7 +28,7 @@ const MAX_SIGNERS: usize = 64;
 #[serde(deny_unknown_fields, default)]
 struct Table {
     kinds: Option<Vec<String>>,
-    allow: Vec<String>,
+    allow: Option<Vec<String>>,
     deny: Vec<String>,
     protected: Vec<String>,
     deactivations_per_hour: Option<u32>,
@@ -60,7 +60,7 @@ pub(super) fn read(source: &Source, system: &str, table: Spanned<DeValue<'_>>) -
     let ceiling = |per_hour, per_day| Ceiling { per_hour, per_day };
     Ok(Policy {
         kinds: it.kinds.as_deref().map(|kinds| reader.kinds(kinds)).transpose()?,
-        allow: reader.patterns("allow", &it.allow)?,
+        allow: reader.allowed(it.allow.as_deref())?,
         deny: reader.patterns("deny", &it.deny)?,
         protected: reader.patterns("protected", &it.protected)?,
         ceilings: Ceilings {
@@ -101,6 +101,16 @@ impl<'a> Reader<'a> {
 
     fn unknown_kind(&self, error: &postern_protocol::code::UnknownName) -> ConfigError {
         self.wrong("kinds", error.to_string())
+    }
+
+    fn allowed(&self, names: Option<&[String]>) -> Result<Vec<Pattern>, ConfigError> {
+        if names.is_some_and(<[_]>::is_empty) {
+            // By the words of the key no account would be allowed, by the rule behind it every one.
+            let problem =
+                "it names nobody; leave the key out to allow every account, or say `kinds = []` to have nothing done";
+            return Err(self.wrong("allow", problem));
+        }
+        self.patterns("allow", names.unwrap_or_default())
     }
 
     fn patterns(&self, key: &str, texts: &[String]) -> Result<Vec<Pattern>, ConfigError> {
@@ -203,9 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn no_kind_at_all_is_a_way_to_have_nothing_done() {
+        assert_eq!(parse("kinds = []\n").unwrap().kinds, Some(Vec::new()));
+        assert!(!parse("deny = []\nprotected = []\n").unwrap().looks_at_names(), "of nobody");
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused_with_file_line_and_key() {
         for (text, words) in [
             ("kinds = [\"fly\"]\n", "`kinds`: `fly` is not one of: test_connection"),
+            ("allow = []\n", "`allow`: it names nobody; leave the key out to allow every account"),
             ("deny = [\"\"]\n", "`deny`: a pattern has 1 to 128 characters"),
             ("controller_log_level = \"loud\"\n", "`controller_log_level`: `loud` is not one of"),
             ("denny = [\"x\"]\n", "unknown field `denny`"),
