@@ -35,6 +35,11 @@ impl Telemetry {
             // It is not repeated: there may be a password in it.
             source.error(source.place_of(SECTION, "otlp"), ENTRY, format!("`otlp`: {error}"))
         })?;
+        if ca_file.as_ref().is_some_and(|it| it.is_relative()) {
+            // From where the agent is called is no place: a unit calls it from `/`, and a person from anywhere.
+            let problem = "`ca_file`: it needs an absolute path, like `/etc/postern/collector-ca.pem`";
+            return Err(source.error(source.place_of(SECTION, "ca_file"), ENTRY, problem.to_owned()));
+        }
         Ok(Self { otlp, ca_file })
     }
 }
@@ -55,6 +60,13 @@ mod tests {
         assert_eq!(parse("").unwrap().otlp, None);
         let told = parse("[telemetry]\notlp = \"https://collector.example\"\n").unwrap();
         assert_eq!(told.otlp.unwrap().url().as_str(), "https://collector.example/v1/traces");
+    }
+
+    #[test]
+    fn who_vouches_for_the_collector_is_in_the_same_place_wherever_the_agent_is_called_from() {
+        assert!(parse("[telemetry]\nca_file = \"/etc/postern/ca.pem\"\n").unwrap().ca_file.is_some());
+        let error = parse("[telemetry]\n\nca_file = \"ca.pem\"\n").unwrap_err();
+        assert!(error.starts_with("agent.toml:3: [telemetry]: `ca_file`: it needs an absolute path"), "{error}");
     }
 
     #[test]

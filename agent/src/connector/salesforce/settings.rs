@@ -214,6 +214,7 @@ impl Table {
         let encryption = if self.insecure_plain_http { Encryption::NotRequired } else { Encryption::Required };
         let login_url = domain::login_url(&self.domain, encryption).map_err(|problem| ("domain", problem))?;
         self.check_texts()?;
+        self.check_paths()?;
         let api_budget_percent = self.check_numbers()?;
         let settle_once_ms = self.settle_once_ms.unwrap_or_else(|| settle_once(self.request_timeout_secs));
         let trusted_ranges = self.ranges()?;
@@ -272,6 +273,18 @@ impl Table {
             if length.is_some_and(|length| !(1..=most).contains(&length)) {
                 return Err((field, format!("it must have between 1 and {most} characters")));
             }
+        }
+        Ok(())
+    }
+
+    fn check_paths(&self) -> Checked<()> {
+        // From where the agent is called is no place: a unit calls it from `/`, and a person from anywhere.
+        let wrong = |field, like: &str| Err((field, format!("it needs an absolute path, like `{like}`")));
+        if self.root_certificates.iter().any(|it| it.is_relative()) {
+            return wrong("root_certificates", "/etc/postern/proxy-ca.pem");
+        }
+        if self.schema.as_ref().is_some_and(|it| it.is_relative()) {
+            return wrong("schema", "/etc/postern/secrets/acme-schema.xml");
         }
         Ok(())
     }
@@ -501,6 +514,8 @@ mod tests {
             ("max_refused_logins = 0", "max_refused_logins"),
             ("api_version = \"66\"", "api_version"),
             ("only_these_roots = true", "only_these_roots"),
+            ("root_certificates = [\"/ca.pem\", \"proxy-ca.pem\"]", "root_certificates"),
+            ("schema = \"acme.xml\"", "schema"),
         ] {
             let error = read(&format!("{SOAP}{line}")).unwrap_err();
             assert!(error.contains(&format!("`{field}`: ")), "{error}");
