@@ -226,9 +226,20 @@ async fn an_entry_goes_to_the_system_it_names() {
         variables: List::new(variables.iter().map(|it| it.parse().unwrap()).collect()).unwrap(),
         ..request(&[])
     };
-    for (variables, code) in [(&["target=elsewhere"][..], "other_system"), (&["other=acme"], "variable_missing")] {
-        let mut task = import_with(variable(variables), lines(&[entry(None)]));
+    let without_the_way = |dynamic_system: DynamicSystem| Request {
+        dynamic_system: dynamic_system.into(),
+        ..variable(&["target=elsewhere"])
+    };
+    for (request, code) in [
+        (variable(&["target=elsewhere"]), "other_system"),
+        (variable(&["other=acme"]), "variable_missing"),
+        (variable(&["target=acme", "target=elsewhere"]), "variable_twice"),
+        (without_the_way(DynamicSystem::None), "variable_unused"),
+        (without_the_way(DynamicSystem::TransactionSystemName), "variable_unused"),
+    ] {
+        let mut task = import_with(request, lines(&[entry(None)]));
         assert_eq!(task.attempt(&lab.connector()).await.unwrap_err().code.as_str(), code);
+        assert_eq!(task.intents(), 0);
     }
     let mut task = import_with(variable(&["target=acme"]), lines(&[entry(None)]));
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded);

@@ -146,13 +146,22 @@ fn check_rule(name: &str, difference: Difference, encrypted: bool, schema: &Desc
 
 /// Whether entries name their system. A variable that names another than this one ends the task.
 fn names_its_system(request: &Request, system: &SystemName) -> Result<bool, Failure> {
+    let wanted = &request.system_variable;
     match request.dynamic_system.known() {
+        // Whoever names a variable means the dataset for the system in it alone.
+        Some(way @ (DynamicSystem::None | DynamicSystem::TransactionSystemName)) if !wanted.is_empty() => {
+            let summary = format!("the request names the variable `{wanted}`, and `{way}` looks at none");
+            Err(refused("variable_unused", summary))
+        }
         Some(DynamicSystem::None) => Ok(false),
         Some(DynamicSystem::TransactionSystemName) => Ok(true),
         Some(DynamicSystem::GlobalVariable) => {
-            let wanted = &request.system_variable;
-            let variable = request.variables.iter().find(|it| it.name == *wanted);
-            match variable.map(|it| it.value.as_str()) {
+            let mut variables = request.variables.iter().filter(|it| it.name == *wanted);
+            let value = variables.next().map(|it| it.value.as_str());
+            if variables.next().is_some() {
+                return Err(refused("variable_twice", format!("the request has two variables `{wanted}`")));
+            }
+            match value {
                 Some(value) if value == system.as_str() => Ok(false),
                 Some(value) => Err(refused(
                     "other_system",
