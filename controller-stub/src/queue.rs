@@ -61,7 +61,7 @@ pub(crate) const MAX_OBSERVATIONS: usize = 7;
 /// that a holder older than these was away for as many leases.
 pub(crate) const MAX_LEASES: usize = 8;
 /// The most bytes of the sentence that is kept with an outcome of the controller's.
-pub(crate) const MAX_NOTE: usize = 500;
+pub(crate) const MAX_NOTE: usize = 480;
 
 /// A task, and what is only known while this process lives.
 #[derive(Debug, Clone)]
@@ -91,6 +91,8 @@ struct Entry {
 pub struct Queue {
     config: Config,
     tasks: BTreeMap<TaskId, Entry>,
+    /// The number of the task that came last.
+    arrivals: u64,
     line: BTreeMap<SystemName, Line>,
     /// The tasks that wait for an account; not all of them are in line.
     waiting: BTreeMap<Target, Stands>,
@@ -128,6 +130,7 @@ impl Queue {
         Self {
             config,
             tasks: BTreeMap::new(),
+            arrivals: 0,
             line: BTreeMap::new(),
             waiting: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -157,7 +160,8 @@ impl Queue {
             return false;
         }
         let id = record.id;
-        self.insert(record, false, at);
+        let arrival = self.arrivals.saturating_add(1);
+        self.insert(TaskRecord { arrival, ..record }, false, at);
         self.changed.insert(id);
         true
     }
@@ -173,6 +177,7 @@ impl Queue {
 
     fn insert(&mut self, record: TaskRecord, is_restored: bool, at: Moment) {
         let id = record.id;
+        self.arrivals = self.arrivals.max(record.arrival);
         let settle = if record.state.is_in_doubt() { self.config.settle } else { Duration::ZERO };
         let until = at.now + self.config.lease_ttl + settle;
         let deadline = record.deadline.map(|it| from_wall(it, at));

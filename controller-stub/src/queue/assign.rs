@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
-use postern_protocol::task::Lane;
-use postern_protocol::{MemberId, SystemName, TaskId, Timestamp};
+use postern_protocol::task::{Lane, Repeat};
+use postern_protocol::{MemberId, SystemName, TaskId, TaskKind, Timestamp};
 
-use super::line::{Line, Place, Stands, Takes, in_order};
+use super::alone::target;
+use super::line::{Line, Place, Stands, Takes, in_order, place};
 use super::{Entry, Holder, MAX_LEASES, Queue};
 use crate::clock::Moment;
 use crate::state::record::{LeaseRecord, TaskState};
@@ -61,10 +62,25 @@ impl Queue {
             return None;
         }
         let in_turn = self.lanes_in_turn(system, line).into_iter();
-        in_turn.flat_map(|lane| in_order(lane).take(LOOK_AHEAD)).find_map(|(_, _, id)| {
-            let entry = self.tasks.get(id)?;
-            self.best_member(entry, now).map(|member| (*id, member))
-        })
+        let mut places = in_turn.flat_map(|lane| in_order(lane).take(LOOK_AHEAD));
+        let first = places.find_map(|(_, _, id)| self.goes_to(*id, now))?;
+        Some(self.change_before(first.0, now).unwrap_or(first))
+    }
+
+    /// The change of the same account that goes before this one and that somebody can be given now. Whoever asked last is to
+    /// have the last word, in whatever lanes they stand; and one that is urgent draws forward what it has to wait for.
+    fn change_before(&self, id: TaskId, now: Timestamp) -> Option<(TaskId, MemberId)> {
+        let entry = self.tasks.get(&id).filter(|it| is_change(it.record.kind))?;
+        let (system, place) = (&entry.record.system, place(entry));
+        let stands = self.waiting.get(&target(&entry.record)?)?.iter();
+        let changes = stands.filter(|(takes, _)| is_change(takes.kind) && self.is_there_for(system, takes));
+        let in_order = in_order(changes.map(|(_, places)| places)).take_while(|it| **it < place);
+        in_order.take(LOOK_AHEAD).find_map(|(_, _, id)| self.goes_to(*id, now))
+    }
+
+    fn goes_to(&self, id: TaskId, now: Timestamp) -> Option<(TaskId, MemberId)> {
+        let member = self.best_member(self.tasks.get(&id)?, now)?;
+        Some((id, member))
     }
 
     /// Those that are ready and can do a task, in the order in which they are asked.
@@ -204,6 +220,10 @@ impl Queue {
         }
         self.goes_before(id).map_or_else(String::new, |other| format!("{other} is for the same account and goes first"))
     }
+}
+
+fn is_change(kind: TaskKind) -> bool {
+    kind.repeat() != Repeat::Freely
 }
 
 fn millis(time: Duration) -> u64 {

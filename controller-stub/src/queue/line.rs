@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::seal::KeyId;
 use postern_protocol::task::Lane;
-use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, TaskId, TaskKind};
 
 use super::alone::{Target, target};
@@ -14,8 +13,8 @@ use super::{Entry, Queue};
 /// How many tasks for one account that take the same stand in line: one can go, but a member may ask to wait with it.
 pub(super) const IN_LINE: usize = 16;
 
-/// Where a task stands: larger priority first, then older.
-pub(super) type Place = (u8, UnixMillis, TaskId);
+/// Where a task stands: larger priority first, then whatever came earlier.
+pub(super) type Place = (u8, u64, TaskId);
 
 /// What a member has to be for a task. Those that ask the same stand together, so that nobody looks at each of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +32,7 @@ pub(super) type Line = BTreeMap<Lane, Stands>;
 
 pub(super) fn place(entry: &Entry) -> Place {
     let record = &entry.record;
-    (u8::MAX - record.priority, record.submitted, record.id)
+    (u8::MAX - record.priority, record.arrival, record.id)
 }
 
 fn takes(entry: &Entry) -> Takes {

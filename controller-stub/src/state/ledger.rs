@@ -515,6 +515,7 @@ mod tests {
             system: "s".repeat(63).parse().unwrap(),
             target: "\"".repeat(255),
             submitted: UnixMillis(u64::MAX),
+            arrival: u64::MAX,
             deadline: Some(UnixMillis(u64::MAX)),
             epoch,
             attempt: u32::MAX,

@@ -638,6 +638,8 @@ pub struct TaskRecord {
     pub digest: [u8; 32],
     /// When it was submitted.
     pub submitted: UnixMillis,
+    /// The number under which it came to the queue: clocks are set back, and of two in one millisecond one is the later.
+    pub arrival: u64,
     /// When it must not be begun any more.
     pub deadline: Option<UnixMillis>,
     /// How far it is.
@@ -677,6 +679,7 @@ impl TaskRecord {
             priority: 0,
             digest: [0; 32],
             submitted: UnixMillis(0),
+            arrival: 0,
             deadline: None,
             state: TaskState::Queued,
             epoch: Epoch(0),

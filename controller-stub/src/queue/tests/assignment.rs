@@ -101,6 +101,120 @@ fn a_pile_in_one_lane_hides_nothing_in_another_and_no_lane_starves() {
     assert_eq!(order, [false, false, false, true, false, false, false, true, false]);
 }
 
+/// A world in which the first was submitted before the second, for one account.
+fn two(world: &mut World, first: TaskKind, second: TaskKind) {
+    for (number, kind) in (1..).zip([first, second]) {
+        world.queue.submit(TaskRecord { kind, target: "joe".to_owned(), ..task(number) }, at(0));
+    }
+}
+
+/// Let lanes decide, and the account that somebody disabled last is enabled in the end.
+#[test]
+fn of_two_changes_of_one_account_the_first_goes_first_whatever_their_lanes() {
+    use TaskKind::{DeprovisionUser, DisableUser, EnableUser, UnlockUser, ValidateUser};
+    for (first, second, expected) in [
+        (EnableUser, DisableUser, 1),
+        (DeprovisionUser, EnableUser, 1),
+        (UnlockUser, DeprovisionUser, 1),
+        (EnableUser, ValidateUser, 2),
+    ] {
+        for turns in 0..4 {
+            let mut world = World::new();
+            world.queue.turn = turns;
+            world.queue.connect(ONE, holder(10));
+            two(&mut world, first, second);
+            let lease = world.assign(0).unwrap();
+            let is_oldest = turns == 3;
+            assert_eq!(lease.task, if is_oldest { id(1) } else { id(expected) }, "{first}, {second}, turn {turns}");
+            assert_eq!(world.assign(0), None, "the account is busy");
+            world.queue.report(ONE, reported(lease, Outcome::Succeeded, Certainty::Certain), at(1));
+            assert_ne!(world.assign(1).unwrap().task, lease.task, "the other");
+        }
+    }
+}
+
+/// Let what is urgent wait in the lane of what it has to wait for, and a pile in that lane keeps an account open.
+#[test]
+fn an_urgent_change_draws_forward_what_its_account_has_to_have_done_before() {
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(1));
+    for number in 10..30 {
+        world.queue.submit(TaskRecord { kind: TaskKind::DeprovisionUser, ..task(number) }, at(0));
+    }
+    two(&mut world, TaskKind::EnableUser, TaskKind::DisableUser);
+    let enable = world.assign(0).unwrap();
+    assert_eq!(enable.task, id(1));
+    world.queue.report(ONE, reported(enable, Outcome::Succeeded, Certainty::Certain), at(1));
+    world.queue.set_credit(ONE, 2);
+    assert_eq!(world.assign(1).unwrap().task, id(2));
+}
+
+#[test]
+fn a_change_whose_holder_died_goes_before_those_that_came_while_it_was_in_doubt() {
+    let (mut world, _) = World::holding(TaskKind::EnableUser, "started");
+    world.queue.submit(TaskRecord { target: "user1".to_owned(), ..task(2) }, at(100));
+    world.queue.disconnect(ONE);
+    world.queue.connect(TWO, other(10));
+    assert_eq!(world.assign(100), None, "the account is busy");
+    world.queue.tick(at(TTL));
+    assert_eq!((world.state(1), world.assign(TTL)), ("in_doubt", None));
+    world.queue.tick(at(TTL + SETTLE));
+    let enable = world.assign(TTL + SETTLE).unwrap();
+    assert_eq!(enable.task, id(1));
+    world.queue.report(TWO, reported(enable, Outcome::Succeeded, Certainty::Certain), at(TTL + SETTLE));
+    assert_eq!(world.assign(TTL + SETTLE).unwrap().task, id(2));
+}
+
+/// Hold the account for it, and a task that nobody does keeps an account open for ever.
+#[test]
+fn a_change_that_nobody_can_be_given_holds_up_no_other_of_its_account() {
+    let no_enable = {
+        let kinds = TaskKind::ALL.iter().filter(|it| **it != TaskKind::EnableUser).map(|kind| kind.code()).collect();
+        Holder { serves: Serves::from([("sf".parse().unwrap(), kinds)]), ..holder(10) }
+    };
+    let mut world = World::new();
+    world.queue.connect(ONE, no_enable);
+    two(&mut world, TaskKind::EnableUser, TaskKind::DisableUser);
+    assert_eq!(world.assign(0).unwrap().task, id(2), "nobody there does it");
+
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(10));
+    two(&mut world, TaskKind::EnableUser, TaskKind::DisableUser);
+    let enable = world.assign(0).unwrap();
+    world.queue.reject(ONE, enable, no(Rejection::Overloaded, 30_000), at(0));
+    assert_eq!(world.assign(0).unwrap().task, id(2), "a member asked to wait with it");
+
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(10));
+    two(&mut world, TaskKind::EnableUser, TaskKind::DisableUser);
+    world.queue.reseal(id(1), BTreeSet::from([KeyId::of(b"nobody's")]));
+    assert_eq!(world.state(1), "needs_reseal");
+    assert_eq!(world.assign(0).unwrap().task, id(2), "nobody can open it");
+}
+
+/// Go by the clock on the wall, and while it is behind what it was, everything new goes before everything that waits.
+#[test]
+fn what_came_first_goes_first_however_the_clock_is_set_and_after_a_restart() {
+    let mut world = World::new();
+    for (number, wall) in [(3, 9_000), (2, 500), (1, 500)] {
+        let (target, submitted) = ("joe".to_owned(), UnixMillis(wall));
+        world.queue.submit(TaskRecord { target, submitted, ..task(number) }, at(0));
+    }
+    let mut restarted = World::new();
+    for record in world.queue.take_changes() {
+        restarted.queue.restore(record, at(0));
+    }
+    restarted.queue.submit(TaskRecord { target: "joe".to_owned(), ..task(0) }, at(0));
+    for (mut world, expected) in [(world, vec![3, 2, 1]), (restarted, vec![3, 2, 1, 0])] {
+        world.queue.connect(ONE, holder(10));
+        for number in expected {
+            let lease = world.assign(0).unwrap();
+            assert_eq!(lease.task, id(number));
+            world.queue.report(ONE, reported(lease, Outcome::Succeeded, Certainty::Certain), at(0));
+        }
+    }
+}
+
 /// So many tasks of one account.
 fn pile(world: &mut World, target: &str, count: u64) -> Vec<TaskId> {
     let ids: Vec<TaskId> = (0..count).map(|n| TaskId::from_random(n, [0; 10])).collect();
@@ -188,14 +302,22 @@ fn in_line_of(queue: &Queue) -> BTreeSet<Place> {
     queue.line.values().flat_map(|line| line.values()).flat_map(|stands| stands.values()).flatten().copied().collect()
 }
 
-/// Of the tasks for each account that is not busy, the first.
+/// Of the tasks of each kind for each account that is not busy, the first.
 fn may_go_next(queue: &Queue) -> BTreeSet<Place> {
-    let mut of_accounts: BTreeMap<Target, BTreeSet<Place>> = BTreeMap::new();
+    let mut of_accounts: BTreeMap<(Target, TaskKind), BTreeSet<Place>> = BTreeMap::new();
     for entry in queue.tasks.values().filter(|it| it.record.state == TaskState::Queued) {
-        of_accounts.entry(target(&entry.record).unwrap()).or_default().insert(place(entry));
+        let (target, kind) = (target(&entry.record).unwrap(), entry.record.kind);
+        of_accounts.entry((target, kind)).or_default().insert(place(entry));
     }
-    of_accounts.retain(|target, _| !queue.busy.contains_key(target));
+    of_accounts.retain(|(target, _), _| !queue.busy.contains_key(target));
     of_accounts.into_values().flat_map(|places| places.into_iter().take(IN_LINE)).collect()
+}
+
+/// The first of the changes that wait for an account.
+fn first_change(queue: &Queue, target: &str) -> Option<TaskId> {
+    let waits = |it: &&Entry| it.record.state == TaskState::Queued && it.record.target == target;
+    let changes = queue.tasks.values().filter(waits).filter(|it| it.record.kind.repeat() != Repeat::Freely);
+    changes.map(place).min().map(|(_, _, id)| id)
 }
 
 /// Forget `rank` or `rearrange` after any of these changes, and it fails.
@@ -228,9 +350,15 @@ fn whoever_is_ready_and_what_may_go_next_stand_in_line_whatever_happened() {
             (8, _) => world.queue.take_away(member, at(step)),
             (9, _) => world.queue.tick(at(step * 100)),
             _ => {
+                use TaskKind::{DisableUser, EnableUser, ValidateUser};
+                let kind = [DisableUser, EnableUser, ValidateUser][usize::try_from(random(3)).unwrap()];
                 let (id, target) = (TaskId::from_random(step, [0; 10]), format!("user{}", random(3)));
-                world.queue.submit(TaskRecord { id, target, ..task(1) }, at(step));
-                world.assign(step);
+                world.queue.submit(TaskRecord { id, kind, target, ..task(1) }, at(step));
+                let first: Vec<_> = (0..3).map(|it| first_change(&world.queue, &format!("user{it}"))).collect();
+                if let Some(LeaseRef { task: given, .. }) = world.assign(step) {
+                    let only_reads = world.queue.task(given).unwrap().kind == ValidateUser;
+                    assert!(only_reads || first.contains(&Some(given)), "step {step}");
+                }
             }
         }
         let standing = |queue: &Queue, (member, it): (MemberId, &Holder)| {
