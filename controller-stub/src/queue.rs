@@ -313,7 +313,7 @@ impl Queue {
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, id));
         }
-        if self.line.get(&entry.record.system).is_some_and(Line::is_empty) {
+        if self.line.get(&entry.record.system).is_some_and(|it| it.lanes.is_empty()) {
             self.line.remove(&entry.record.system);
         }
         entry.record.finish = Some(finish);

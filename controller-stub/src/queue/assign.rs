@@ -32,7 +32,7 @@ pub struct Assignment {
 
 impl Queue {
     /// The next task that somebody can be given now. Systems take turns; within one, priority, lane and age decide, but
-    /// every fourth turn is that of the lane whose first task has waited longest.
+    /// every fourth turn of a system is that of the lane whose first task has waited longest.
     pub fn poll_assign(&mut self, at: Moment) -> Option<Assignment> {
         self.freed.pass(at.now);
         if self.ready.is_empty() {
@@ -42,6 +42,9 @@ impl Queue {
             let found = self.first_for(&system, at.now)?;
             Some((system, found.0, found.1))
         })?;
+        if let Some(line) = self.line.get_mut(&system) {
+            line.turns += 1;
+        }
         self.last_system = Some(system);
         Some(self.lease(task, member, at))
     }
@@ -53,7 +56,7 @@ impl Queue {
         // Without a last system the first range was everything already.
         let earlier = self.line.range::<SystemName, _>((Bound::Unbounded, upto));
         let earlier = earlier.take(if self.last_system.is_some() { usize::MAX } else { 0 });
-        later.chain(earlier).filter(|(_, line)| !line.is_empty()).map(|(system, _)| system.clone()).collect()
+        later.chain(earlier).filter(|(_, line)| !line.lanes.is_empty()).map(|(system, _)| system.clone()).collect()
     }
 
     fn first_for(&self, system: &SystemName, now: Timestamp) -> Option<(TaskId, MemberId)> {
@@ -106,11 +109,12 @@ impl Queue {
             stands.iter().filter(|(takes, _)| self.is_there_for(system, takes)).map(|(_, places)| places).collect()
         };
         let mut lanes: Vec<_> = line
+            .lanes
             .iter()
             .map(|(lane, stands)| (*lane, doable(stands)))
             .filter_map(|(lane, stands)| Some((stands.iter().filter_map(|it| it.first()).min()?, lane, stands)))
             .collect();
-        if Lane::is_for_the_oldest(self.turn) {
+        if Lane::is_for_the_oldest(line.turns) {
             lanes.sort_by_key(|((_, submitted, _), lane, _)| (*submitted, *lane));
         } else {
             lanes.sort_by_key(|((rank, ..), lane, _)| (*rank, *lane));

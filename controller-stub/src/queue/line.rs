@@ -27,8 +27,15 @@ pub(super) struct Takes {
 /// The tasks of some lane or account, by what they take. None of the sets is empty.
 pub(super) type Stands = BTreeMap<Takes, BTreeSet<Place>>;
 
-/// The tasks that wait for one system, each lane by itself: a pile in one hides nothing in another.
-pub(super) type Line = BTreeMap<Lane, Stands>;
+/// The tasks that wait for one system.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// Each lane by itself: a pile in one hides nothing in another.
+    pub(super) lanes: BTreeMap<Lane, Stands>,
+    /// How many turns the system had while anything stood here: every fourth of its own is that of the oldest, or, of two systems
+    /// that take turns, one would have all of those and the other none.
+    pub(super) turns: u64,
+}
 
 pub(super) fn place(entry: &Entry) -> Place {
     let record = &entry.record;
@@ -124,16 +131,16 @@ impl Queue {
 }
 
 fn stand(line: &mut Line, takes: &Takes, places: &[Place]) {
-    let stands = line.entry(takes.kind.lane()).or_default();
+    let stands = line.lanes.entry(takes.kind.lane()).or_default();
     stands.entry(takes.clone()).or_default().extend(places);
 }
 
 fn stand_aside(line: &mut Line, takes: &Takes, places: &[Place]) {
-    let Some(stands) = line.get_mut(&takes.kind.lane()) else { return };
+    let Some(stands) = line.lanes.get_mut(&takes.kind.lane()) else { return };
     for place in places {
         remove(stands, takes, place);
     }
     if stands.is_empty() {
-        line.remove(&takes.kind.lane());
+        line.lanes.remove(&takes.kind.lane());
     }
 }

@@ -75,30 +75,39 @@ fn larger_priority_goes_first_then_age() {
     assert_eq!(order, [id(3), id(1), id(2)]);
 }
 
-/// Look through all lanes at once, and the pile hides the disable; leave out the fourth turn, and the batch starves.
+/// Look through all lanes at once, and the pile hides the disable; leave out the fourth turn, and the batch starves; count
+/// the turns of both systems together, and that of one of them does.
 #[test]
 fn a_pile_in_one_lane_hides_nothing_in_another_and_no_lane_starves() {
-    let mut world = World::new();
-    world.queue.config.max_unfinished = 1_000;
-    let batch = |n| TaskRecord {
-        kind: TaskKind::Export,
-        target: String::new(),
-        id: TaskId::from_random(n, [0; 10]),
-        ..task(1)
-    };
-    for n in 0..600 {
-        world.queue.submit(batch(n), at(0));
+    for systems in [&["a"][..], &["a", "b"]] {
+        let mut world = World::new();
+        world.queue.config.max_unfinished = 2_000;
+        let kinds: BTreeSet<u16> = TaskKind::ALL.iter().map(|kind| kind.code()).collect();
+        let serves = systems.iter().map(|it| (it.parse().unwrap(), kinds.clone())).collect();
+        world.queue.connect(ONE, Holder { serves, ..holder(100) });
+        for (system, first) in systems.iter().zip([0, 1_000]) {
+            let of_system = || TaskRecord { system: system.parse().unwrap(), ..task(1) };
+            for n in first..first + 600 {
+                let (id, target) = (TaskId::from_random(n, [0; 10]), String::new());
+                world.queue.submit(TaskRecord { id, target, kind: TaskKind::Export, ..of_system() }, at(0));
+            }
+            for n in first + 600..first + 610 {
+                let (id, target) = (TaskId::from_random(n, [0; 10]), format!("user{n}"));
+                world.queue.submit(TaskRecord { id, target, ..of_system() }, at(0));
+            }
+        }
+        let mut orders: BTreeMap<SystemName, Vec<bool>> = BTreeMap::new();
+        for _ in 0..9 * systems.len() {
+            let assigned = world.assign(0).unwrap();
+            let record = world.record_of(assigned.task);
+            orders.entry(record.system).or_default().push(record.kind.is_batch());
+        }
+        assert_eq!(orders.len(), systems.len());
+        for (system, order) in orders {
+            let expected = [false, false, false, true, false, false, false, true, false];
+            assert_eq!(order, expected, "{system} of {systems:?}");
+        }
     }
-    world.queue.connect(ONE, holder(100));
-    for number in 10..20 {
-        world.queue.submit(task(number), at(0));
-    }
-    let mut order = Vec::new();
-    for _ in 0..9 {
-        let assigned = world.assign(0).unwrap();
-        order.push(world.record_of(assigned.task).kind.is_batch());
-    }
-    assert_eq!(order, [false, false, false, true, false, false, false, true, false]);
 }
 
 /// A world in which the first was submitted before the second, for one account.
@@ -120,9 +129,9 @@ fn of_two_changes_of_one_account_the_first_goes_first_whatever_their_lanes() {
     ] {
         for turns in 0..4 {
             let mut world = World::new();
-            world.queue.turn = turns;
             world.queue.connect(ONE, holder(10));
             two(&mut world, first, second);
+            world.queue.line.values_mut().for_each(|line| line.turns = turns);
             let lease = world.assign(0).unwrap();
             let is_oldest = turns == 3;
             assert_eq!(lease.task, if is_oldest { id(1) } else { id(expected) }, "{first}, {second}, turn {turns}");
@@ -299,7 +308,8 @@ fn a_task_beyond_the_most_unfinished_is_refused() {
 }
 
 fn in_line_of(queue: &Queue) -> BTreeSet<Place> {
-    queue.line.values().flat_map(|line| line.values()).flat_map(|stands| stands.values()).flatten().copied().collect()
+    let stands = queue.line.values().flat_map(|line| line.lanes.values());
+    stands.flat_map(|it| it.values()).flatten().copied().collect()
 }
 
 /// Of the tasks of each kind for each account that is not busy, the first.
