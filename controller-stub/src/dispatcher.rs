@@ -150,13 +150,13 @@ impl Dispatcher {
         loop {
             self.pulse.beat();
             let mut after = Vec::new();
-            let mut may_wait = true;
+            let mut is_tick = false;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 _ = tick.tick() => {
                     self.state.tick(clock::moment());
-                    may_wait = false;
+                    is_tick = true;
                 }
                 job = self.jobs.recv() => match job {
                     Some(job) => self.work(job, &mut after),
@@ -165,10 +165,15 @@ impl Dispatcher {
             }
             self.state.assign(clock::moment())?;
             // Nobody hears of it yet, so it can become durable together with what comes next, or at the next tick.
-            if may_wait && after.is_empty() && self.state.is_quiet() && self.state.pending() < MAX_CHANGES {
+            if !is_tick && after.is_empty() && self.state.is_quiet() && self.state.pending() < MAX_CHANGES {
                 continue;
             }
             self.settle(after).await?;
+            if is_tick {
+                // On a slow disk this turn took as long as it is to the next tick, which goes before the requests: they would
+                // have none for as long as each tick has something to write.
+                tick.reset();
+            }
         }
     }
 
@@ -220,6 +225,80 @@ impl Dispatcher {
             tokio::task::spawn_blocking(move || payloads.into_iter().try_for_each(|id| spool.delete(spool_id(id))));
         if let Ok(Err(error)) = removed.await {
             tracing::warn!(error = %Chain(&error), "the file of a payload could not be removed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io;
+    use std::sync::Arc;
+
+    use postern_protocol::outcome::{Certainty, Changed};
+    use postern_protocol::time::UnixMillis;
+    use postern_protocol::{Epoch, Outcome, TaskId, TaskKind};
+    use postern_store::{Disk, Options, RealDisk, Store, StoreKey};
+
+    use super::*;
+    use crate::state::ledger::Write;
+    use crate::state::record::{Finish, TaskRecord, TaskState};
+    use crate::state::{Retention, Settings, lab};
+
+    /// A disk on which whatever is written takes longer than it is to the next tick.
+    #[derive(Debug)]
+    struct Slow;
+
+    impl Disk for Slow {
+        fn sync(&self, db: &File) -> io::Result<()> {
+            std::thread::sleep(TICK + TICK / 2);
+            RealDisk.sync(db)
+        }
+
+        fn free(&self, db: &File) -> io::Result<u64> {
+            RealDisk.free(db)
+        }
+    }
+
+    fn finished_long_ago(number: u64) -> Write {
+        let finish = Finish {
+            outcome: Outcome::Succeeded,
+            certainty: Certainty::Certain,
+            changed: Changed::Yes,
+            member: None,
+            epoch: Epoch(1),
+            note: String::new(),
+            at: UnixMillis(number),
+        };
+        let (cluster, system) = ("acme".parse().unwrap(), "sf".parse().unwrap());
+        let id = TaskId::from_random(number, [1; 10]);
+        let record = TaskRecord::queued(id, cluster, system, TaskKind::EnableUser, String::new());
+        Write::Task(TaskRecord { state: TaskState::Finished, finish: Some(finish), ..record })
+    }
+
+    /// Have the next tick be due so long after the last one began, and nobody is answered before all there is to forget is
+    /// forgotten, and leases run out whose renewals wait.
+    #[tokio::test]
+    async fn requests_have_their_turn_between_ticks_that_take_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { disk: Arc::new(Slow), ..Options::default() };
+        let store =
+            Store::open(&folder.path().join("store"), &StoreKey::from_bytes([1; 32]), &options, 1).unwrap().store;
+        let (ledger, spool) = (Ledger::new(store.clone()), store.spool().unwrap());
+        ledger.commit((0..640).map(finished_long_ago).collect()).await.unwrap();
+        let settings = Settings { keep: Retention { days: 1, newest: 0 }, ..lab::SETTINGS };
+        let state = lab::state(folder.path(), &ledger, settings, clock::moment());
+        let (dispatcher, handle) = Dispatcher::new(state, ledger, spool);
+        let asking = async {
+            let mut left = 640;
+            while left == 640 {
+                left = handle.ask(|state, _| state.finished()).await.unwrap();
+            }
+            assert!(left > 0, "nobody was answered before all were forgotten");
+        };
+        tokio::select! {
+            ended = dispatcher.run(CancellationToken::new()) => panic!("the owner ended: {ended:?}"),
+            () = asking => (),
         }
     }
 }
