@@ -4,6 +4,9 @@ use postern_store::Store;
 
 /// What has to stay free for what was promised already: reports of accepted tasks above all.
 pub const RESERVE: u64 = 64 * 1024 * 1024;
+/// What payloads leave free beside that: to tasks and lines of the audit log. One export would shut out whatever is urgent
+/// until somebody makes room, or what came of it is forgotten.
+const LEFT_BY_PAYLOADS: u64 = 64 * 1024 * 1024;
 
 /// Looks at the disk of the store.
 #[derive(Debug, Clone)]
@@ -17,8 +20,13 @@ impl Space {
         Self { store }
     }
 
-    /// Whether there is room for so many bytes that are yet to come. Whoever brings them looks again before each piece:
-    /// others bring theirs meanwhile.
+    /// Whether there is room for so many bytes of a payload that are yet to come. Whoever brings them looks again before each
+    /// piece: others bring theirs meanwhile.
+    pub fn has_room_for_payload(&self, bytes: u64) -> bool {
+        self.has_room_for(LEFT_BY_PAYLOADS.saturating_add(bytes))
+    }
+
+    /// Whether there is room for so many bytes of a task, or of lines of the audit log.
     pub fn has_room_for(&self, bytes: u64) -> bool {
         // Of a disk that cannot be looked at, the store will tell.
         self.store.free().map_or(true, |free| free >= RESERVE.saturating_add(bytes))
@@ -36,7 +44,7 @@ pub(crate) mod lab {
 
     use postern_store::{Disk, Options, RealDisk, Spool, Store, StoreKey};
 
-    use super::{RESERVE, Space};
+    use super::{LEFT_BY_PAYLOADS, RESERVE, Space};
 
     #[derive(Debug)]
     pub(crate) struct Filling(AtomicU64);
@@ -45,6 +53,11 @@ pub(crate) mod lab {
         /// So many bytes are free beside what has to stay free.
         pub(crate) fn leave(&self, bytes: u64) {
             self.0.store(RESERVE + bytes, Ordering::SeqCst);
+        }
+
+        /// So many bytes are free for payloads.
+        pub(crate) fn leave_for_payloads(&self, bytes: u64) {
+            self.leave(LEFT_BY_PAYLOADS + bytes);
         }
 
         /// Nothing is free, nor of what has to stay so.

@@ -72,7 +72,7 @@ pub(super) async fn upload(
         Problem::field("sha256", "an upload needs `?sha256=` and the 64 hexadecimal digits of its hash")
     })?;
     let asked = key.asked(&caller, &[&sha256, &length.to_be_bytes()]);
-    check_space(&api.space, length)?;
+    check_space_for_payload(&api.space, length)?;
     let id = StreamId::from_random(clock::wall().0, random::bytes());
     let stream = StreamRef { id, length, sha256 };
     api.desk.look(|state, _| state.check_input()).await??;
@@ -137,7 +137,7 @@ async fn receive(
     while let Some(piece) = body.next().await {
         let piece =
             piece.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the upload broke off: {error}")))?;
-        check_space(space, left)?;
+        check_space_for_payload(space, left)?;
         left = left.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         writer = blocking(move || append(writer, &piece)).await?;
     }
@@ -201,9 +201,17 @@ fn pieces(reader: Arc<SpoolReader>) -> impl futures_util::Stream<Item = Result<V
     })
 }
 
-/// Refuses what would fill the disk that promises already made need.
-pub(super) fn check_space(space: &Space, length: u64) -> Result<(), Problem> {
-    if space.has_room_for(length) {
+fn check_space_for_payload(space: &Space, length: u64) -> Result<(), Problem> {
+    check_room(space.has_room_for_payload(length))
+}
+
+/// Refuses a task that would fill the disk that promises already made need.
+pub(super) fn check_space(space: &Space) -> Result<(), Problem> {
+    check_room(space.has_room_for(0))
+}
+
+fn check_room(is_there: bool) -> Result<(), Problem> {
+    if is_there {
         return Ok(());
     }
     Err(Problem::no_room(
@@ -228,9 +236,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, space, disk) = lab::spool(folder.path());
         let stream = StreamRef { id: StreamId::from_bytes([5; 16]), length: 2_000, sha256: [0; 32] };
-        disk.leave(2_000);
+        disk.leave_for_payloads(2_000);
         let pieces = stream::iter([2_000, 999]).map(move |left| {
-            disk.leave(left);
+            disk.leave_for_payloads(left);
             Ok::<_, Infallible>(Bytes::from(vec![7; 1_000]))
         });
         let taken = receive((&spool, &space), stream, Body::from_stream(pieces), &CancellationToken::new()).await;

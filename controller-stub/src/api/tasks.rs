@@ -107,7 +107,7 @@ pub(super) async fn submit(
 }
 
 async fn take_in(api: &Api, caller: &Caller, submission: Submission, bytes: usize) -> Result<(), Problem> {
-    check_space(&api.space, 0)?;
+    check_space(&api.space)?;
     let on = format!("{} {} of {}", submission.id, submission.request.kind(), submission.system);
     api.desk.act_told(bytes, caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
     Ok(())
@@ -328,7 +328,7 @@ pub(super) async fn reseal(
     body: Body<Sealed>,
 ) -> Result<Json<TaskView>, Problem> {
     let resealing = body.said.opened()?;
-    check_space(&api.space, 0)?;
+    check_space(&api.space)?;
     let on = task.to_string();
     let told =
         api.desk.act_told(body.bytes.len(), &caller, move |_| on, move |state, _| state.reseal(task, &resealing));
@@ -366,9 +366,11 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use axum::http::Request;
-    use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
+    use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
+    use data_encoding::HEXLOWER;
     use hyper::service::Service as _;
     use hyper_util::service::TowerToHyperService;
+    use sha2::{Digest as _, Sha256};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -404,6 +406,14 @@ mod tests {
             assert_eq!(answer.headers().contains_key(RETRY_AFTER), status == 507, "it passes by itself");
             status
         };
+        let upload = async || {
+            let request = Request::post(format!("/v1/streams?sha256={}", HEXLOWER.encode(&Sha256::digest(b"ab"))));
+            let request = request.header(HOST, "localhost").header(CONTENT_LENGTH, 2);
+            let request = request.header(CONTENT_TYPE, "application/octet-stream");
+            let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));
+            let request = request.body(axum::body::Body::from("ab")).unwrap();
+            TowerToHyperService::new(router.clone()).call(request).await.unwrap().status().as_u16()
+        };
         let new = || TaskId::from_random(clock::wall().0, random::bytes());
         let asking = async {
             let task = new();
@@ -412,6 +422,11 @@ mod tests {
             assert_eq!(submit(task, "joe").await, 202);
             assert_eq!(submit(task, "joan").await, 409);
             assert_eq!(submit(new(), "joe").await, 507);
+
+            filling.leave_for_payloads(2);
+            assert_eq!(upload().await, 200);
+            filling.leave_for_payloads(1);
+            assert_eq!((upload().await, submit(new(), "joe").await), (507, 202), "a payload can wait");
 
             filling.leave(0);
             let by = By { token: known.id, name: known.name, role: known.role, from: Ipv4Addr::LOCALHOST.into() };

@@ -64,7 +64,7 @@ impl Incomings {
             }
             let writer = spool.write(id, stream.length)?;
             let left = stream.length.saturating_sub(writer.durable());
-            if space.has_room_for(left) { Ok(Some(writer)) } else { Err(SpoolError::DiskFull(id)) }
+            if space.has_room_for_payload(left) { Ok(Some(writer)) } else { Err(SpoolError::DiskFull(id)) }
         })
         .await;
         match opened {
@@ -110,7 +110,7 @@ impl Incomings {
         let before = chunk.index.saturating_mul(u64::try_from(CHUNK).unwrap_or(u64::MAX));
         let left = stream.length.saturating_sub(before);
         let written = blocking(move || {
-            if !space.has_room_for(left) {
+            if !space.has_room_for_payload(left) {
                 return Err(SpoolError::DiskFull(spool_id(stream.id)));
             }
             writer.append(&bytes)?;
@@ -213,15 +213,15 @@ mod tests {
         let chunk = |index| Chunk { stream: id, index, bytes: Bytes::new(vec![7; CHUNK]).unwrap() };
         let full = || FromController::from(StreamReset { stream: id, fault: StreamFault::Full.into() });
 
-        disk.leave(stream.length - 1);
+        disk.leave_for_payloads(stream.length - 1);
         assert_eq!(said(incoming.open(stream, &spool).await), full());
-        disk.leave(stream.length);
+        disk.leave_for_payloads(stream.length);
         assert_eq!(said(incoming.open(stream, &spool).await), StreamOpenAck { stream: id, durable: 0 }.into());
         assert!(matches!(incoming.chunk(chunk(0)).await, Step::Nothing));
-        disk.leave(stream.length / 2 - 1);
+        disk.leave_for_payloads(stream.length / 2 - 1);
         assert_eq!(said(incoming.chunk(chunk(1)).await), full());
 
-        disk.leave(stream.length);
+        disk.leave_for_payloads(stream.length);
         assert!(matches!(said(incoming.open(stream, &spool).await), FromController::StreamOpenAck(_)));
         for index in 0..2 {
             let step = incoming.chunk(chunk(index)).await;
