@@ -9,10 +9,11 @@ use postern_health::{Heart, Life, Look, Notify, Pace, Pulse, Stalled, Told, Verd
 use postern_protocol::message::v1::MembershipState;
 use postern_protocol::time::UnixMillis;
 use postern_store::audit;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, Moment};
-use crate::dispatcher::Handle;
+use crate::dispatcher::{Handle, Stopped};
 use crate::door::Door;
 use crate::metrics::{self as names, metrics};
 use crate::state::State;
@@ -56,6 +57,8 @@ struct Sources {
     doors: Doors,
     stopping: CancellationToken,
     started: u64,
+    /// Of whoever looks: the owner has one look of these to do at a time, however many ask and do not wait for the answer.
+    place: Arc<Semaphore>,
     last: Mutex<Option<Arc<Counts>>>,
 }
 
@@ -65,14 +68,27 @@ struct Counts {
     connected: usize,
     /// Members with a session that are given work.
     at_work: usize,
-    unfinished: BTreeMap<&'static str, usize>,
-    without_member: usize,
+    unfinished: usize,
+    /// Those of the last page of metrics: they are told again if the next cannot be had.
+    piles: Option<Arc<Piles>>,
     finished: usize,
     lapses: u64,
     doubts: u64,
     audit: audit::Status,
     audit_has_room: bool,
     next_api_token_expiry: Option<UnixMillis>,
+}
+
+/// What each unfinished task has to be looked at for, which a verdict does not need.
+struct Piles {
+    by_state: BTreeMap<&'static str, usize>,
+    without_member: usize,
+}
+
+impl Piles {
+    fn of(state: &State) -> Self {
+        Self { by_state: state.unfinished_by_state(), without_member: state.tasks_without_member() }
+    }
 }
 
 impl Counts {
@@ -82,8 +98,8 @@ impl Counts {
             members: state.members_by_state(),
             connected: state.connected(),
             at_work: state.at_work(),
-            unfinished: state.unfinished_by_state(),
-            without_member: state.tasks_without_member(),
+            unfinished: state.unfinished(),
+            piles: None,
             finished: state.finished(),
             lapses,
             doubts,
@@ -127,8 +143,8 @@ impl Vitals {
     /// Gathered from these.
     pub fn new(handle: Handle, ledger: Ledger, stalled: Stalled, doors: Doors) -> Self {
         let started = clock::wall().0 / 1000;
-        let (stopping, last) = (CancellationToken::new(), Mutex::default());
-        Self(Arc::new(Sources { handle, ledger, stalled, doors, stopping, started, last }))
+        let (stopping, place) = (CancellationToken::new(), Arc::new(Semaphore::new(1)));
+        Self(Arc::new(Sources { handle, ledger, stalled, doors, stopping, started, place, last: Mutex::default() }))
     }
 
     /// Says from here on that the controller is stopping.
@@ -136,12 +152,25 @@ impl Vitals {
         self.0.stopping.cancel();
     }
 
-    async fn look(&self) -> (Facts, Option<Arc<Counts>>) {
+    /// Has the owner of the state look, which it does also for those that are gone meanwhile.
+    async fn ask(&self, with_piles: bool) -> Result<Counts, Stopped> {
+        // Nobody closes it.
+        let place = Arc::clone(&self.0.place).acquire_owned().await;
+        let work = move |state: &mut State, at: Moment| {
+            let piles = with_piles.then(|| Arc::new(Piles::of(state)));
+            (Counts { piles, ..Counts::of(state, at) }, place)
+        };
+        let (counts, _place) = self.0.handle.ask(work).await?;
+        Ok(counts)
+    }
+
+    async fn look(&self, with_piles: bool) -> (Facts, Option<Arc<Counts>>) {
         let it = &*self.0;
-        let asked = tokio::time::timeout(PATIENCE, it.handle.ask(|state, at| Counts::of(state, at))).await;
-        let fresh = asked.ok().and_then(Result::ok).map(Arc::new);
+        let fresh = tokio::time::timeout(PATIENCE, self.ask(with_piles)).await.ok().and_then(Result::ok);
         let mut last = it.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = fresh.or_else(|| last.clone());
+        let earlier = || last.as_ref().and_then(|it| it.piles.clone());
+        let fresh = fresh.map(|it| Counts { piles: it.piles.clone().or_else(earlier), ..it });
+        let counts = fresh.map(Arc::new).or_else(|| last.clone());
         last.clone_from(&counts);
         drop(last);
         let store = it.ledger.store();
@@ -201,9 +230,11 @@ fn put_state(page: &mut Page, counts: &Counts) {
     let in_state = |state: MembershipState| (vec![state.to_string()], counts.members.get(&state).copied().unwrap_or(0));
     page.read_each(&names::MEMBERS, MembershipState::ALL.iter().copied().map(in_state));
     page.read(&names::CONNECTED, counts.connected);
-    let unfinished = |state: &str| (vec![state.to_owned()], counts.unfinished.get(state).copied().unwrap_or(0));
-    page.read_each(&names::UNFINISHED, StateName::UNFINISHED.map(|it| unfinished(it.text())));
-    page.read(&names::WITHOUT_MEMBER, counts.without_member);
+    if let Some(piles) = &counts.piles {
+        let unfinished = |state: &str| (vec![state.to_owned()], piles.by_state.get(state).copied().unwrap_or(0));
+        page.read_each(&names::UNFINISHED, StateName::UNFINISHED.map(|it| unfinished(it.text())));
+        page.read(&names::WITHOUT_MEMBER, piles.without_member);
+    }
     page.read(&names::KEPT, counts.finished);
     page.read(&names::LAPSES, counts.lapses);
     page.read(&names::DOUBTS, counts.doubts);
@@ -216,11 +247,11 @@ fn put_state(page: &mut Page, counts: &Counts) {
 
 impl postern_health::Vitals for Vitals {
     async fn verdict(&self) -> Verdict {
-        judge(&self.look().await.0)
+        judge(&self.look(false).await.0)
     }
 
     async fn metrics(&self) -> String {
-        let (facts, counts) = self.look().await;
+        let (facts, counts) = self.look(true).await;
         self.page(&facts, counts.as_deref()).text()
     }
 }
@@ -229,7 +260,7 @@ impl postern_health::Vitals for Vitals {
 pub async fn supervise(notify: Arc<Notify>, vitals: Vitals, stop: CancellationToken) {
     let stalled = vitals.0.stalled.clone();
     let look = || async {
-        let (facts, counts) = vitals.look().await;
+        let (facts, counts) = vitals.look(false).await;
         told(&facts, counts.as_deref())
     };
     postern_health::supervise(notify, stalled, None, look, stop).await;
@@ -241,8 +272,7 @@ fn told(facts: &Facts, counts: Option<&Counts>) -> Told {
     let sentence = match (verdict.reasons(Word::Ready).next(), counts) {
         (Some(reason), _) => reason.message.clone(),
         (None, Some(counts)) => {
-            let unfinished: usize = counts.unfinished.values().sum();
-            format!("{} members have a session; {unfinished} tasks are unfinished", counts.connected)
+            format!("{} members have a session; {} tasks are unfinished", counts.connected, counts.unfinished)
         }
         (None, None) => String::new(),
     };
@@ -252,6 +282,9 @@ fn told(facts: &Facts, counts: Option<&Counts>) -> Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatcher::Dispatcher;
+    use crate::limits::callers;
+    use crate::state::lab;
 
     fn fine() -> Facts {
         Facts { life: Life::default(), has_room: true, audit_has_room: true, at_work: Some(1) }
@@ -276,6 +309,34 @@ mod tests {
         let unheard = Facts { at_work: None, ..alive(Life { is_silent: true, ..Life::default() }) };
         let codes: Vec<_> = judge(&unheard).reasons(Word::Useful).map(|it| it.code.clone()).collect();
         assert_eq!(codes, ["silent"], "who is there is not known");
+    }
+
+    /// Give the place back when its caller is gone, and whoever asks and goes has the owner look as often as it likes; answer
+    /// whoever finds none at once, and a controller that was never asked before is called silent.
+    #[tokio::test]
+    async fn one_look_waits_for_the_owner_however_many_ask_and_are_gone() {
+        use futures_util::FutureExt as _;
+        use postern_health::Vitals as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, spool) = lab::ledger(folder.path());
+        let state = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
+        let (dispatcher, handle) = Dispatcher::new(state, ledger.clone(), spool);
+        let door = || Door::new(callers(), Arc::default());
+        let (_watch, stalled) = watch(&ledger, dispatcher.pulse(), None);
+        let vitals = Vitals::new(handle.clone(), ledger, stalled, Doors { agents: door(), api: door() });
+        for _ in 0..20 {
+            assert!(vitals.verdict().now_or_never().is_none());
+            assert!(vitals.metrics().now_or_never().is_none());
+        }
+        assert_eq!(handle.waiting(), 1);
+        tokio::select! {
+            ended = dispatcher.run(CancellationToken::new()) => panic!("the owner ended: {ended:?}"),
+            (verdict, page) = async { tokio::join!(vitals.verdict(), vitals.metrics()) } => {
+                assert!(verdict.holds(Word::Live));
+                assert!(page.contains(names::WITHOUT_MEMBER.name));
+            }
+        }
     }
 
     /// Have systemd wait for room, and it ends and starts the controller every 90 seconds.

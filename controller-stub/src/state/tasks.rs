@@ -352,6 +352,11 @@ impl State {
         Ok(self.records.report(id, epoch)?)
     }
 
+    /// How many tasks are unfinished.
+    pub fn unfinished(&self) -> usize {
+        self.queue.len()
+    }
+
     /// The counts of the status page: unfinished tasks by state.
     pub fn unfinished_by_state(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
