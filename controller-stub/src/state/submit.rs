@@ -136,10 +136,15 @@ impl State {
 
     /// A task, finished or not, made durable or not.
     pub(super) fn any_task(&self, id: TaskId) -> Result<Option<TaskRecord>, Refusal> {
-        if let Some(record) = self.queue.task(id).or_else(|| self.new_finished.get(&id)) {
-            return Ok(Some(record.clone()));
+        match self.newer_task(id) {
+            Some(record) => Ok(Some(record.clone())),
+            None => Ok(self.records.task(id)?),
         }
-        Ok(self.records.task(id)?)
+    }
+
+    /// A task that the ledger may have an older record of, or none yet.
+    pub(super) fn newer_task(&self, id: TaskId) -> Option<&TaskRecord> {
+        self.queue.task(id).or_else(|| self.new_finished.get(&id))
     }
 
     fn offer_of(&self, it: &Submission) -> Result<Offer, Refusal> {

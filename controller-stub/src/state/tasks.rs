@@ -201,7 +201,7 @@ impl State {
             if filter.system.as_ref().is_some_and(|it| *it != record.system) {
                 continue;
             }
-            let record = self.any_task(record.id)?.unwrap_or(record);
+            let record = self.newer_task(record.id).cloned().unwrap_or(record);
             if filter.state.is_none_or(|it| it == record.state.named()) {
                 found.tasks.push(self.task_view(&record)?);
             }
