@@ -147,6 +147,11 @@ impl Store {
         })
     }
 
+    /// Whether there is room for new work without payloads, and for what has to be told of it.
+    pub fn has_room_for_work(&self) -> bool {
+        self.audit().has_room() && self.engine.has_room_for(0).unwrap_or(false)
+    }
+
     /// Refuses so many bytes for a directory on the disk of the store if they would leave that too little room.
     pub fn may_write_into(&self, directory: &Path, bytes: u64) -> io::Result<()> {
         if !self.engine.shares_disk_with(directory)? || self.has_room_for(bytes) {

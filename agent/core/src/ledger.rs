@@ -69,6 +69,8 @@ pub struct Ledger {
     calls_left: BTreeMap<SystemName, CallsLeft>,
     /// How many attempts at single tasks of a system failed since one last had an answer.
     failed_in_a_row: BTreeMap<SystemName, u32>,
+    /// Whether the store takes new work.
+    store_has_room: bool,
     tombstones: Tombstones,
     membership: Membership,
     session_no: SessionNo,

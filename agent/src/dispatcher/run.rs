@@ -161,6 +161,7 @@ impl Loop {
         for (system, left) in self.executor.calls_left() {
             self.ledger.handle_calls_left(system, left);
         }
+        self.ledger.handle_store_room(self.store.has_room_for_work());
         loop {
             let now = self.now();
             while let Some((mark, writes)) = self.ledger.poll_writes(now) {

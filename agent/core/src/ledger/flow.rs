@@ -102,8 +102,15 @@ impl Ledger {
         self.limits.held.min(RENEW_PAGE / 2)
     }
 
+    /// Whether the store has room for new work. As long as it has none no credit is granted: each task of the controller's
+    /// queue would be offered, and refused, again and again.
+    pub fn handle_store_room(&mut self, has_room: bool) {
+        self.store_has_room = has_room;
+    }
+
     pub(super) fn poll_credit(&mut self) -> Option<Credit> {
-        let room = if self.membership.may_begin() && !self.stopping { self.room() } else { 0 };
+        let takes_work = self.membership.may_begin() && !self.stopping && self.store_has_room;
+        let room = if takes_work { self.room() } else { 0 };
         let session = self.session.as_mut()?;
         let offers = session.offers_seen.saturating_add(u64::try_from(room).unwrap_or(u64::MAX));
         if offers <= session.granted {

@@ -54,6 +54,7 @@ impl Ledger {
             outbox: Outbox::restore(restored.reports, restored.next_report.max(ReportNo(1))),
             calls_left: BTreeMap::new(),
             failed_in_a_row: BTreeMap::new(),
+            store_has_room: true,
             tombstones: restored.tombstones.into_iter().collect(),
             membership: restored.membership.unwrap_or(Membership::UNKNOWN),
             session_no: restored.session,

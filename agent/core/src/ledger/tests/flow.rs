@@ -245,6 +245,27 @@ fn credit_is_absolute_and_bounds_what_is_held() {
     assert_eq!(credit(&desk.sent()), Some(6));
 }
 
+/// Grant it, and each task of a long queue is offered to a member that can take none, and again after ten seconds.
+#[test]
+fn no_credit_is_granted_while_the_store_has_no_room_for_new_work() {
+    let mut desk = Desk::new();
+    desk.ledger.handle_store_room(false);
+    desk.connect();
+    assert_eq!(credit(&desk.sent()), None);
+    desk.ledger.handle_store_room(true);
+    assert_eq!(credit(&desk.sent()), Some(4));
+
+    desk.ledger.handle_store_room(false);
+    for n in 1..=4 {
+        let refusal = Some(Refusal { reason: Rejection::StoreFault, message: String::new(), retry_after: None });
+        let offered = Offered { offer: urgent(n), origin: Origin::Controller, refusal };
+        desk.ledger.handle_offer(offered, desk.now);
+        assert_eq!(credit(&desk.sent()), None, "what was granted before is used up");
+    }
+    desk.ledger.handle_store_room(true);
+    assert_eq!(credit(&desk.sent()), Some(8));
+}
+
 #[test]
 fn credit_says_truly_what_would_be_taken_beside_batches() {
     let mut desk = Desk::connected();
