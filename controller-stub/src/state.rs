@@ -94,6 +94,8 @@ pub struct Settings {
 
 /// The most unfinished tasks: a day's work of a large company, and some 400 MiB of memory.
 const MAX_UNFINISHED: usize = 100_000;
+/// Those of them that are left for administrators, however much others submit that nobody does.
+const LEFT_FOR_ADMINISTRATORS: usize = 1_000;
 /// The most who may wait for tasks at once: fifty times as many as the API has requests under way.
 const MAX_WAITERS: usize = 10_000;
 

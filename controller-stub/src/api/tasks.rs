@@ -109,7 +109,8 @@ pub(super) async fn submit(
 async fn take_in(api: &Api, caller: &Caller, submission: Submission, bytes: usize) -> Result<(), Problem> {
     check_space(&api.space)?;
     let on = format!("{} {} of {}", submission.id, submission.request.kind(), submission.system);
-    api.desk.act_told(bytes, caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
+    let role = caller.role();
+    api.desk.act_told(bytes, caller, move |_| on, move |state, at| state.submit(submission, role, at)).await?;
     Ok(())
 }
 

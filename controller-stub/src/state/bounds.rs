@@ -44,9 +44,9 @@ impl Full {
         self.state.add_input(StreamRef { id, length: 1, sha256: [0; 32] }, None, self.at).map(drop)
     }
 
-    fn submit(&mut self) -> Result<TaskId, Refusal> {
-        let submission = lab::enabling(self.task_id(u32::MAX), "sf0", "joe");
-        self.state.submit(submission, self.at)
+    fn submit(&mut self, number: u32, role: Role) -> Result<TaskId, Refusal> {
+        let submission = lab::enabling(self.task_id(number), "sf0", "joe");
+        self.state.submit(submission, role, self.at)
     }
 
     fn task_id(&self, number: u32) -> TaskId {
@@ -177,12 +177,17 @@ fn a_controller_has_at_most_a_hundred_thousand_unfinished_tasks_and_ten_thousand
     // Whom a system is given to has to be connected.
     let system = full.state.systems.values_mut().next().unwrap();
     system.association = Association::Cluster("acme".parse().unwrap());
-    let tasks: Vec<TaskId> = (0..100_000).map(|number| full.queue(number)).collect();
-    refused_for_now(full.submit(), &["100000 tasks", "cancel"]);
+    let mut tasks: Vec<TaskId> = (0..99_000).map(|number| full.queue(number)).collect();
+    refused_for_now(full.submit(200_000, Role::Operator), &["99000 tasks", "cancel", "administrator's token"]);
+    let urgent = full.submit(200_000, Role::Administrator).unwrap();
+    assert_eq!(full.submit(200_000, Role::Operator).unwrap(), urgent, "what is in is in");
+    full.state.cancel_task(urgent, full.at).unwrap();
+    tasks.extend((99_000..100_000).map(|number| full.queue(number)));
+    refused_for_now(full.submit(300_000, Role::Administrator), &["100000 tasks", "cancel"]);
     let mut waiting: Vec<_> = tasks[..10_000].iter().map(|task| full.state.wait(*task).unwrap()).collect();
     refused_for_now(full.state.wait(tasks[10_000]).map(drop), &["10000 requests"]);
     waiting.pop();
     assert!(full.state.wait(tasks[10_000]).is_ok());
     full.state.cancel_task(tasks[0], full.at).unwrap();
-    full.submit().unwrap();
+    full.submit(300_000, Role::Administrator).unwrap();
 }

@@ -116,6 +116,7 @@ mod tests {
     use super::super::record::{Finish, TaskState};
     use super::super::records::Records as _;
     use super::*;
+    use crate::access::Role;
     use crate::state::lab;
 
     const NOW: u64 = 1_795_000_000_000;
@@ -204,11 +205,11 @@ mod tests {
         assert_eq!(ledger.tasks(None).count(), 0);
         for mut state in [state, lab::state(folder.path(), &ledger, settings, right)] {
             for forgotten in [&older, &newest] {
-                let refusal = state.submit(lab::enabling(forgotten.id, "sf", "u"), right).unwrap_err();
+                let refusal = state.submit(lab::enabling(forgotten.id, "sf", "u"), Role::Operator, right).unwrap_err();
                 assert!(refusal.message.contains("clock was ahead"), "{}", refusal.message);
             }
             let new = TaskId::from_random(days_ago(2).0 + 1, [1; 10]);
-            let refusal = state.submit(lab::enabling(new, "sf", "u"), right).unwrap_err();
+            let refusal = state.submit(lab::enabling(new, "sf", "u"), Role::Operator, right).unwrap_err();
             assert_eq!(refusal.field, Some("system"), "the id is good: {}", refusal.message);
         }
     }
@@ -227,7 +228,7 @@ mod tests {
         ledger.commit(state.end_turn().writes).await.unwrap();
         assert_eq!(ledger.tasks(None).count(), 0);
         let new = TaskId::from_random(NOW, [1; 10]);
-        let refusal = state.submit(lab::enabling(new, "sf", "u"), right).unwrap_err();
+        let refusal = state.submit(lab::enabling(new, "sf", "u"), Role::Operator, right).unwrap_err();
         assert_eq!(refusal.field, Some("system"), "the id is good: {}", refusal.message);
     }
 

@@ -17,6 +17,7 @@ use rcgen::{CertificateParams, KeyPair};
 use super::ledger::Ledger;
 use super::record::Association;
 use super::*;
+use crate::access::Role;
 use crate::clock;
 use crate::membership::Action;
 use crate::queue::{Holder, MAX_OBSERVATIONS};
@@ -100,7 +101,7 @@ impl AtWork {
     fn submit(&mut self, user: &str) -> TaskId {
         let id = TaskId::from_random(self.at.wall.0, crate::random::bytes());
         let submission = lab::enabling(id, "sf", user);
-        self.state.submit(submission, self.at).unwrap()
+        self.state.submit(submission, Role::Operator, self.at).unwrap()
     }
 
     /// A task of which a payload may come.
@@ -108,7 +109,9 @@ impl AtWork {
         let id = TaskId::from_random(self.at.wall.0, crate::random::bytes());
         let request = TaskRequest::from_json(TaskKind::DescribeSchema, serde_json::json!({})).unwrap();
         let requester = Some(*SealingKey::from_random(&crate::random::secret()).public());
-        self.state.submit(Submission { request, requester, ..lab::enabling(id, "sf", "joe") }, self.at).unwrap()
+        self.state
+            .submit(Submission { request, requester, ..lab::enabling(id, "sf", "joe") }, Role::Operator, self.at)
+            .unwrap()
     }
 
     /// Ends a turn; returns what the member is told.
@@ -361,7 +364,7 @@ async fn what_was_signed_is_not_offered_for_longer_after_the_clock_was_set_back(
     let view = SignatureView { key: "0".repeat(16), bytes: "0".repeat(128) };
     let signature = Some(TaskSignature::of_view(&view, 600_000).unwrap());
     let submission = Submission { deadline: Some(SIGNED), signature, ..lab::enabling(id, "sf", "joe") };
-    at_work.state.submit(submission, at_work.at).unwrap();
+    at_work.state.submit(submission, Role::Operator, at_work.at).unwrap();
     at_work.at.wall.0 -= 120_000;
     at_work.state.tick(at_work.at);
     let told = at_work.turn().await;

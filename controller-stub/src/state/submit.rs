@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 use super::ledger::Write;
 use super::origin::Origin;
 use super::record::{Association, Direction, TaskRecord};
-use super::{MAX_UNFINISHED, Refusal, RefusalKind, State, reseal};
+use super::{LEFT_FOR_ADMINISTRATORS, MAX_UNFINISHED, Refusal, RefusalKind, State, reseal};
+use crate::access::Role;
 use crate::clock::{self, Moment};
 use crate::metrics::metrics;
 
@@ -48,8 +49,8 @@ pub struct Submission {
 }
 
 impl State {
-    /// Takes a task in. The same task again is no error; the same id with other content is.
-    pub fn submit(&mut self, submission: Submission, at: Moment) -> Result<TaskId, Refusal> {
+    /// Takes a task in, from whoever has this role. The same task again is no error; the same id with other content is.
+    pub fn submit(&mut self, submission: Submission, role: Role, at: Moment) -> Result<TaskId, Refusal> {
         let id = submission.id;
         let mut offer = self.offer_of(&submission)?;
         let digest = digest(&offer, submission.deadline)?;
@@ -85,12 +86,16 @@ impl State {
             deadline,
             ..TaskRecord::queued(id, cluster, submission.system, kind, target)
         };
-        if !self.queue.submit(record, at) {
+        let (most, or) = match role {
+            Role::Administrator => (MAX_UNFINISHED, ""),
+            Role::Viewer | Role::Operator => {
+                (MAX_UNFINISHED - LEFT_FOR_ADMINISTRATORS, ", or submit what cannot wait with an administrator's token")
+            }
+        };
+        if self.queue.len() >= most || !self.queue.submit(record, at) {
             return Err(Refusal::new(
                 RefusalKind::Crowded,
-                format!(
-                    "{MAX_UNFINISHED} tasks are unfinished: wait until some have ended, or cancel what nobody needs"
-                ),
+                format!("{most} tasks are unfinished: wait until some have ended, or cancel what nobody needs{or}"),
             ));
         }
         metrics().submitted.one(&[&kind.to_string()]);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use postern_controller_stub::access::Role;
 use postern_controller_stub::ca::{Authority, RootNo};
 use postern_controller_stub::clock::Moment;
 use postern_controller_stub::membership::Action;
@@ -389,7 +390,7 @@ impl World {
                 {
                     return None;
                 }
-                match state.submit(submission, at) {
+                match state.submit(submission, Role::Operator, at) {
                     Ok(_) => return Some(After::Submitted(step)),
                     Err(refusal) => {
                         self.oracle.broken(1, true_time, format!("a task was not taken: {}", refusal.message));
