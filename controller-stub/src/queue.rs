@@ -110,8 +110,8 @@ pub struct Queue {
     refusals: BTreeMap<MemberId, BTreeSet<TaskId>>,
     away: Away,
     openers: Openers,
-    /// Tasks that no member can open.
-    unopened: BTreeSet<TaskId>,
+    /// Tasks that no member can open, and that are to be cancelled.
+    unwanted: BTreeSet<TaskId>,
     /// Grows with every assignment; the member served longest ago goes first among equals.
     turn: u64,
     /// The system whose turn was last.
@@ -144,7 +144,7 @@ impl Queue {
             refusals: BTreeMap::new(),
             away: Away::default(),
             openers: Openers::default(),
-            unopened: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
             turn: 0,
             last_system: None,
             changed: BTreeSet::new(),
@@ -258,7 +258,7 @@ impl Queue {
     }
 
     fn leave(&mut self, id: TaskId, state: TaskState) {
-        self.unopened.remove(&id);
+        self.unwanted.remove(&id);
         self.forget_let_go(id);
         self.forget_kept(id);
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
@@ -299,8 +299,8 @@ impl Queue {
             self.rank(holder);
         } else if matches!(state, TaskState::Queued) {
             self.line_up(id);
-        } else if matches!(state, TaskState::NeedsReseal) {
-            self.unopened.insert(id);
+        } else if matches!(state, TaskState::NeedsReseal) && record.cancel_requested {
+            self.unwanted.insert(id);
         }
     }
 

@@ -26,6 +26,9 @@ impl Queue {
         entry.record.cancel_requested = true;
         let (state, reconcile) = (entry.record.state, entry.record.reconcile);
         self.changed.insert(id);
+        if matches!(state, TaskState::NeedsReseal) {
+            self.unwanted.insert(id);
+        }
         match state {
             TaskState::Queued | TaskState::NeedsReseal if reconcile => Cancelled::Later,
             TaskState::Queued | TaskState::NeedsReseal => {

@@ -157,9 +157,7 @@ impl Queue {
 
     /// Nobody can find out what became of a task that may have been begun, so it does not wait to be cancelled.
     pub(super) fn end_cancelled_unopened(&mut self, at: Moment) {
-        let is_unwanted = |id: &&TaskId| self.tasks.get(id).is_some_and(|entry| entry.record.cancel_requested);
-        let unwanted: Vec<TaskId> = self.unopened.iter().filter(is_unwanted).copied().collect();
-        for id in unwanted {
+        for id in std::mem::take(&mut self.unwanted) {
             let ending = self.ending(id, postern_protocol::Outcome::Cancelled);
             self.finish_here(id, ending, "cancelled while no member had a key to open it with", at);
         }

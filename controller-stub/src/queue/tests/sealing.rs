@@ -179,11 +179,18 @@ fn a_task_that_waits_to_be_sealed_again_ends_with_its_deadline_or_its_cancel_and
         assert_eq!(world.outcome(1), Some(outcome));
     }
     for (begun, outcome) in [(false, Outcome::Cancelled), (true, Outcome::Unknown)] {
-        let mut world = World::new();
-        world.queue.submit(TaskRecord { reconcile: begun, ..task(1) }, at(0));
-        world.queue.set_sealed_to(id(1), keys(&[OLD]));
-        world.queue.cancel(id(1), at(0));
-        world.queue.tick(at(1));
-        assert_eq!(world.outcome(1), Some(outcome));
+        for is_cancelled_before in [false, true] {
+            let mut world = World::new();
+            world
+                .queue
+                .submit(TaskRecord { reconcile: begun, cancel_requested: is_cancelled_before, ..task(1) }, at(0));
+            world.queue.set_sealed_to(id(1), keys(&[OLD]));
+            assert_eq!(world.state(1), "needs_reseal");
+            if !is_cancelled_before {
+                world.queue.cancel(id(1), at(0));
+            }
+            world.queue.tick(at(1));
+            assert_eq!(world.outcome(1), Some(outcome));
+        }
     }
 }
