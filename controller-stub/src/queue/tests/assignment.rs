@@ -162,7 +162,7 @@ fn an_urgent_change_draws_forward_what_its_account_has_to_have_done_before() {
 fn a_change_whose_holder_died_goes_before_those_that_came_while_it_was_in_doubt() {
     let (mut world, _) = World::holding(TaskKind::EnableUser, "started");
     world.queue.submit(TaskRecord { target: "user1".to_owned(), ..task(2) }, at(100));
-    world.queue.disconnect(ONE);
+    world.queue.disconnect(ONE, at(0).now);
     world.queue.connect(TWO, other(10));
     assert_eq!(world.assign(100), None, "the account is busy");
     world.queue.tick(at(TTL));
