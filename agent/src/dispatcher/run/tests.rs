@@ -612,12 +612,18 @@ impl Dispatcher {
 async fn f14_a_full_disk_refuses_new_work_and_the_agent_lives_on() {
     let Desk { disk, dispatcher, work, frames, mut sent, .. } = desk();
     let told = async {
+        disk.free.store(3 << 20, Ordering::SeqCst);
         dispatcher.connect(Duration::from_secs(60), frames).await;
         disk.free.store(1 << 20, Ordering::SeqCst);
-        dispatcher.frame(offer(1).into()).await;
-        let refused = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_))).await;
-        let FromMember::Reject(Reject { reason, retry_after_ms, .. }) = refused else { unreachable!() };
-        assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::StoreFault), 10_000));
+        // Beyond the two that it is offered without having asked for any.
+        let wants_more = |frame: &FromMember| matches!(frame, FromMember::Credit(it) if it.offers > 2);
+        for number in [1, 3] {
+            dispatcher.frame(offer(number).into()).await;
+            let is_answer = |frame: &FromMember| matches!(frame, FromMember::Reject(_)) || wants_more(frame);
+            let refused = next(&mut sent, is_answer).await;
+            let FromMember::Reject(Reject { reason, retry_after_ms, .. }) = refused else { panic!("it wants more") };
+            assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::StoreFault), 10_000));
+        }
 
         // It still takes down what it is told.
         let draining = MemberState { state: MembershipState::Draining.into(), epoch: Epoch(2), hard: false };
@@ -625,6 +631,7 @@ async fn f14_a_full_disk_refuses_new_work_and_the_agent_lives_on() {
         let enabled = MemberState { state: MembershipState::Enabled.into(), epoch: Epoch(3), hard: false };
         disk.free.store(1 << 40, Ordering::SeqCst);
         dispatcher.frame(enabled.into()).await;
+        next(&mut sent, wants_more).await;
         dispatcher.frame(offer(2).into()).await;
         next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
         dispatcher.stop().await;
