@@ -28,6 +28,15 @@ pub(crate) async fn of(lab: &Lab, act: &str, count: usize) -> Vec<Value> {
     .await
 }
 
+/// The line about this, of this act, that tells of a refusal of the one who is called so.
+async fn refused(lab: &Lab, act: &str, name: &str) -> Value {
+    lab.wait_for(&format!("a refused {act} of {name}"), async || {
+        let mut lines = lines(lab, 1).await.into_iter();
+        lines.find(|it| it["act"] == act && it["by"]["name"] == name && it["result"] == "refused")
+    })
+    .await
+}
+
 #[tokio::test]
 async fn every_act_has_a_line_that_says_who_did_it_and_none_holds_a_secret() {
     let lab = Lab::start().await;
@@ -75,9 +84,7 @@ async fn what_was_refused_has_a_line_for_every_route_that_acts() {
         assert_eq!(caller.call(it.method, &filled(&it), &viewer).await.0, 403);
     }
     for it in acts.clone() {
-        let lines = of(&lab, it.act, 1).await;
-        let refused = lines.iter().find(|it| it["by"]["name"] == "looks").unwrap();
-        assert_eq!(refused["result"], "refused", "{refused}");
+        let refused = refused(&lab, it.act, "looks").await;
         assert_eq!(refused["why"], format!("needs the role {}", it.least), "{refused}");
     }
     let mine = std::fs::read_to_string(lab.data_dir().join("api.token")).unwrap();
@@ -85,8 +92,7 @@ async fn what_was_refused_has_a_line_for_every_route_that_acts() {
     let acts = acts.filter(|it| it.act != "member.accept");
     for it in acts.filter(|it| it.path.starts_with("/v1/members/") || it.path.starts_with("/v1/api-tokens/")) {
         assert_eq!(caller.call(it.method, &filled(&it), mine.trim()).await.0, 404);
-        let lines = of(&lab, it.act, 2).await;
-        let refused = lines.iter().find(|it| it["by"]["name"] == "bootstrap" && it["result"] == "refused").unwrap();
+        let refused = refused(&lab, it.act, "bootstrap").await;
         assert!(refused["why"].as_str().unwrap().contains("there is no"), "{refused}");
     }
 }
