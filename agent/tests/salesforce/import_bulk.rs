@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postern_agent::connector::JournalEntry;
 use postern_protocol::outcome::Certainty;
 use postern_protocol::task::import_batch::{Format, Output, Request};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
@@ -315,43 +316,73 @@ async fn stopped_in_a_job(lab: &Lab, task: &mut Task) {
 /// before the job does, which then does them over.
 #[tokio::test]
 async fn a_job_that_another_member_handed_over_is_waited_for_before_anything_is_sent() {
-    let (lab, dataset) = lab().await;
+    let (lab, mut task) = taken_over_in_a_job().await;
     lab.sim.switch(&Switches { jobs_a_page: Some(1), ..Switches::default() }).unwrap();
+    waits_until_stopped(&lab, &mut task).await;
+
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    all_once(&lab, &task, &conclusion, "taken over");
+    assert_eq!((jobs(&lab), conclusion.certainty), (2, Certainty::Certain), "what the first job did is found");
+
+    // By the clock of the task's submitter the job was made before it.
+    let (lab, task) = taken_over_in_a_job().await;
+    let mut task = task.made_ahead(jiff::SignedDuration::from_hours(20));
+    waits_until_stopped(&lab, &mut task).await;
+}
+
+/// A batch that another member takes over while its first job is under way.
+async fn taken_over_in_a_job() -> (Lab, Task) {
+    let (lab, dataset) = lab().await;
     let mut task = import_with(request(), dataset);
     stopped_in_a_job(&lab, &mut task).await;
     task.taken_over(Duration::from_secs(60));
-    let made = |lab: &Lab| lab.counters().routes["POST jobs/ingest"];
-    assert_eq!((made(&lab), lab.effects(&created(12)).creates), (1, 0), "the first job is under way");
+    assert_eq!((jobs(&lab), lab.effects(&created(12)).creates), (1, 0), "the first job is under way");
+    (lab, task)
+}
+
+fn jobs(lab: &Lab) -> u64 {
+    lab.counters().routes["POST jobs/ingest"]
+}
+
+async fn waits_until_stopped(lab: &Lab, task: &mut Task) {
     let (stop, connector) = (task.stop.clone(), lab.connector());
+    let polls = || lab.counters().routes["GET jobs/ingest/{id}"];
+    let before = polls();
     let waiting = async {
-        while !lab.counters().routes.contains_key("GET jobs/ingest") && made(&lab) == 1 {
+        while polls() == before && jobs(lab) == 1 {
             tokio::task::yield_now().await;
         }
         stop.cancel();
     };
     let (failed, ()) = tokio::join!(task.attempt(&connector), waiting);
     assert_eq!(failed.unwrap_err().class.known(), Some(FailureClass::Interrupted), "it waits, and can be stopped");
-    assert_eq!(made(&lab), 1);
-
+    assert_eq!(jobs(lab), 1);
     task.stop = tokio_util::sync::CancellationToken::new();
-    let conclusion = task.attempt(&connector).await.unwrap();
-    all_once(&lab, &task, &conclusion, "taken over");
-    assert_eq!((made(&lab), conclusion.certainty), (2, Certainty::Certain), "what the first job did is found");
+}
+
+/// An answer to whoever asks for the list of jobs.
+fn page_of_jobs(records: &[Value], next: &str) -> Mishap {
+    let body = json!({ "done": next.is_empty(), "records": records, "nextRecordsUrl": next });
+    Mishap::OtherReply { status: 200, body: body.to_string() }
+}
+
+/// A page that follows, as far as the org remembers it, which it does not.
+const LEADS_ON: &str = "/services/data/v66.0/jobs/ingest?queryLocator=01g5g00000XyZ12AAF-1000";
+
+fn refused(status: u16, code: &str) -> Mishap {
+    Mishap::Respond { status, code: Some(code.to_owned()), message: None }
 }
 
 /// Whoever is told of no jobs goes on all the same: with an org that lists none, no batch would ever be taken over.
 #[tokio::test]
 async fn a_batch_whose_former_members_jobs_are_not_told_goes_on_and_is_probable() {
-    let refused = |status, code: &str| Mishap::Respond { status, code: Some(code.to_owned()), message: None };
-    let page = |next: &str| Mishap::OtherReply {
-        status: 200,
-        body: json!({ "done": false, "records": [], "nextRecordsUrl": next }).to_string(),
-    };
-    let leads_back = page("/services/data/v66.0/jobs/ingest?queryLocator=01g5g00000XyZ12AAF-1000");
+    let leads_nowhere = Mishap::OtherReply { status: 200, body: json!({ "done": false, "records": [] }).to_string() };
     for (told, times, certainty) in [
         (refused(403, "INSUFFICIENT_ACCESS"), 1, Certainty::Probable),
-        (page(""), 1, Certainty::Probable),
-        (leads_back, 110, Certainty::Probable),
+        (refused(404, "NOT_FOUND"), 1, Certainty::Probable),
+        (refused(405, "METHOD_NOT_ALLOWED"), 1, Certainty::Probable),
+        (leads_nowhere, 1, Certainty::Probable),
+        (page_of_jobs(&[], LEADS_ON), 110, Certainty::Probable),
         (refused(400, "FEATURENOTENABLED"), 1, Certainty::Certain),
     ] {
         let (lab, dataset) = lab().await;
@@ -362,14 +393,50 @@ async fn a_batch_whose_former_members_jobs_are_not_told_goes_on_and_is_probable(
         let conclusion = task.attempt(&lab.connector()).await.unwrap();
         assert_eq!((conclusion.certainty, output(&conclusion).created, lab.sim.faults()), (certainty, 11, 0), "{what}");
     }
+}
 
-    let (lab, dataset) = lab().await;
-    let mut task = import_with(request(), dataset);
-    task.taken_over(Duration::from_secs(60));
-    lab.fault("GET", "/jobs/ingest", Mishap::Respond { status: 503, code: None, message: None }, 1);
-    let failure = task.attempt(&lab.connector()).await.unwrap_err();
-    assert_eq!(failure.class.known(), Some(FailureClass::Transient), "another attempt may be told");
-    assert!(!lab.counters().routes.contains_key("POST jobs/ingest"));
+/// Take it for an org that lists no jobs, and what a job of the former member is at work on is done beside it.
+#[tokio::test]
+async fn a_list_of_jobs_that_is_not_told_for_another_reason_ends_the_attempt() {
+    for (told, times, class) in [
+        (Mishap::Respond { status: 503, code: None, message: None }, 1, FailureClass::Transient),
+        (refused(401, "INVALID_SESSION_ID"), 2, FailureClass::Unauthorized),
+        (refused(400, "EXCEEDEDQUOTA"), 1, FailureClass::Transient),
+        (refused(403, "REQUEST_LIMIT_EXCEEDED"), 1, FailureClass::RateLimited),
+        // What leads to the second page is not known any more.
+        (page_of_jobs(&[], LEADS_ON), 1, FailureClass::Transient),
+    ] {
+        let (lab, mut task) = taken_over_in_a_job().await;
+        let what = format!("{told:?}");
+        lab.fault("GET", "/jobs/ingest", told, times);
+        let failure = task.attempt(&lab.connector()).await.unwrap_err();
+        assert_eq!((failure.class.known(), jobs(&lab), lab.sim.faults()), (Some(class), 1, 0), "{what}");
+    }
+}
+
+/// Forget them, and entries are done beside a job that is known to run.
+#[tokio::test]
+async fn jobs_that_are_listed_are_waited_for_although_others_are_not() {
+    for is_odd in [false, true] {
+        let (lab, dataset) = lab().await;
+        let mut task = import_with(request(), dataset);
+        stopped_in_a_job(&lab, &mut task).await;
+        let note = |entry: &JournalEntry| serde_json::from_slice(&entry.note).ok();
+        let notes: Vec<Value> = task.notes.lock().unwrap().iter().filter_map(note).collect();
+        let made = notes.iter().find(|note| note["job"].is_array()).unwrap();
+        let job = json!({
+            "id": made["job"][1], "object": "User", "createdById": made["by"], "state": "InProgress", "apiVersion": 66.0,
+        });
+        let nameless = json!({ "object": "User", "createdById": made["by"], "state": "InProgress" });
+        task.taken_over(Duration::from_secs(60));
+        if is_odd {
+            lab.fault("GET", "/jobs/ingest", page_of_jobs(&[nameless, job], ""), 1);
+        } else {
+            lab.fault("GET", "/jobs/ingest", page_of_jobs(&[job], LEADS_ON), 1);
+            lab.fault("GET", "/jobs/ingest", refused(403, "INSUFFICIENT_ACCESS"), 1);
+        }
+        waits_until_stopped(&lab, &mut task).await;
+    }
 }
 
 /// F70: a job is told of under the version of the API that made it alone. Ask under another for one of before an upgrade, take it

@@ -211,6 +211,18 @@ pub(super) fn takes_no_jobs(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), "FEATURENOTENABLED" | "EXCEEDEDQUOTA")
 }
 
+/// Whether the org has no bulk jobs at all.
+pub(super) fn has_no_jobs(failure: &Failure) -> bool {
+    failure.code.as_str() == "FEATURENOTENABLED"
+}
+
+/// Whether the account is not let to list the org's bulk jobs, to which another attempt would change nothing.
+pub(super) fn lists_no_jobs(failure: &Failure) -> bool {
+    let code = failure.code.as_str();
+    let refusals = ["INVALIDUSER", "FUNCTIONALITY_NOT_ENABLED", "NOT_FOUND", "METHOD_NOT_ALLOWED"];
+    code.starts_with("INSUFFICIENT_ACCESS") || refusals.contains(&code)
+}
+
 /// Whether the org says that there is no such job. Whatever else it refuses says nothing of one that may be under way.
 pub(super) fn says_job_is_gone(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), "NOT_FOUND" | "INVALIDJOB")

@@ -260,7 +260,7 @@ impl Batch<'_> {
     async fn outlast_jobs(&self, done: u64, total: u64) -> Result<bool, Failure> {
         self.cx.journal.progress(done, total, OUTLASTING);
         self.org.outlast_since(self.begun, self.cx).await?;
-        self.org.outlast_jobs(self.cx).await
+        self.org.outlast_jobs(self.begun, &self.cx.stop).await
     }
 
     async fn course(&self, form: Form) -> Result<Course, Failure> {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use postern_protocol::{Failure, FailureClass};
+use jiff::Timestamp as OrgTime;
+use postern_protocol::time::Ago;
+use postern_protocol::{Failure, FailureClass, Timestamp};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::super::may_have_begun;
-use crate::connector::AttemptCx;
+use crate::clock;
 use crate::connector::salesforce::api::{Call, is_locator, job_id};
 use crate::connector::salesforce::user::short;
 use crate::connector::salesforce::{Salesforce, error, time};
@@ -108,53 +108,61 @@ impl Salesforce {
 
     /// Waits until no job works on users that another member may have handed over for this task: it goes on without its member,
     /// and would do entries behind whoever does them meanwhile. Only when no call of that member can take effect any more is
-    /// every such job in the list. One that is open then is handed over by nobody, or by another task. Whether Salesforce told
-    /// of them all.
-    pub(super) async fn outlast_jobs(&self, cx: &AttemptCx) -> Result<bool, Failure> {
-        let jobs = match self.jobs_under_way(may_have_begun(cx.task)).await {
-            Ok(Some(jobs)) => jobs,
-            Ok(None) => {
-                tracing::warn!(
-                    "the org's list of bulk jobs has no end, or another form: those of another member are not waited for"
-                );
-                return Ok(false);
-            }
-            Err(failure) if error::takes_no_jobs(&failure) => return Ok(true),
-            Err(failure) if error::is_retryable(&failure) => return Err(failure),
-            Err(failure) => {
-                tracing::warn!(code = %failure.code, "the org lists no bulk jobs: those of another member are not waited for");
-                return Ok(false);
-            }
-        };
+    /// every such job in the list. One that is open then is handed over by nobody, or by another task, and so is one that was
+    /// made after this attempt began. Whether Salesforce told of them all.
+    pub(super) async fn outlast_jobs(&self, begun: Timestamp, stop: &CancellationToken) -> Result<bool, Failure> {
+        let begun = self.clock().at_most(Ago { long: Duration::ZERO, as_of: begun }, clock::now());
+        let Listed { jobs, is_all } = self.jobs_under_way(begun).await?;
         for (id, version) in &jobs {
             tracing::info!(job = id, "a bulk job is waited for that another member may have handed over");
-            match self.ended_job(Made { id, version }, &cx.stop).await {
+            match self.ended_job(Made { id, version }, stop).await {
                 Ok(_) => (),
                 Err(failure) if error::says_job_is_gone(&failure) => (),
                 Err(failure) => return Err(left_to_another(failure)),
             }
         }
-        Ok(true)
+        Ok(is_all)
     }
 
-    /// The jobs of this account that work on users and were made from `since` on, each with its version; `None` if the list is
-    /// none that is known, or has no end.
-    async fn jobs_under_way(&self, since: Option<Timestamp>) -> Result<Option<Vec<(String, String)>>, Failure> {
+    /// The jobs of this account that work on users and were made until then, as far as the org lists them.
+    async fn jobs_under_way(&self, until: Option<OrgTime>) -> Result<Listed, Failure> {
         let by = self.sessions.current().await?.user.clone();
-        let mut all = Vec::new();
+        let mut jobs = Vec::new();
         let mut path = "jobs/ingest?jobType=V2Ingest".to_owned();
         for _ in 0..MAX_PAGES {
-            let page = self.read(&Call::get(path)).await?.json;
-            let Some(Page { jobs, next }) = Page::read(&page, &by, since) else { return Ok(None) };
+            let answer = match self.read(&Call::get(path)).await {
+                Ok(answer) => answer.json,
+                Err(failure) if error::has_no_jobs(&failure) => return Ok(Listed { jobs, is_all: true }),
+                Err(failure) if error::lists_no_jobs(&failure) => {
+                    tracing::warn!(code = %failure.code, "the org lists no bulk jobs: another member's may not be waited for");
+                    return Ok(Listed { jobs, is_all: false });
+                }
+                // That one begins the list anew.
+                Err(failure) => return Err(left_to_another(failure)),
+            };
+            let page = Page::read(&answer, &by, until);
             let made = |(id, version): (&str, Option<String>)| {
                 (id.to_owned(), version.unwrap_or_else(|| self.settings.api_version.clone()))
             };
-            all.extend(jobs.into_iter().map(made));
-            let Some(next) = next else { return Ok(Some(all)) };
-            path = format!("jobs/ingest?queryLocator={next}");
+            jobs.extend(page.jobs.into_iter().map(made));
+            match page.next {
+                Next::Page(locator) => path = format!("jobs/ingest?queryLocator={locator}"),
+                Next::Nothing => return Ok(Listed { jobs, is_all: true }),
+                Next::Unknown => break,
+            }
         }
-        Ok(None)
+        tracing::warn!(
+            "the org's list of bulk jobs has no end, or another form: another member's may not be waited for"
+        );
+        Ok(Listed { jobs, is_all: false })
     }
+}
+
+/// What the org lists of the jobs that are looked for.
+struct Listed {
+    /// The id of each, and its version.
+    jobs: Vec<(String, String)>,
+    is_all: bool,
 }
 
 /// A page of the list of jobs.
@@ -162,27 +170,44 @@ impl Salesforce {
 struct Page<'a> {
     /// The id of each that is looked for, and its version.
     jobs: Vec<(&'a str, Option<String>)>,
-    /// What leads to the next one.
-    next: Option<&'a str>,
+    next: Next<'a>,
+}
+
+/// What comes after a page.
+#[derive(Debug, PartialEq, Eq)]
+enum Next<'a> {
+    /// The page that this leads to.
+    Page(&'a str),
+    /// Nothing: it is the last.
+    Nothing,
+    /// Nobody knows, or a job of the page itself is not told.
+    Unknown,
 }
 
 impl<'a> Page<'a> {
-    /// Jobs by that account, made from `since` on, that work on users; `None` if it is no page.
-    fn read(page: &'a Json, by: &str, since: Option<Timestamp>) -> Option<Self> {
+    /// Jobs by that account, made until then, that work on users.
+    fn read(page: &'a Json, by: &str, until: Option<OrgTime>) -> Self {
         let made = |job: &Json| time::parse(text(job, "createdDate"));
-        let is_early = |job: &Json| made(job).zip(since).is_some_and(|(made, since)| made < since);
+        let is_later = |job: &Json| made(job).zip(until).is_some_and(|(made, until)| made > until);
         let is_looked_for = |job: &&Json| {
             State::read(job) == Some(State::Busy)
                 && text(job, "object") == "User"
                 && short(text(job, "createdById")) == short(by)
-                && !is_early(job)
+                && !is_later(job)
         };
         let version = |job: &Json| job.get("apiVersion").and_then(Json::as_f64).map(|it| format!("{it:.1}"));
-        let jobs = page.get("records")?.as_array()?.iter().filter(is_looked_for);
-        let jobs = jobs.map(|job| Some((job_id(job)?, version(job)))).collect::<Option<_>>()?;
-        let next = locator(text(page, "nextRecordsUrl"));
-        // One that is not the last and leads nowhere would pass for the end.
-        (page.get("done")?.as_bool()? == next.is_none()).then_some(Self { jobs, next })
+        let records = page.get("records").and_then(Json::as_array);
+        let looked_for: Vec<&Json> = records.into_iter().flatten().filter(is_looked_for).collect();
+        let jobs: Vec<_> = looked_for.iter().filter_map(|job| Some((job_id(job)?, version(job)))).collect();
+        let is_told = records.is_some() && jobs.len() == looked_for.len();
+        let done = page.get("done").and_then(Json::as_bool);
+        let next = match (done, locator(text(page, "nextRecordsUrl"))) {
+            (Some(false), Some(locator)) if is_told => Next::Page(locator),
+            (Some(true), None) if is_told => Next::Nothing,
+            // One that is not the last and leads nowhere would pass for the end.
+            _ => Next::Unknown,
+        };
+        Self { jobs, next }
     }
 }
 
@@ -223,45 +248,49 @@ mod tests {
             }
             job
         };
-        let (by, since) = ("0055g00000XyZ12", "2026-11-22T09:00:00Z".parse().ok());
+        let (by, until) = ("0055g00000XyZ12", "2026-11-22T11:00:00Z".parse().ok());
         for (change, expected) in [
-            (json!({}), Some(true)),
-            (json!({ "state": "InProgress" }), Some(true)),
-            (json!({ "createdDate": "some day" }), Some(true)),
-            (json!({ "state": "Open" }), Some(false)),
-            (json!({ "state": "JobComplete" }), Some(false)),
-            (json!({ "state": "Closed" }), Some(false)),
-            (json!({ "object": "Account" }), Some(false)),
-            (json!({ "createdById": "0055g00000XyZ34AAF" }), Some(false)),
-            (json!({ "createdDate": "2026-11-22T08:59:59.000+0000" }), Some(false)),
-            (json!({ "id": "../limits" }), None),
+            (json!({}), true),
+            (json!({ "state": "InProgress" }), true),
+            (json!({ "createdDate": "some day" }), true),
+            // The task may have been made by a clock that is a day ahead.
+            (json!({ "createdDate": "2026-11-21T10:00:00.000+0000" }), true),
+            (json!({ "createdDate": "2026-11-22T11:00:01.000+0000" }), false),
+            (json!({ "state": "Open" }), false),
+            (json!({ "state": "JobComplete" }), false),
+            (json!({ "state": "Closed" }), false),
+            (json!({ "object": "Account" }), false),
+            (json!({ "createdById": "0055g00000XyZ34AAF" }), false),
         ] {
             let page = json!({ "done": true, "records": [job(change.clone())], "nextRecordsUrl": null });
-            let read = Page::read(&page, by, since).map(|page| page.jobs);
             let all = vec![("7505g00000AbCdEAAV", Some("66.0".to_owned()))];
-            assert_eq!(read, expected.map(|it| if it { all } else { Vec::new() }), "{change}");
+            let expected = Page { jobs: if expected { all } else { Vec::new() }, next: Next::Nothing };
+            assert_eq!(Page::read(&page, by, until), expected, "{change}");
         }
+        let odd = json!({ "done": true, "records": [job(json!({ "id": "../limits" })), job(json!({}))] });
+        let expected = Page { jobs: vec![("7505g00000AbCdEAAV", Some("66.0".to_owned()))], next: Next::Unknown };
+        assert_eq!(Page::read(&odd, by, until), expected);
     }
 
     #[test]
     fn a_page_of_jobs_leads_to_the_next_or_is_the_last() {
         let to = |next: &str| format!("/services/data/v66.0/jobs/ingest?queryLocator={next}");
         for (done, next, expected) in [
-            (json!(true), json!(null), Some(None)),
-            (json!(false), json!(to("01gRM000000NS1vYAG-1000")), Some(Some("01gRM000000NS1vYAG-1000"))),
+            (json!(true), json!(null), Next::Nothing),
+            (json!(false), json!(to("01gRM000000NS1vYAG-1000")), Next::Page("01gRM000000NS1vYAG-1000")),
             (
                 json!(false),
                 json!(to("01gRM000000NS1vYAG-1000&jobType=V2Ingest")),
-                Some(Some("01gRM000000NS1vYAG-1000")),
+                Next::Page("01gRM000000NS1vYAG-1000"),
             ),
-            (json!(false), json!(null), None),
-            (json!(false), json!(to("../../limits")), None),
-            (json!(true), json!(to("01gRM000000NS1vYAG-1000")), None),
-            (json!(null), json!(null), None),
+            (json!(false), json!(null), Next::Unknown),
+            (json!(false), json!(to("../../limits")), Next::Unknown),
+            (json!(true), json!(to("01gRM000000NS1vYAG-1000")), Next::Unknown),
+            (json!(null), json!(null), Next::Unknown),
         ] {
             let page = json!({ "done": done, "records": [], "nextRecordsUrl": next });
-            assert_eq!(Page::read(&page, "", None).map(|page| page.next), expected, "{page}");
+            assert_eq!(Page::read(&page, "", None).next, expected, "{page}");
         }
-        assert_eq!(Page::read(&json!({ "done": true }), "", None), None);
+        assert_eq!(Page::read(&json!({ "done": true }), "", None).next, Next::Unknown);
     }
 }
