@@ -18,6 +18,8 @@ pub struct Reach {
     pub json: bool,
 }
 
+const API_URL: &str = "POSTERN_CONTROLLER_API_URL";
+
 /// The options, and the variables that stand for them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reaching the controller")]
@@ -26,7 +28,7 @@ struct Options {
     #[arg(long, global = true, env = "POSTERN_CONTROLLER_DATA_DIR")]
     data_dir: Option<PathBuf>,
     /// The URL of the API, if not that of --data-dir
-    #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_URL")]
+    #[arg(long, global = true, env = API_URL)]
     api_url: Option<String>,
     /// The file with your token for the API, if not the first administrator's in --data-dir
     #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_TOKEN_FILE")]
@@ -42,11 +44,17 @@ impl FromArgMatches for Reach {
         let comes_from = |option: &str, source| matches.value_source(option) == Some(source);
         let is_typed = |option| comes_from(option, ValueSource::CommandLine);
         let is_of_environment = |option| comes_from(option, ValueSource::EnvVariable);
+        // Files of variables leave them empty.
+        api_url.take_if(|it| it.is_empty() && is_of_environment("api_url"));
         if is_typed("data_dir") && is_of_environment("api_url") {
             api_url = None;
             // It is for that URL, and no other controller is to see it.
             api_token_file.take_if(|_| is_of_environment("api_token_file"));
         }
+        // The same where the environment names its URL as well.
+        let of_another = std::env::var(API_URL).is_ok_and(|it| Some(it) != api_url);
+        let is_for_another = is_typed("api_url") && of_another;
+        api_token_file.take_if(|_| is_for_another && is_of_environment("api_token_file"));
         // Whoever is at the URL would be sent the first administrator's token, which nobody named.
         data_dir.take_if(|_| is_typed("api_url") && is_of_environment("data_dir") && api_token_file.is_none());
         Ok(Self { data_dir, api_url, api_token_file, json })

@@ -140,19 +140,23 @@ async fn what_stands_on_the_command_line_counts_before_variables() {
         ("with-a-url", &[url_var], &["--data-dir", &here_dir]),
         ("by-url", &[dir_var, token_var], &["--api-url", &url]),
         ("with-a-token", &[dir_var], &["--api-url", &url, "--api-token-file", &token]),
+        ("by-the-same-url", &[url_var, token_var], &["--api-url", &url]),
+        ("with-an-empty-variable", &[dir_var, ("POSTERN_CONTROLLER_API_URL", "")], &[]),
     ] {
         let (code, _, err) = here.program_in(variables, &[&["cluster", "create", name], typed].concat());
         assert_eq!(code, Some(0), "{name}: {err}");
         let is_at = async |lab: &Lab| {
             lab.client().list::<Value>("/v1/clusters", usize::MAX).await.unwrap().iter().any(|it| it["name"] == name)
         };
-        let typed_here = typed.contains(&"--data-dir");
-        assert_eq!((is_at(&here).await, is_at(&there).await), (typed_here, !typed_here), "{name}");
+        let is_there = typed.contains(&"--api-url");
+        assert_eq!((is_at(&here).await, is_at(&there).await), (!is_there, is_there), "{name}");
     }
 
-    let (code, _, err) =
-        here.program_in(&[("POSTERN_CONTROLLER_DATA_DIR", &there_dir)], &["status", "--api-url", &url]);
-    assert!(code == Some(2) && err.contains("--api-token-file"), "a token that nobody named: {code:?} {err}");
+    let of_another = ("POSTERN_CONTROLLER_API_URL", "https://elsewhere.example");
+    for variables in [&[("POSTERN_CONTROLLER_DATA_DIR", there_dir.as_str())][..], &[of_another, token_var]] {
+        let (code, _, err) = here.program_in(variables, &["status", "--api-url", &url]);
+        assert!(code == Some(2) && err.contains("--api-token-file"), "a token that nobody named: {code:?} {err}");
+    }
 }
 
 /// Refuse the id where nothing is sealed, and who heard no answer to a reset can only ask for another, with a second mail.

@@ -156,6 +156,7 @@ impl Salesforce {
         }
         if repeats.renewed {
             self.sessions.handle_in_vain();
+            return Err(failure);
         }
         if !self.sessions.may_lead_elsewhere(session) {
             return Err(failure);

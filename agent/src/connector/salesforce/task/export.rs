@@ -350,9 +350,10 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
 ) -> Result<T, Failure> {
     for tries in 1..TRIES {
         match ask().await {
-            Err(failure) if error::is_glitch(&failure) => {
+            Err(failure) if error::is_retryable(&failure) => {
                 let wait = org.governor.patience(&failure);
-                if wait > SHORT_WAIT {
+                let is_waited_here = if wait.is_zero() { error::is_glitch(&failure) } else { wait <= SHORT_WAIT };
+                if !is_waited_here {
                     return Err(failure);
                 }
                 tokio::time::sleep(wait.max(lock_wait(tries))).await;
