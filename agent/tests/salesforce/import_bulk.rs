@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postern_agent::clock;
 use postern_agent::connector::JournalEntry;
 use postern_protocol::outcome::Certainty;
 use postern_protocol::task::import_batch::{Format, Output, Request};
@@ -392,6 +393,23 @@ async fn a_batch_whose_former_members_jobs_are_not_told_goes_on_and_is_probable(
         lab.fault("GET", "/jobs/ingest", told, times);
         let conclusion = task.attempt(&lab.connector()).await.unwrap();
         assert_eq!((conclusion.certainty, output(&conclusion).created, lab.sim.faults()), (certainty, 11, 0), "{what}");
+    }
+}
+
+/// A job of another batch may take hours. Wait for its end, and a slot for batches is held to no end: after the deadline nothing is
+/// begun.
+#[tokio::test]
+async fn nobody_waits_for_another_members_job_beyond_the_deadline() {
+    for left in [500, 0] {
+        let (lab, dataset) = lab().await;
+        lab.sim.switch(&Switches { bulk_millis: Some(3_600_000), ..Switches::default() }).unwrap();
+        let mut task = import_with(request(), dataset);
+        stopped_in_a_job(&lab, &mut task).await;
+        task.taken_over(Duration::from_secs(60));
+        task.deadline = Some(clock::now() + Duration::from_millis(left));
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!((output(&conclusion).unknown, jobs(&lab)), (CREATES + MODIFIES, 1), "{left}");
+        assert!(left > 0 || !lab.counters().routes.contains_key("GET jobs/ingest"), "nothing is asked in vain");
     }
 }
 

@@ -256,11 +256,19 @@ impl Batch<'_> {
         cx.done_without_change(unit, &[]).await
     }
 
-    /// Waits for what another member sent: calls without an answer, and then jobs that were handed over. Whether they are known.
+    /// Waits for what another member sent: calls without an answer, and then jobs that were handed over, but not beyond the
+    /// deadline, after which nothing is begun. Whether they are over.
     async fn outlast_jobs(&self, done: u64, total: u64) -> Result<bool, Failure> {
-        self.cx.journal.progress(done, total, OUTLASTING);
-        self.org.outlast_since(self.begun, self.cx).await?;
-        self.org.outlast_jobs(self.begun, &self.cx.stop).await
+        let cx = self.cx;
+        cx.journal.progress(done, total, OUTLASTING);
+        self.org.outlast_since(self.begun, cx).await?;
+        if cx.is_late() {
+            return Ok(false);
+        }
+        tokio::select! {
+            is_told = self.org.outlast_jobs(self.begun, &cx.stop) => is_told,
+            () = clock::sleep_until(cx.deadline) => Ok(false),
+        }
     }
 
     async fn course(&self, form: Form) -> Result<Course, Failure> {
