@@ -396,6 +396,21 @@ async fn a_batch_whose_former_members_jobs_are_not_told_goes_on_and_is_probable(
     }
 }
 
+/// What was done meanwhile, a job may have written over. Go by the last list, and it is told as certain.
+#[tokio::test]
+async fn a_batch_that_was_not_told_of_jobs_once_stays_probable() {
+    let (lab, dataset) = lab().await;
+    let mut task = import_with(request(), dataset);
+    task.taken_over(Duration::from_secs(60));
+    lab.fault("GET", "/jobs/ingest", refused(403, "INSUFFICIENT_ACCESS"), 1);
+    lab.fault("GET", "Results", Mishap::Respond { status: 503, code: None, message: None }, 1);
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!((failure.class.known(), jobs(&lab)), (Some(FailureClass::Transient), 1), "it is in the midst");
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.certainty, lab.sim.faults()), (Certainty::Probable, 0));
+    all_once(&lab, &task, &conclusion, "told by the second attempt");
+}
+
 /// A job of another batch may take hours. Wait for its end, and a slot for batches is held to no end: after the deadline nothing is
 /// begun.
 #[tokio::test]

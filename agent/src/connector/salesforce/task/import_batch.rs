@@ -44,6 +44,9 @@ pub(in super::super) use unit::{job_told, written};
 /// The step that is done when all or none were to be done and it was found that it will be none. It has no results.
 const REFUSED: u32 = u32::MAX;
 
+/// The step of the memo that an attempt went on without being told of all jobs of another member. It is never done.
+const UNTOLD: u32 = u32::MAX - 1;
+
 /// After so many entries at which the process died, it is not the entries: each takes a dozen deaths to be found.
 const MOST_DEADLY: u64 = 5;
 
@@ -257,7 +260,8 @@ impl Batch<'_> {
     }
 
     /// Waits for what another member sent: calls without an answer, and then jobs that were handed over, but not beyond the
-    /// deadline, after which nothing is begun. Whether they are over.
+    /// deadline, after which nothing is begun. Whether they are over, and were before each earlier attempt went on: what that one
+    /// did, a job may have written over since.
     async fn outlast_jobs(&self, done: u64, total: u64) -> Result<bool, Failure> {
         let cx = self.cx;
         cx.journal.progress(done, total, OUTLASTING);
@@ -265,10 +269,15 @@ impl Batch<'_> {
         if cx.is_late() {
             return Ok(false);
         }
-        tokio::select! {
-            is_told = self.org.outlast_jobs(self.begun, &cx.stop) => is_told,
-            () = clock::sleep_until(cx.deadline) => Ok(false),
+        let is_told = tokio::select! {
+            is_told = self.org.outlast_jobs(self.begun, &cx.stop) => is_told?,
+            () = clock::sleep_until(cx.deadline) => false,
+        };
+        let was_told = cx.earlier.memos(UNTOLD).next().is_none();
+        if was_told && !is_told {
+            cx.memo(UNTOLD, Note::default().encode()).await?;
         }
+        Ok(was_told && is_told)
     }
 
     async fn course(&self, form: Form) -> Result<Course, Failure> {
