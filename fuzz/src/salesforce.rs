@@ -111,11 +111,16 @@ pub fn collection_answer(data: &[u8]) {
     }
 }
 
-/// What a bulk job says of itself, in a line, and of its rows, behind that: who was refused is told why.
+/// What a bulk job says of itself, in a line, and of its rows, behind that: who was refused is told why. The line may be a page of
+/// the list of jobs as well: what it names becomes part of a path.
 pub fn job_answer(data: &[u8]) {
     let (list, told) = choice(data);
     let end = told.iter().position(|byte| *byte == b'\n').unwrap_or(told.len());
     let (state, body) = told.split_at(end);
+    let (jobs, next) = answers::jobs(state.to_vec(), "0055g00000XyZ12AAF");
+    for part in jobs.iter().chain(&next) {
+        assert!(!part.contains(['/', '?', '&', '#', '%']), "{part} leads elsewhere");
+    }
     for (key, end) in answers::job(state.to_vec(), list, body.trim_ascii_start()) {
         assert!(end != Err(String::new()), "{key} is refused without a code");
     }

@@ -16,7 +16,7 @@ use super::api::{Answer, Miss, Page, classify, date, found};
 use super::schema::describe::Described;
 use super::schema::reach::Reach;
 use super::task::export::{Column, Head, Table, cells};
-use super::task::import_batch::{job_told, written};
+use super::task::import_batch::{job_told, jobs_told, written};
 use super::{governor, oauth, soap, soql};
 use crate::dataset::writer::Cell;
 use crate::http::Reply;
@@ -77,6 +77,12 @@ pub fn collection(body: Vec<u8>, records: usize) -> Option<Vec<Option<String>>> 
 pub fn job(state: Vec<u8>, list: usize, body: &[u8]) -> Vec<(String, Result<String, String>)> {
     let state = answer(StatusCode::OK, state, StatusCode::OK).ok();
     state.map(|it| job_told(&it.json, list, body)).unwrap_or_default()
+}
+
+/// The jobs by this account that a page of the list of jobs has under way, and what leads to the next page.
+pub fn jobs(body: Vec<u8>, by: &str) -> (Vec<String>, Option<String>) {
+    let page = answer(StatusCode::OK, body, StatusCode::OK).ok();
+    page.map(|it| jobs_told(&it.json, by)).unwrap_or_default()
 }
 
 /// How many rows each of so many queries in one call found: nothing if this is no answer to so many.

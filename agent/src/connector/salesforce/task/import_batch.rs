@@ -32,6 +32,7 @@ use crate::clock;
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use crate::dataset::Item;
 use choices::Choices;
+pub(in super::super) use jobs::jobs_told;
 use memory::Memory;
 pub(in super::super) use memory::Note;
 use parts::{Part, Parts};

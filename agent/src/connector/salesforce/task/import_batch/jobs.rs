@@ -211,6 +211,16 @@ impl<'a> Page<'a> {
     }
 }
 
+/// The ids of the jobs on a page of the list that are looked for, and what leads to the next one.
+pub(in super::super::super) fn jobs_told(page: &Json, by: &str) -> (Vec<String>, Option<String>) {
+    let Page { jobs, next } = Page::read(page, by, None);
+    let next = match next {
+        Next::Page(locator) => Some(locator.to_owned()),
+        Next::Nothing | Next::Unknown => None,
+    };
+    (jobs.into_iter().map(|(id, _)| id.to_owned()).collect(), next)
+}
+
 /// What leads to the next page, of the address that Salesforce names.
 fn locator(next: &str) -> Option<&str> {
     next.split_once("queryLocator=")?.1.split('&').next().filter(|it| is_locator(it))
