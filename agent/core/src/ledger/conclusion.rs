@@ -182,6 +182,10 @@ impl Ledger {
             changed,
             payload,
         };
+        self.remember(stone)
+    }
+
+    pub(super) fn remember(&mut self, stone: Tombstone) -> Vec<Write> {
         let mut writes = vec![Write::PutTombstone(stone)];
         writes.extend(self.tombstones.add(stone, self.limits.tombstones).map(Write::DeleteTombstone));
         writes

@@ -117,6 +117,11 @@ impl Ledger {
         self.arrivals += 1;
         let task = offer.task;
         let accept = Accept { task, epoch: offer.epoch };
+        // It is done anew because nobody has what came of it: connectors are not to take that for handed over meanwhile.
+        if let Some(stone) = self.tombstones.get(task).filter(|it| it.payload) {
+            let mut writes = self.remember(Tombstone { payload: false, ..stone });
+            self.writes.append(&mut writes);
+        }
         self.writes.push(Write::PutTask(Box::new(offer.clone()), origin));
         let mut held = Held::offered(offer, origin, self.arrivals, now);
         held.durable_after = self.next_mark();
