@@ -103,14 +103,17 @@ impl Ledger {
     }
 
     /// Whether the store has room for new work. As long as it has none no credit is granted: each task of the controller's
-    /// queue would be offered, and refused, again and again.
+    /// queue would be offered, and refused, again and again. What was begun here, and lost its lease, needs no more room, but an
+    /// offer to be gone on with, which nobody else may be there to take.
     pub fn handle_store_room(&mut self, has_room: bool) {
         self.store_has_room = has_room;
     }
 
     pub(super) fn poll_credit(&mut self) -> Option<Credit> {
-        let takes_work = self.membership.may_begin() && !self.stopping && self.store_has_room;
-        let room = if takes_work { self.room() } else { 0 };
+        let takes_work = self.membership.may_begin() && !self.stopping;
+        let has_lost = |held: &&Held| held.is_begun() && held.fenced.is_some();
+        let most = if self.store_has_room { usize::MAX } else { self.tasks.values().filter(has_lost).count() };
+        let room = if takes_work { self.room().min(most) } else { 0 };
         let session = self.session.as_mut()?;
         let offers = session.offers_seen.saturating_add(u64::try_from(room).unwrap_or(u64::MAX));
         if offers <= session.granted {

@@ -266,6 +266,31 @@ fn no_credit_is_granted_while_the_store_has_no_room_for_new_work() {
     assert_eq!(credit(&desk.sent()), Some(8));
 }
 
+/// Grant none at all, and what was begun here is offered to nobody while the disk is full: it ends as unknown, though a look
+/// would tell.
+#[test]
+fn what_was_begun_under_a_lost_lease_is_asked_for_though_the_store_has_no_room() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.started(2);
+    desk.ledger.handle_store_room(false);
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    assert_eq!(credit(&desk.sent()), None, "both leases may be kept yet");
+    desk.ledger.renew_now();
+    desk.renew(LeaseVerdict::Fenced);
+    assert_eq!(credit(&desk.sent()), Some(2));
+
+    for n in [1, 2] {
+        desk.offer(Offer { reconcile: true, ..offer(n, TaskKind::DisableUser, 2) });
+        desk.sync();
+        assert!(desk.names().contains(&"Accept"), "{n}");
+    }
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    assert_eq!(credit(&desk.sent()), None, "nothing is lost any more");
+}
+
 #[test]
 fn credit_says_truly_what_would_be_taken_beside_batches() {
     let mut desk = Desk::connected();
