@@ -342,6 +342,10 @@ impl Mover {
 
     fn begin(&mut self, id: StreamId, durable: u64) {
         let Some(out) = self.outgoing.get_mut(&id) else { return };
+        if durable == chunks(out.stream.length) {
+            // The word that it is stored follows, whatever is left of it here.
+            return;
+        }
         let sending = Sending::from_durable(out.stream, durable);
         let reader = self.spool.read(spool_id(id), out.stream.length);
         match (sending, reader) {

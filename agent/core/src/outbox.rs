@@ -115,6 +115,14 @@ impl Outbox {
         self.sent = self.sent.min(ReportNo(number.0.saturating_sub(1)));
     }
 
+    /// What this report says has changed: it is sent once more, when that is on disk.
+    pub(crate) fn say_anew(&mut self, number: ReportNo) {
+        if let Some(entry) = self.reports.get_mut(&number) {
+            entry.durable = false;
+        }
+        self.rewind_to(number);
+    }
+
     /// A new session: the results of everything owed are announced again. Returns them.
     pub(crate) fn announce_results(&mut self) -> impl Iterator<Item = (TaskId, StreamRef)> {
         self.reports.values_mut().filter_map(|entry| {
@@ -130,13 +138,17 @@ impl Outbox {
         of_task.for_each(|entry| entry.is_announced = false);
     }
 
-    /// The controller has no use for the results of a task that were announced again. Returns what is owed without them, and
-    /// what they were.
-    pub(crate) fn handle_results_gone(&mut self, task: TaskId) -> Vec<(Report, List<StreamRef, MAX_PARTS>)> {
+    /// Nothing comes of it that the results of a task were announced again: they are left out of its reports. Returns what is owed
+    /// without them, and what they were.
+    pub(crate) fn leave_results_out(
+        &mut self,
+        task: TaskId,
+        leave_out: impl Fn(&mut Report) -> List<StreamRef, MAX_PARTS>,
+    ) -> Vec<(Report, List<StreamRef, MAX_PARTS>)> {
         let mut without = Vec::new();
         for entry in self.reports.values_mut().filter(|it| it.is_announced && it.report.task == task) {
             entry.is_announced = false;
-            let results = std::mem::take(&mut entry.report.streams);
+            let results = leave_out(&mut entry.report);
             self.bytes -= entry.bytes;
             entry.bytes = bytes_of(&entry.report);
             self.bytes += entry.bytes;

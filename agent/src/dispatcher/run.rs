@@ -307,7 +307,7 @@ impl Loop {
             Input::Moved(Moved::Here(task, stream)) => self.ledger.handle_stream_here(task, stream),
             Input::Moved(Moved::Uploaded(task)) => self.ledger.handle_uploaded(task, now),
             Input::Moved(Moved::Unwanted(task)) => self.ledger.handle_unwanted(task, now),
-            Input::Moved(Moved::Lost(task)) => self.ledger.handle_results_lost(task),
+            Input::Moved(Moved::Lost(task)) => self.ledger.handle_results_lost(task, now),
             Input::ForgetKey { key, answer } => {
                 let needed = self.ledger.needs_key(key);
                 if !needed {

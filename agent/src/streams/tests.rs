@@ -95,6 +95,18 @@ fn results_that_the_disk_lost_are_told_as_lost_and_not_announced_again() {
     assert_eq!(desk.mover.poll_timeout(), None);
 }
 
+/// Look for the file, and what only the agent's disk lost is told as lost.
+#[test]
+fn results_that_the_controller_has_are_not_looked_for_here() {
+    let mut desk = Desk::new();
+    desk.mover.handle(Command::Upload(ONE, stream(1)));
+    desk.mover.handle(Command::OpenAcked(stream(1).id, 1));
+    assert!(desk.mover.untold.is_empty());
+    desk.mover.handle(Command::Stored(stream(1).id));
+    assert!(desk.mover.untold.contains(&Moved::Uploaded(ONE)));
+    assert_eq!(desk.sent(), [announced(ONE, stream(1))]);
+}
+
 #[test]
 fn a_new_session_begins_without_pauses() {
     let mut desk = Desk::new();

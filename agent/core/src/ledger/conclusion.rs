@@ -107,17 +107,43 @@ impl Ledger {
     /// nobody takes them for handed over.
     pub fn handle_unwanted(&mut self, task: TaskId, now: Timestamp) {
         self.owe_without_results(task, |report| std::mem::take(&mut report.streams));
-        for (without, left_out) in self.outbox.handle_results_gone(task) {
-            self.writes.push(Write::PutReport(Box::new(without)));
-            let left_out = left_out.iter().map(|stream| stream.id).collect();
-            self.after_writes(Gated::Event(Event::Forget(left_out)));
-        }
-        self.take_ack(self.outbox.acked(), now);
+        self.leave_results_out(task, |report| std::mem::take(&mut report.streams), now);
     }
 
-    /// The disk lost the results of a concluded task.
-    pub fn handle_results_lost(&mut self, task: TaskId) {
+    /// The disk lost the results of a concluded task. A report that the controller has, it took without them.
+    pub fn handle_results_lost(&mut self, task: TaskId, now: Timestamp) {
         self.owe_without_results(task, lose_results);
+        let acked = self.outbox.acked();
+        let leave_out =
+            |it: &mut Report| if it.number > acked { lose_results(it) } else { std::mem::take(&mut it.streams) };
+        for number in self.leave_results_out(task, leave_out, now).into_iter().filter(|number| *number > acked) {
+            self.outbox.say_anew(number);
+            self.after_writes(Gated::ReportDurable(number));
+        }
+    }
+
+    /// Reports of a task that are owed go on without the results that were announced again. Returns which they are.
+    fn leave_results_out(
+        &mut self,
+        task: TaskId,
+        leave_out: impl Fn(&mut Report) -> List<StreamRef, MAX_PARTS>,
+        now: Timestamp,
+    ) -> Vec<ReportNo> {
+        let mut numbers = Vec::new();
+        for (without, left_out) in self.outbox.leave_results_out(task, leave_out) {
+            numbers.push(without.number);
+            self.writes.push(Write::PutReport(Box::new(without)));
+            self.forget_unowed(&left_out);
+        }
+        self.take_ack(self.outbox.acked(), now);
+        numbers
+    }
+
+    /// Forgets results, but for those that a report under a newer lease names, too.
+    fn forget_unowed(&mut self, results: &[StreamRef]) {
+        let is_owed = |id| self.outbox.iter().any(|owed| owed.streams.iter().any(|stream| stream.id == id));
+        let streams = results.iter().map(|stream| stream.id).filter(|id| !is_owed(*id)).collect();
+        self.after_writes(Gated::Event(Event::Forget(streams)));
     }
 
     fn owe_without_results(&mut self, task: TaskId, leave_out: impl FnOnce(&mut Report) -> List<StreamRef, MAX_PARTS>) {
@@ -159,10 +185,7 @@ impl Ledger {
                 self.deferred.extend(writes, now);
             } else {
                 self.writes.append(&mut writes);
-                // The same outcome may be owed under a newer lease, too.
-                let is_owed = |id| self.outbox.iter().any(|owed| owed.streams.iter().any(|stream| stream.id == id));
-                let streams = report.streams.iter().map(|stream| stream.id).filter(|id| !is_owed(*id)).collect();
-                self.after_writes(Gated::Event(Event::Forget(streams)));
+                self.forget_unowed(&report.streams);
             }
         }
     }

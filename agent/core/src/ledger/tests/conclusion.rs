@@ -143,7 +143,7 @@ fn a_report_that_waits_for_its_results_to_be_taken_is_told_as_owed() {
 fn results_that_the_disk_lost_are_told_in_place_of_the_outcome() {
     let (mut desk, results) = Desk::with_results();
     desk.sent();
-    desk.ledger.handle_results_lost(id(1));
+    desk.ledger.handle_results_lost(id(1), desk.now);
     desk.sync();
     let reports = desk.reports();
     let report = reports.first().unwrap();
@@ -259,4 +259,35 @@ fn tombstones(desk: &Desk) -> Vec<bool> {
         _ => None,
     };
     desk.disk.iter().filter_map(stone).collect()
+}
+
+/// Leave it out, and the report, which waits for a word about its file, keeps itself and every later one in the outbox for ever.
+#[test]
+fn results_that_neither_side_has_any_more_are_told_as_lost_and_their_report_goes() {
+    for is_acked in [false, true] {
+        let (mut desk, results) = Desk::with_results();
+        desk.ledger.handle_uploaded(id(1), desk.now);
+        desk.sync();
+        desk.ledger.handle_disconnected();
+        desk.connect();
+        desk.events();
+        assert!(desk.reports().iter().all(|it| it.outcome.known() == Some(Outcome::Succeeded)));
+        if is_acked {
+            desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+        }
+        desk.ledger.handle_results_lost(id(1), desk.now);
+        assert_eq!(desk.reports(), [], "it is not on disk like this");
+        desk.sync();
+        let told: Vec<_> = desk.reports().iter().map(|it| (it.outcome.known(), it.streams.len())).collect();
+        assert_eq!(told, if is_acked { Vec::new() } else { vec![(Some(Outcome::Failed), 0)] });
+        assert!(desk.events().contains(&Event::Forget(vec![results.id])));
+        desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+        desk.now = at(1_000);
+        desk.sync();
+        assert_eq!(
+            (tombstones(&desk), desk.ledger.outbox().reports),
+            (vec![false], 0),
+            "acknowledged first: {is_acked}"
+        );
+    }
 }
