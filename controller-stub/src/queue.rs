@@ -78,8 +78,6 @@ struct Entry {
     refused_by: BTreeMap<MemberId, Option<Timestamp>>,
     /// What the last of them said.
     refused_because: String,
-    /// When it fails because of that, unless a member that is away comes back and takes it.
-    fails_at: Option<Timestamp>,
     /// The keys with which every secret of it can be opened, if it has any.
     sealed_to: Option<BTreeSet<KeyId>>,
     /// Members that said that they cannot, whatever keys they were known to have.
@@ -195,7 +193,6 @@ impl Queue {
             alone,
             refused_by: BTreeMap::new(),
             refused_because: String::new(),
-            fails_at: None,
             sealed_to: None,
             unopened_by: BTreeSet::new(),
         };
@@ -260,7 +257,6 @@ impl Queue {
     fn leave(&mut self, id: TaskId, state: TaskState) {
         self.unwanted.remove(&id);
         self.forget_let_go(id);
-        self.forget_kept(id);
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
         if let Some(holder) = state.holder() {
             if let Some(tasks) = self.held.get_mut(&holder) {

@@ -189,7 +189,7 @@ impl Queue {
         if let Some(other) = self.busy.get(&key).filter(|_| !record.target.is_empty()) {
             return format!("{other} works on the same account");
         }
-        if entry.fails_at.is_some() && !self.somebody_else_might(id) {
+        if self.fails_soon(id) {
             return format!(
                 "a member refused it: {}; it fails soon unless one that is away comes back and takes it",
                 entry.refused_because

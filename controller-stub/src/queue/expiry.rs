@@ -41,7 +41,7 @@ impl Queue {
             }
         }
         self.end_cancelled_unopened(at);
-        self.end_kept(at);
+        self.look_at_refusals(at);
     }
 
     /// Reads deadlines off the wall again if its clock was set. Those of this process are counted from when it took them in.

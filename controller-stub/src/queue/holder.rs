@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::code::CodeSet;
 use postern_protocol::id::Incarnation;
-use postern_protocol::{ClusterName, Epoch, MemberId, SystemName, TaskId, TaskKind};
+use postern_protocol::{ClusterName, Epoch, MemberId, SystemName, TaskId, TaskKind, Timestamp};
 
 use super::ready::Rank;
 use super::{Entry, Queue};
@@ -90,15 +90,19 @@ impl Queue {
     pub fn connect(&mut self, member: MemberId, holder: Holder) {
         self.forget_refusals(member);
         self.remove_holder(member);
-        self.forget_away(member);
+        if holder.enabled {
+            self.forget_away(member);
+        }
         self.holders.insert(member, holder);
         self.rank(member);
     }
 
     /// Whether a member may be given work. What it refused before it was let work again may be offered to it anew.
-    pub fn set_enabled(&mut self, member: MemberId, enabled: bool) {
+    pub fn set_enabled(&mut self, member: MemberId, enabled: bool, now: Timestamp) {
         if enabled {
             self.forget_refusals(member);
+        } else if let Some(holder) = self.holders.get(&member).cloned() {
+            self.note_away(member, holder, now);
         }
         self.change(member, |holder| holder.enabled = enabled);
     }

@@ -16,6 +16,8 @@ pub struct Opener {
     pub cluster: ClusterName,
     /// Its keys.
     pub keys: BTreeSet<KeyId>,
+    /// An operator lets it work.
+    pub enabled: bool,
 }
 
 impl Opener {
@@ -37,6 +39,10 @@ pub(super) struct Openers {
 impl Openers {
     fn get(&self, member: MemberId) -> Option<&Opener> {
         self.members.get(&member)
+    }
+
+    pub(super) fn is_enabled(&self, member: MemberId) -> bool {
+        self.get(member).is_some_and(|it| it.enabled)
     }
 
     /// Those of a cluster.

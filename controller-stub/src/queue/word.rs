@@ -101,9 +101,8 @@ impl Queue {
             Some(Rejection::Unsupported | Rejection::NeedsReseal | Rejection::Policy | Rejection::BadSignature) => {
                 self.wait_for(id, member, None);
                 self.note_refused(id, why);
-                if !self.somebody_else_might(id) {
-                    self.fail_unless_awaited(id, at);
-                }
+                self.note_lasting(id, member);
+                self.end_refused(id, at);
             }
             Some(Rejection::Fenced | Rejection::Overloaded | Rejection::Draining | Rejection::StoreFault) | None => {
                 // Its answer crossed the word that it may work again.

@@ -443,9 +443,9 @@ async fn tasks_that_wait_and_no_member_of_their_cluster_is_there_for_are_counted
     it.submit("jim");
     assert_eq!(it.state.tasks_without_member(), 1);
     let (id, session) = (it.id, it.session);
-    it.state.queue.set_enabled(id, false);
+    it.state.queue.set_enabled(id, false, it.at.now);
     assert_eq!(it.state.tasks_without_member(), 2, "the one that is held may be done");
-    it.state.queue.set_enabled(id, true);
+    it.state.queue.set_enabled(id, true, it.at.now);
     let other_things = [("sf".parse().unwrap(), [TaskKind::TestConnection.code()].into())].into();
     let cluster = "acme".parse().unwrap();
     it.state.queue.connect(id, Holder::new(cluster, Incarnation::from_bytes([9; 16]), other_things, true));

@@ -119,12 +119,11 @@ impl State {
             if matches!(action, Action::DisableHard | Action::Revoke) {
                 self.queue.take_away(id, at);
             }
-            self.push_state(id);
+            self.push_state(id, at);
             if action == Action::Approve {
                 self.hear_from_now_on(id, at);
             }
             if action == Action::Revoke {
-                self.note_opener(id);
                 self.forget_newer(id);
                 self.end_session(id, SessionRefusal::Revoked, "this member was revoked", at);
             }

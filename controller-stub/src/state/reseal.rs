@@ -149,7 +149,11 @@ pub(super) fn sealed_to(offer: &Offer) -> BTreeSet<KeyId> {
 /// What a member can open; nothing if it is out for good.
 pub(super) fn opener(record: &MemberRecord) -> Option<Opener> {
     let keys = record.sealing_keys.iter().map(postern_protocol::seal::SealingPublicKey::id).collect();
-    (record.state != MembershipState::Revoked).then(|| Opener { cluster: record.cluster.clone(), keys })
+    (record.state != MembershipState::Revoked).then(|| Opener {
+        cluster: record.cluster.clone(),
+        keys,
+        enabled: record.state == MembershipState::Enabled,
+    })
 }
 
 /// Takes an unfinished task of the ledger into the queue.

@@ -275,7 +275,7 @@ impl State {
         self.writes.push(Write::Member(member.record.clone()));
         self.audit_own("member.disable", &format!("{id}, hard"), Ok(Some(alarm)), at);
         self.queue.take_away(id, at);
-        self.push_state(id);
+        self.push_state(id, at);
     }
 
     fn welcome(&mut self, it: Introduction, at: Moment) -> Welcomed {
@@ -362,7 +362,7 @@ impl State {
         }
         metrics().sessions.one(&[]);
         if untold {
-            self.push_state(id);
+            self.push_state(id, at);
         }
         self.push_trust(id);
         self.push_log_levels(id, at);
@@ -396,11 +396,12 @@ impl State {
     }
 
     /// Tells a connected member its state, and the queue whether it may be given work.
-    pub(super) fn push_state(&mut self, id: MemberId) {
+    pub(super) fn push_state(&mut self, id: MemberId, at: Moment) {
+        self.note_opener(id);
         let Some(member) = self.members.get_mut(&id) else { return };
         let record = &member.record;
         let frame = MemberState { state: record.state.into(), epoch: record.epoch, hard: record.hard };
-        self.queue.set_enabled(id, record.state == MembershipState::Enabled);
+        self.queue.set_enabled(id, record.state == MembershipState::Enabled, at.now);
         let Some(live) = member.live.as_mut().filter(|it| it.established) else { return };
         live.told = frame.epoch;
         let asked = live.inventory.is_some();

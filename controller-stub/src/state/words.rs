@@ -163,7 +163,7 @@ impl State {
             if crate::membership::drained(&mut member.record) {
                 self.writes.push(super::Write::Member(member.record.clone()));
                 self.audit_own("member.disable", &id.to_string(), Ok(Some("it holds nothing any more")), at);
-                self.push_state(id);
+                self.push_state(id, at);
             }
         }
     }

@@ -263,7 +263,9 @@ fn a_pile_of_tasks_that_nobody_who_is_there_can_open_hides_nothing() {
         let mut world = World::new();
         world.queue.config.max_unfinished = 1_000;
         let keys = BTreeSet::from([KeyId::of(b"key")]);
-        world.queue.set_opener(TWO, Some(Opener { cluster: "acme".parse().unwrap(), keys: keys.clone() }));
+        world
+            .queue
+            .set_opener(TWO, Some(Opener { cluster: "acme".parse().unwrap(), keys: keys.clone(), enabled: true }));
         if opener_is_there {
             world.queue.connect(TWO, other(0));
         }
@@ -350,7 +352,7 @@ fn whoever_is_ready_and_what_may_go_next_stand_in_line_whatever_happened() {
             (0, _) => world.queue.connect(member, holder(random(4))),
             (1, _) => world.queue.connect(member, Holder { settled: false, ..holder(3) }),
             (2, _) => world.queue.disconnect(member, at(step).now),
-            (3, _) => world.queue.set_enabled(member, random(2) == 0),
+            (3, _) => world.queue.set_enabled(member, random(2) == 0, at(step).now),
             (4, _) => world.queue.set_credit(member, random(20)),
             (5, _) => world.queue.settle(member, &Held::new(), Memory::Same, at(step)),
             (6, _) if random(20) == 0 => world.queue.set_stopping(member),

@@ -46,7 +46,7 @@ fn what_one_member_refuses_waits_for_another_that_was_there_a_moment_ago() {
         let refused = || {
             let mut world = World::new();
             for member in [ONE, TWO] {
-                let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new() };
+                let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new(), enabled: true };
                 world.queue.set_opener(member, Some(opener));
             }
             world.queue.tick(at(0));
@@ -74,6 +74,14 @@ fn what_one_member_refuses_waits_for_another_that_was_there_a_moment_ago() {
         is_busy.queue.tick(at(2 * away));
         assert_eq!(is_busy.state(1), "queued", "{reason}");
 
+        let mut leaves_again = refused();
+        leaves_again.queue.connect(TWO, other(0));
+        leaves_again.queue.disconnect(TWO, at(2 * away - 5).now);
+        leaves_again.queue.tick(at(3 * away - 6));
+        assert_eq!(leaves_again.state(1), "queued", "{reason}: it was there a moment ago");
+        leaves_again.queue.tick(at(3 * away - 5));
+        assert_eq!(leaves_again.outcome(1), Some(Outcome::Failed), "{reason}");
+
         let mut stays_away = refused();
         stays_away.queue.tick(at(2 * away - 1));
         assert_eq!(stays_away.state(1), "queued", "{reason}");
@@ -91,7 +99,8 @@ fn what_one_member_refuses_waits_for_another_that_was_there_a_moment_ago() {
 /// Leave any of these out, and every refusal comes as late as if somebody had to be waited for.
 #[test]
 fn nobody_waits_for_a_member_that_would_not_do_it() {
-    let opener = |cluster: &str| Some(Opener { cluster: cluster.parse().unwrap(), keys: BTreeSet::new() });
+    let opener =
+        |cluster: &str| Some(Opener { cluster: cluster.parse().unwrap(), keys: BTreeSet::new(), enabled: true });
     let serves_nothing = Holder { serves: Serves::new(), ..other(10) };
     for (two, knows, why) in [
         (serves_nothing, opener("acme"), "it does not serve the system"),
@@ -107,6 +116,12 @@ fn nobody_waits_for_a_member_that_would_not_do_it() {
     }
 
     let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+    world.queue.tick(at(0));
+    world.queue.set_opener(TWO, opener("acme").map(|it| Opener { enabled: false, ..it }));
+    world.queue.reject(ONE, lease, no(Rejection::Policy, 0), at(1));
+    assert_eq!(world.outcome(1), Some(Outcome::Failed), "it is not enabled, and was not seen yet");
+
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
     world.queue.set_opener(TWO, opener("acme"));
     world.queue.connect(TWO, other(10));
     world.queue.reject(ONE, lease, no(Rejection::Policy, 0), at(0));
@@ -117,13 +132,78 @@ fn nobody_waits_for_a_member_that_would_not_do_it() {
     assert_eq!(world.outcome(1), Some(Outcome::Failed), "everybody refused it");
 }
 
+/// Look when it is refused alone, and it waits without end for a member that was busy then and is gone since. Look at what a
+/// member refused that is gone itself, and a short outage of everybody ends it.
+#[test]
+fn what_was_refused_fails_when_the_member_that_it_waited_for_is_gone() {
+    type Goes = fn(&mut Queue);
+    let goes: [(&str, Goes, u64); 5] = [
+        ("its session ends", |queue| queue.disconnect(TWO, at(1_000).now), TTL + SETTLE),
+        ("it is drained", |queue| queue.set_enabled(TWO, false, at(1_000).now), TTL + SETTLE),
+        ("it is drained, then stopped", drain_and_stop, TTL + SETTLE),
+        ("it is removed", |queue| queue.forget(TWO), 0),
+        ("it does other things", |queue| queue.connect(TWO, Holder { serves: Serves::new(), ..other(10) }), 0),
+    ];
+    for (why, go, after) in goes {
+        let refused = || {
+            let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+            let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new(), enabled: true };
+            world.queue.set_opener(TWO, Some(opener));
+            world.queue.connect(TWO, other(0));
+            world.queue.reject(ONE, lease, no(Rejection::Policy, 0), at(0));
+            go(&mut world.queue);
+            world
+        };
+        let mut world = refused();
+        assert!(world.queue.waits_for(id(1)).contains("fails soon"), "{why}");
+        if after > 0 {
+            world.queue.tick(at(1_000 + after - 1));
+            assert_eq!(world.state(1), "queued", "{why}");
+        }
+        world.queue.tick(at(1_000 + after));
+        assert_eq!(world.outcome(1), Some(Outcome::Failed), "{why}");
+
+        let mut alone = refused();
+        alone.queue.disconnect(ONE, at(1_000).now);
+        alone.queue.tick(at(10 * (TTL + SETTLE)));
+        assert_eq!(alone.state(1), "queued", "{why}: nobody is there who refuses it");
+    }
+}
+
+fn drain_and_stop(queue: &mut Queue) {
+    queue.set_enabled(TWO, false, at(1_000).now);
+    queue.connect(TWO, Holder { enabled: false, ..other(0) });
+    queue.disconnect(TWO, at(2_000).now);
+}
+
+/// Look at the first ones alone, and what is behind them waits without end.
+#[test]
+fn however_much_was_refused_all_of_it_is_looked_at_in_turn() {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 1_000;
+    world.queue.connect(ONE, holder(1_000));
+    world.queue.connect(TWO, other(0));
+    for n in 0..500 {
+        let target = format!("user{n}");
+        world.queue.submit(TaskRecord { id: TaskId::from_random(n, [0; 10]), target, ..task(1) }, at(0));
+        let lease = world.assign(0).unwrap();
+        world.queue.reject(ONE, lease, no(Rejection::Policy, 0), at(0));
+    }
+    assert_eq!(world.queue.len(), 500);
+    world.queue.forget(TWO);
+    for tick in 1..=5 {
+        world.queue.tick(at(tick * 100));
+    }
+    assert!(world.queue.is_empty(), "{}", world.queue.len());
+}
+
 /// Every member is away when a controller is started again, and those that are back first may be the ones that refuse it.
 #[test]
 fn what_one_member_refuses_waits_for_those_that_a_started_controller_has_not_seen_yet() {
     for (back, outcome) in [(true, None), (false, Some(Outcome::Failed))] {
         let mut world = World::new();
         for member in [ONE, TWO] {
-            let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new() };
+            let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new(), enabled: true };
             world.queue.set_opener(member, Some(opener));
         }
         world.queue.restore(task(1), at(0));
@@ -302,14 +382,14 @@ fn whoever_is_given_what_another_member_knows_to_have_ended_looks_first() {
 fn a_member_that_was_enabled_while_it_gave_its_work_back_is_asked_again() {
     type Rests = fn(&mut Queue);
     let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
-    world.queue.set_enabled(ONE, false);
-    world.queue.set_enabled(ONE, true);
+    world.queue.set_enabled(ONE, false, at(0).now);
+    world.queue.set_enabled(ONE, true, at(0).now);
     world.queue.reject(ONE, lease, no(Rejection::Draining, 0), at(0));
     assert_eq!(world.assign(499), None);
     assert!(world.assign(500).is_some());
 
     let table: [(&str, Rests); 2] =
-        [("disabled", |queue| queue.set_enabled(ONE, false)), ("stopping", |queue| queue.set_stopping(ONE))];
+        [("disabled", |queue| queue.set_enabled(ONE, false, at(0).now)), ("stopping", |queue| queue.set_stopping(ONE))];
     for (why, rests) in table {
         let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
         rests(&mut world.queue);

@@ -68,7 +68,7 @@ fn what_a_draining_member_has_not_begun_is_its_until_it_gives_it_back() {
     let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
     world.queue.connect(TWO, holder(10));
     world.queue.settle(TWO, &Held::new(), Memory::Same, at(0));
-    world.queue.set_enabled(ONE, false);
+    world.queue.set_enabled(ONE, false, at(0).now);
     assert_eq!(world.queue.renew(ONE, lease, at(1).now), LeaseVerdict::Kept);
     world.queue.settle(ONE, &Held::from([(lease.task, (lease.epoch, HeldState::Journaled))]), Memory::Same, at(2));
     assert_eq!(world.assign(2), None);

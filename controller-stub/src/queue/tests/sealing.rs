@@ -14,7 +14,7 @@ fn keys(names: &[&[u8]]) -> BTreeSet<KeyId> {
 }
 
 fn opener(names: &[&[u8]]) -> Opener {
-    Opener { cluster: "acme".parse().unwrap(), keys: keys(names) }
+    Opener { cluster: "acme".parse().unwrap(), keys: keys(names), enabled: true }
 }
 
 /// A world in which task 1 waits, sealed to the old key, which [`ONE`] has.
@@ -61,7 +61,7 @@ fn a_task_that_no_member_can_open_needs_to_be_sealed_again_unless_a_member_with_
     assert_eq!((world.assign(0), world.state(1)), (None, "needs_reseal"));
     world.queue.set_opener(ONE, Some(opener(&[OLD])));
     assert_eq!(world.state(1), "queued");
-    let elsewhere = Opener { cluster: "other".parse().unwrap(), keys: keys(&[OLD]) };
+    let elsewhere = Opener { cluster: "other".parse().unwrap(), keys: keys(&[OLD]), enabled: true };
     world.queue.set_opener(ONE, Some(elsewhere));
     assert_eq!(world.state(1), "needs_reseal", "a member of another cluster is none");
     world.queue.reseal(id(1), keys(&[NEW]));
