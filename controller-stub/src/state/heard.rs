@@ -418,6 +418,20 @@ async fn what_an_outcome_names_is_kept_when_it_is_told_again_in_short() {
     assert_eq!(at_work.payloads(), [payload(1)]);
 }
 
+/// Say that it is here, and a file that goes at the end of the turn is taken for handed over.
+#[tokio::test]
+async fn what_becomes_of_a_file_is_not_said_in_the_turn_in_which_its_task_ended() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit_batch();
+    let lease = at_work.offered().await;
+    at_work.announces(task, 1).unwrap();
+    assert!(at_work.completes(1));
+    at_work.hear(failed(1, lease));
+    assert_eq!(at_work.announces(task, 1), Err(StreamFault::Full));
+    at_work.turn().await;
+    assert_eq!(at_work.announces(task, 1), Err(StreamFault::Unknown));
+}
+
 /// Take it, and whoever has two tasks that change an account fills the disk for everybody.
 #[tokio::test]
 async fn of_a_task_of_a_kind_without_results_no_payload_is_taken() {

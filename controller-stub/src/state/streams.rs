@@ -106,6 +106,11 @@ impl State {
             }
             return Err(StreamFault::Unknown);
         }
+        self.collect_changes();
+        if self.new_finished.contains_key(&task) {
+            // What becomes of its files is decided at the end of this turn.
+            return Err(StreamFault::Full);
+        }
         if let Some(there) = self.streams.get(&stream.id) {
             let same = there.direction == Direction::Output
                 && there.task == Some(task)
