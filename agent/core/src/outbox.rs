@@ -19,7 +19,7 @@ pub(crate) struct Outbox {
     newest: BTreeMap<TaskId, ReportNo>,
     bytes: usize,
     sent: ReportNo,
-    /// Up to here the controller has said that it has them.
+    /// Up to here the controller has said in this session that it has them.
     acked: ReportNo,
     next: ReportNo,
 }
@@ -105,9 +105,9 @@ impl Outbox {
         self.sent
     }
 
-    /// A new session: everything owed is sent again.
+    /// A new session: everything owed is sent again, and what its controller has it says anew.
     pub(crate) fn rewind(&mut self) {
-        self.sent = ReportNo(0);
+        (self.sent, self.acked) = (ReportNo(0), ReportNo(0));
     }
 
     /// Sends this report, and those after it, again.
@@ -157,7 +157,7 @@ impl Outbox {
         without
     }
 
-    /// Up to which report the controller has said that it has them.
+    /// Up to which report the controller has said in this session that it has them.
     pub(crate) fn acked(&self) -> ReportNo {
         self.acked
     }

@@ -252,6 +252,29 @@ fn results_that_the_controller_does_not_have_any_more_are_not_taken_for_handed_o
     }
 }
 
+/// Go by what a ledger said that is gone, and the one that was put back never gets the report.
+#[test]
+fn what_an_earlier_session_acknowledged_buries_nothing_in_a_later_one() {
+    let (mut desk, results) = Desk::with_results();
+    desk.ledger.handle_uploaded(id(1), desk.now);
+    desk.sync();
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    assert_eq!(desk.reports().len(), 1);
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+    desk.ledger.handle_disconnected();
+    desk.events();
+
+    desk.connect();
+    assert_eq!(desk.events(), [Event::Upload(id(1), results)]);
+    desk.ledger.handle_uploaded(id(1), desk.now);
+    desk.sync();
+    assert_eq!((tombstones(&desk), desk.reports().len()), (Vec::new(), 1));
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+    desk.sync();
+    assert_eq!(tombstones(&desk), [true]);
+}
+
 /// Whether what came of tasks that are remembered on disk was handed over.
 fn tombstones(desk: &Desk) -> Vec<bool> {
     let stone = |write: &Write| match write {
