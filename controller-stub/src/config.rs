@@ -188,6 +188,11 @@ impl Config {
     }
 }
 
+/// What a variable says, also of an option that hides it.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// The name of a host as callers of the API say it.
 fn api_name(text: &str) -> Result<String, ConfigError> {
     if let Ok(address) = text.parse::<IpAddr>() {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
+use crate::config::variable;
+
 /// How to reach the controller: what stands on the command line counts before variables that answer the same question.
 #[derive(Debug, Clone)]
 pub struct Reach {
@@ -52,7 +54,7 @@ impl FromArgMatches for Reach {
             api_token_file.take_if(|_| is_of_environment("api_token_file"));
         }
         // The same where the environment names its URL as well.
-        let of_another = std::env::var(API_URL).is_ok_and(|it| Some(it) != api_url);
+        let of_another = variable(API_URL).is_some_and(|it| Some(it) != api_url);
         let is_for_another = is_typed("api_url") && of_another;
         api_token_file.take_if(|_| is_for_another && is_of_environment("api_token_file"));
         // Whoever is at the URL would be sent the first administrator's token, which nobody named.
