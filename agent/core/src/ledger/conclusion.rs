@@ -181,10 +181,13 @@ impl Ledger {
             // Remembered before it is forgotten: a crash in between must not let the task run again.
             let mut writes = self.bury(&report);
             writes.push(Write::DeleteReport(report.number));
-            if report.streams.is_empty() {
+            // What is deferred is written before what is not: it must not overtake what the same report was changed to.
+            if report.streams.is_empty() && self.writes.is_empty() {
                 self.deferred.extend(writes, now);
             } else {
                 self.writes.append(&mut writes);
+            }
+            if !report.streams.is_empty() {
                 self.forget_unowed(&report.streams);
             }
         }
