@@ -244,7 +244,7 @@ impl Executor {
             _ => failure,
         };
         let connector = self.systems.get(&offer.system).map(|served| &served.connector);
-        let mut ending = Ending::given_up(failure, &journal, why);
+        let mut ending = Ending::given_up(failure, &journal, why, offer.reconcile);
         let owed = connector.zip(kind).map(|(connector, kind)| connector.owed(kind, &journal));
         ending.sealed = owed.unwrap_or_default();
         if !is_import && matches!(ending.outcome, Outcome::Unknown | Outcome::PartiallySucceeded) {

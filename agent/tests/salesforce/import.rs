@@ -514,7 +514,8 @@ async fn a_rename_that_was_always_refused_is_known_to_have_changed_nothing() {
     task.attempt(&lab.connector()).await.unwrap_err();
     let failure = task.attempt(&lab.connector()).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "SERVER_UNAVAILABLE");
-    let conclusion = Ending::given_up(failure, &task.notes.lock().unwrap().iter().cloned().collect(), GivenUp::Failed);
+    let conclusion =
+        Ending::given_up(failure, &task.notes.lock().unwrap().iter().cloned().collect(), GivenUp::Failed, false);
     assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
 }
 
@@ -569,7 +570,7 @@ async fn a_batch_that_cannot_go_on_behind_an_open_unit_is_ended_by_its_journal()
     let failure = task.attempt(&stranger).await.unwrap_err();
     assert_eq!(failure.class.known(), Some(FailureClass::Unauthorized), "{failure}");
     let journal: Earlier = task.notes.lock().unwrap().iter().cloned().collect();
-    let ending = Ending::given_up(failure, &journal, GivenUp::Failed);
+    let ending = Ending::given_up(failure, &journal, GivenUp::Failed, false);
     assert_eq!((ending.outcome, ending.changed), (Outcome::Unknown, Changed::Yes));
 }
 

@@ -452,6 +452,6 @@ async fn a_dry_run_that_is_given_up_is_known_to_have_changed_nothing() {
     task.attempt(&lab.connector()).await.unwrap();
     let earlier = task.notes.lock().unwrap().iter().cloned().collect();
     let failure = Failure::new(FailureClass::Interrupted, "cancelled_too_late", "it was cancelled");
-    let conclusion = Ending::given_up(failure, &earlier, GivenUp::Failed);
+    let conclusion = Ending::given_up(failure, &earlier, GivenUp::Failed, false);
     assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
 }

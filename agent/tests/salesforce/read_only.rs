@@ -102,7 +102,7 @@ async fn f62_a_batch_of_which_a_read_only_org_took_nothing_is_known_to_have_chan
         let failure = task.attempt(&lab.connector()).await.unwrap_err();
         assert!(!task.is_open(), "in bulk above {bulk_threshold}: {:?}", task.notes);
         let earlier = task.notes.lock().unwrap().iter().cloned().collect();
-        let ending = Ending::given_up(failure, &earlier, GivenUp::Failed);
+        let ending = Ending::given_up(failure, &earlier, GivenUp::Failed, false);
         assert_eq!((ending.outcome, ending.changed), (Outcome::Failed, Changed::No));
     }
 }

@@ -54,7 +54,7 @@ impl FromArgMatches for Reach {
             api_token_file.take_if(|_| is_of_environment("api_token_file"));
         }
         // The same where the environment names its URL as well.
-        let of_another = variable(API_URL).is_some_and(|it| Some(it) != api_url);
+        let of_another = variable(API_URL).is_some_and(|it| !it.is_empty() && Some(it) != api_url);
         let is_for_another = is_typed("api_url") && of_another;
         api_token_file.take_if(|_| is_for_another && is_of_environment("api_token_file"));
         // Whoever is at the URL would be sent the first administrator's token, which nobody named.

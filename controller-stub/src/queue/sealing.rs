@@ -82,7 +82,12 @@ impl Queue {
         if self.openers.get(member) == opener.as_ref() {
             return;
         }
+        let opens = |it: Option<&Opener>| it.map(|it| (it.cluster.clone(), it.keys.clone()));
+        let opens_the_same = opens(self.openers.get(member)) == opens(opener.as_ref());
         let before = self.openers.replace(member, opener.clone());
+        if opens_the_same {
+            return;
+        }
         let concerned = self.sealed_for([before, opener].into_iter().flatten());
         self.believe_again(member, &concerned);
     }

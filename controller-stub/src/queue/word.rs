@@ -7,7 +7,7 @@ use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Rejection};
 use postern_protocol::task::Repeat;
 use postern_protocol::{MemberId, Outcome, TaskId, Timestamp};
 
-use super::{Ending, MAX_NOTE, Queue};
+use super::{Ending, Entry, MAX_NOTE, Queue};
 use crate::clock::Moment;
 use crate::state::record::TaskState;
 
@@ -99,17 +99,16 @@ impl Queue {
             Some(Rejection::Invalid) => self.fail(id, &told(why), at),
             Some(Rejection::NeedsReseal) if cannot_open => (),
             Some(Rejection::Unsupported | Rejection::NeedsReseal | Rejection::Policy | Rejection::BadSignature) => {
-                self.wait_for(id, member, None);
                 self.note_refused(id, why);
+                self.wait_for(id, member, None);
                 self.note_lasting(id, member);
                 self.end_refused(id, at);
             }
             Some(Rejection::Fenced | Rejection::Overloaded | Rejection::Draining | Rejection::StoreFault) | None => {
-                // Its answer crossed the word that it may work again.
-                let is_over = why.reason.known() == Some(Rejection::Draining)
-                    && self.holders.get(&member).is_some_and(|it| it.enabled && !it.stopping);
+                // Whoever drains is offered nothing, and takes it when that is over.
+                let drains = why.reason.known() == Some(Rejection::Draining);
                 // A newer epoch is caught up with.
-                let may_come_back = is_known_there || is_over || !why.retry_after.is_zero();
+                let may_come_back = is_known_there || drains || !why.retry_after.is_zero();
                 let again = may_come_back.then(|| at.now + why.retry_after.max(LEAST_WAIT));
                 self.note_refused(id, why);
                 self.wait_for(id, member, again);
@@ -152,7 +151,9 @@ impl Queue {
     }
 
     fn note_refused(&mut self, id: TaskId, why: RejectedAs<'_>) {
-        if let Some(entry) = self.tasks.get_mut(&id) {
+        // What passes is not why it fails.
+        let is_lasting = |entry: &Entry| entry.refused_by.values().any(Option::is_none);
+        if let Some(entry) = self.tasks.get_mut(&id).filter(|it| !is_lasting(it)) {
             entry.refused_because = told(why);
         }
     }

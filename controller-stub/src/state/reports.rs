@@ -48,6 +48,10 @@ impl State {
         if live.waiting.len() + live.stored_ahead.len() >= MAX_WAITING {
             return self.end_session(id, SessionRefusal::Overloaded, "too many reports wait for their payloads", at);
         }
+        // One that is said anew takes the place of what it said before.
+        if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
+            live.waiting.remove(&number);
+        }
         if self.has_to_wait(id, &report) {
             if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
                 live.waiting.insert(number, report);

@@ -141,6 +141,7 @@ async fn what_stands_on_the_command_line_counts_before_variables() {
         ("by-url", &[dir_var, token_var], &["--api-url", &url]),
         ("with-a-token", &[dir_var], &["--api-url", &url, "--api-token-file", &token]),
         ("by-the-same-url", &[url_var, token_var], &["--api-url", &url]),
+        ("by-url-beside-an-empty-variable", &[("POSTERN_CONTROLLER_API_URL", ""), token_var], &["--api-url", &url]),
         ("with-an-empty-variable", &[dir_var, ("POSTERN_CONTROLLER_API_URL", "")], &[]),
     ] {
         let (code, _, err) = here.program_in(variables, &[&["cluster", "create", name], typed].concat());

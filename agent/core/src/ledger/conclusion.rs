@@ -22,11 +22,8 @@ impl Ledger {
                 GivenUp::InDoubt => {
                     Ending::unknown(failure::to_be_looked_at(failure, &held.offer.target, failure::IN_THE_SYSTEM))
                 }
-                GivenUp::ProcessDied if !in_doubt => {
-                    Ending { outcome: Outcome::DeadLettered, ..Ending::failed(failure) }
-                }
                 GivenUp::Failed | GivenUp::Cancelled | GivenUp::ProcessDied => {
-                    Ending::given_up(failure, &Earlier::default(), why)
+                    Ending::given_up(failure, &Earlier::default(), why, in_doubt)
                 }
             };
             return self.conclude(task, ending);

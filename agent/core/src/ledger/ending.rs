@@ -59,11 +59,16 @@ impl Ending {
     }
 
     /// What is known, by what all attempts here have journaled, of a task that no further attempt follows.
-    pub fn given_up(failure: Failure, journal: &Earlier, why: GivenUp) -> Self {
+    /// `shared`: an attempt of another member may have had an effect.
+    pub fn given_up(failure: Failure, journal: &Earlier, why: GivenUp, shared: bool) -> Self {
         let has_changed = journal.has_changed();
         let changed = if has_changed { Changed::Yes } else { Changed::Unknown };
         let in_doubt = why == GivenUp::InDoubt || journal.open_intents().next().is_some();
         match why {
+            // What is to be remembered of a task says nothing of what was done.
+            GivenUp::ProcessDied if !shared && !journal.has_begun() => {
+                Self { outcome: Outcome::DeadLettered, ..Self::failed(failure) }
+            }
             GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
             GivenUp::Failed | GivenUp::Cancelled | GivenUp::InDoubt if in_doubt => {
                 Self { changed, ..Self::unknown(failure) }
@@ -106,7 +111,7 @@ mod tests {
         let entry = |step, mark| JournalEntry { step, mark, note: Vec::new(), effect: Vec::new() };
         let failure = || Failure::new(FailureClass::Rejected, "refused", "no");
         let known = |journal: &[JournalEntry], why| {
-            let ending = Ending::given_up(failure(), &journal.iter().cloned().collect(), why);
+            let ending = Ending::given_up(failure(), &journal.iter().cloned().collect(), why, false);
             (ending.outcome, ending.changed)
         };
         let (open, done) = (entry(1, Mark::Intent), entry(0, Mark::Done));
@@ -115,6 +120,10 @@ mod tests {
         let unchanged = [entry(0, Mark::Unchanged)];
         assert_eq!(known(&unchanged, GivenUp::Failed), (Outcome::Failed, Changed::No));
         assert_eq!(known(&unchanged, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Unknown));
+        let remembered = [entry(0, Mark::Memo)];
+        assert_eq!(known(&remembered, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::No));
+        let shared = Ending::given_up(failure(), &remembered.into_iter().collect(), GivenUp::ProcessDied, true);
+        assert_eq!((shared.outcome, shared.changed), (Outcome::DeadLettered, Changed::Unknown));
         assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
         assert_eq!(known(&taken_back, GivenUp::Cancelled), (Outcome::Cancelled, Changed::No));
         assert_eq!(known(&both, GivenUp::Cancelled), (Outcome::Unknown, Changed::Yes));

@@ -170,6 +170,32 @@ fn what_was_refused_fails_when_the_member_that_it_waited_for_is_gone() {
     }
 }
 
+/// Take what is given back for refused, and what another member refused for good fails while the one that does it is restarted.
+#[test]
+fn what_is_given_back_waits_for_the_member_that_gave_it_back() {
+    for stops in [true, false] {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+        for member in [ONE, TWO] {
+            let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new(), enabled: true };
+            world.queue.set_opener(member, Some(opener));
+        }
+        world.queue.connect(TWO, other(1));
+        world.queue.reject(ONE, lease, no(Rejection::Policy, 0), at(0));
+        let lease = world.assign(0).unwrap();
+        if stops {
+            world.queue.set_stopping(TWO);
+        } else {
+            world.queue.set_enabled(TWO, false, at(1_000).now);
+        }
+        world.queue.reject(TWO, lease, no(Rejection::Draining, 0), at(1_000));
+        world.queue.disconnect(TWO, at(1_000).now);
+        world.queue.tick(at(1_000));
+        assert_eq!(world.state(1), "queued", "stops: {stops}");
+        world.queue.tick(at(1_000 + TTL + SETTLE));
+        assert_eq!(world.outcome(1), Some(Outcome::Failed), "stops: {stops}");
+    }
+}
+
 fn drain_and_stop(queue: &mut Queue) {
     queue.set_enabled(TWO, false, at(1_000).now);
     queue.connect(TWO, Holder { enabled: false, ..other(0) });

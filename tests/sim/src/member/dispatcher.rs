@@ -120,7 +120,7 @@ impl World {
                 Event::GiveUp { offer, failure, why, .. } => {
                     let task = offer.task;
                     let journal = self.members[m].disk.earlier(task);
-                    let mut ending = Ending::given_up(failure, &journal, why);
+                    let mut ending = Ending::given_up(failure, &journal, why, offer.reconcile);
                     ending.streams = self.results(m, task);
                     if ending.outcome == Outcome::DeadLettered {
                         self.coverage.met(Situation::DeadLettered);
