@@ -131,6 +131,9 @@ fn a_member_that_says_that_it_cannot_open_is_believed_and_others_are_asked() {
     assert_eq!(world.queue.load(TWO), 1);
     world.queue.reject(TWO, lease, no(Rejection::NeedsReseal, 0), at(0));
     assert_eq!((world.state(1), world.outcome(1)), ("needs_reseal", None));
+    world.queue.set_opener(TWO, Some(Opener { enabled: false, ..opener(&[OLD, NEW]) }));
+    assert_eq!(world.state(1), "needs_reseal", "to be drained is no other key");
+    world.queue.set_opener(TWO, Some(opener(&[OLD, NEW])));
     world.queue.reseal(id(1), keys(&[NEW]));
     assert!(world.assign(0).is_some());
     assert_eq!(world.queue.load(TWO), 1, "what it said was of another sealing");
