@@ -218,9 +218,8 @@ pub(super) fn has_no_jobs(failure: &Failure) -> bool {
 
 /// Whether the account is not let to list the org's bulk jobs, to which another attempt would change nothing.
 pub(super) fn lists_no_jobs(failure: &Failure) -> bool {
-    let code = failure.code.as_str();
     let refusals = ["INVALIDUSER", "FUNCTIONALITY_NOT_ENABLED", "NOT_FOUND", "METHOD_NOT_ALLOWED"];
-    code.starts_with("INSUFFICIENT_ACCESS") || refusals.contains(&code)
+    says_not_permitted(failure) || refusals.contains(&failure.code.as_str())
 }
 
 /// Whether the org says that there is no such job. Whatever else it refuses says nothing of one that may be under way.

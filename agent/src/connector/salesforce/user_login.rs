@@ -51,6 +51,5 @@ fn first(rows: Vec<Json>) -> Result<Option<UserLogin>, Failure> {
 }
 
 fn is_hidden(failure: &Failure) -> bool {
-    let code = failure.code.as_str();
-    matches!(code, "INVALID_TYPE" | "INVALID_FIELD") || code.starts_with("INSUFFICIENT_ACCESS")
+    matches!(failure.code.as_str(), "INVALID_TYPE" | "INVALID_FIELD") || error::says_not_permitted(failure)
 }

@@ -1,9 +1,9 @@
 //! Create and modify users from a dataset, unit by unit.
 //!
-//! A unit is as many entries as are looked up, sent and journaled together ([`Size`]): calls or a job create and
-//! modify, others move members, one call a user sets passwords, the last calls disable. Before each call an intent; at the end of the unit its
-//! results, durably. Another attempt skips finished units and repeats an unfinished one with look-ups, so that nothing is
-//! created twice and every entry is reported once.
+//! A unit is as many entries as are looked up, sent and journaled together ([`Size`]): calls or a job create and modify,
+//! others move members, one call a user sets passwords, the last calls disable. Before each call an intent; at the end of
+//! the unit its results, durably. Another attempt skips finished units and repeats an unfinished one with look-ups, so
+//! that nothing is created twice and every entry is reported once.
 
 mod choices;
 mod jobs;
