@@ -254,7 +254,8 @@ async fn doctor_tells_a_certificate_that_has_run_out_before_it_is_shown() {
     // Either side takes the second in which it ends for one in which it is good, and they do not look at once.
     let found = wait_for("both sides to find that the certificate has run out", async || {
         let found = doctor(&agent).await;
-        if found.finding("controller.protocol")["status"] == "failed" {
+        let failed = |check: &str| found.finding(check)["status"] == "failed";
+        if failed("controller.certificate") && failed("controller.protocol") {
             Ok(found)
         } else {
             Err(found.told("controller.certificate"))
