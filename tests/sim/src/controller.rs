@@ -12,6 +12,7 @@ use postern_controller_stub::ca::{Authority, RootNo};
 use postern_controller_stub::clock::Moment;
 use postern_controller_stub::membership::Action;
 use postern_controller_stub::state::ledger::{self, Write};
+use postern_controller_stub::state::members::MemberView;
 use postern_controller_stub::state::record::{
     Association, ClusterRecord, MemberRecord, SystemDetails, SystemRecord, TaskState,
 };
@@ -69,6 +70,8 @@ pub struct Controllers {
     pub wall: i64,
     /// Where it is to die, and for how long.
     pub trap: Option<(Turning, Millis)>,
+    /// When each member was last there and enabled, as far as the controllers know.
+    pub seen: Vec<Millis>,
     /// Copies of what was on their disk, and of when.
     pub copies: Vec<(Millis, ControllerRecords)>,
     /// Who is put out by the next that starts.
@@ -172,6 +175,7 @@ impl Controllers {
             paused: 0,
             wall: 0,
             trap: None,
+            seen: vec![0; members.len()],
             copies: Vec::new(),
             put_out_again: Vec::new(),
             authority,
@@ -217,6 +221,7 @@ impl World {
             Ok(state) => {
                 let (sessions, requests) = (BTreeMap::new(), VecDeque::new());
                 self.controllers.process = Some(Process { state, sessions, requests, committing: None });
+                self.expect_members();
                 self.put_out_again();
                 self.tick();
             }
@@ -228,7 +233,29 @@ impl World {
     pub fn tick(&mut self) {
         let life = self.controllers.life;
         self.agenda.put_after(TICK, Happens::ControllerTicks(life));
+        self.see_members();
         self.ask_controller(Request::Tick);
+    }
+
+    /// A controller that just started has not seen anybody yet, and waits for those that are enabled.
+    fn expect_members(&mut self) {
+        let now = self.agenda.now();
+        let records = self.controllers.disk.records();
+        for (member, seen) in self.members.iter().zip(&mut self.controllers.seen) {
+            let is_enabled = records.member(member.id).is_some_and(|it| it.state == MembershipState::Enabled);
+            *seen = if is_enabled { now } else { 0 };
+        }
+    }
+
+    fn see_members(&mut self) {
+        let now = self.agenda.now();
+        let Some(process) = self.controllers.process.as_ref() else { return };
+        for (member, seen) in self.members.iter().zip(&mut self.controllers.seen) {
+            let is_there = |it: MemberView| it.connected && it.state == MembershipState::Enabled;
+            if process.state.member(member.id).is_ok_and(is_there) {
+                *seen = now;
+            }
+        }
     }
 
     /// The controller's process dies, and one starts after `down`.
@@ -405,7 +432,16 @@ impl World {
                     self.coverage.met(Situation::SealedAgain);
                 }
             }
-            Request::Operate(member, action) => drop(state.act_on_member(member, action, at)),
+            Request::Operate(member, action) => {
+                // Whoever is put out before a controller that started has seen it is not waited for.
+                let is_unseen = state.member(member).is_ok_and(|it| !it.connected);
+                let number = self.members.iter().position(|it| it.id == member);
+                let seen = number.and_then(|number| self.controllers.seen.get_mut(number));
+                if let Some(seen) = seen.filter(|_| is_unseen && action != Action::Enable) {
+                    *seen = 0;
+                }
+                drop(state.act_on_member(member, action, at));
+            }
         }
         None
     }
@@ -430,16 +466,16 @@ impl World {
         let now = self.agenda.now();
         let disk = self.controllers.disk.clone();
         for write in writes {
-            let mut records = disk.records();
             match write {
                 Write::Task(task) => {
-                    self.observe_task(records.tasks.get(&task.id), task);
+                    let before = disk.records().tasks.get(&task.id).cloned();
+                    self.observe_task(before.as_ref(), task);
                     self.oracle.task_is(task, now);
                 }
                 Write::Numbers(member, numbers) => self.oracle.numbers_are(*member, numbers, now),
                 _ => (),
             }
-            records.apply(write);
+            disk.records().apply(write);
         }
         self.one_holder_a_target();
     }

@@ -21,7 +21,7 @@ use crate::attempt::Attempt;
 use crate::disk::MemberDisk;
 use crate::net::LinkId;
 use crate::truth::Memory;
-use crate::workload::Point;
+use crate::workload::{Point, Policy};
 use crate::world::SYSTEM;
 
 /// Attempts that a member runs at once.
@@ -49,6 +49,10 @@ pub struct Member {
     pub bad_disk: Option<Point>,
     /// How often its store was put back.
     pub put_back: u32,
+    /// Until when its disk is too full for new work.
+    pub full: Millis,
+    /// What its policy says from its next start on.
+    pub policy: Policy,
 }
 
 /// A member's process.
@@ -68,6 +72,7 @@ pub struct Process {
     tickets: BTreeMap<u64, TaskId>,
     next_ticket: u64,
     uploads: BTreeMap<TaskId, StreamRef>,
+    policy: Policy,
     stopping: bool,
     drained: bool,
     granted: u64,
@@ -88,6 +93,7 @@ pub enum Input {
     PayloadHere(TaskId, StreamId),
     Uploaded(TaskId),
     Unwanted(TaskId),
+    ResultsLost(TaskId),
     Disconnected,
     Stop,
 }

@@ -78,6 +78,10 @@ pub struct Truth {
     pub is_open: bool,
     /// The wall clock of the controllers was put forward meanwhile: one that restarts takes it for alone for longer.
     pub wall_went_on: bool,
+    /// The members whose disks lost its results.
+    pub lost_by: BTreeSet<usize>,
+    /// The members that ever refused it by their policy.
+    pub refused_by: BTreeSet<usize>,
     /// The changes that were asked for.
     pub calls: Vec<Call>,
     trails: BTreeMap<Memory, Trail>,
@@ -93,6 +97,8 @@ impl Truth {
             acknowledged: false,
             is_open: true,
             wall_went_on: false,
+            lost_by: BTreeSet::new(),
+            refused_by: BTreeSet::new(),
             calls: Vec::new(),
             trails: BTreeMap::new(),
         }
@@ -233,6 +239,7 @@ impl Truth {
                 Some(Told::Failed) => made.is_empty() || self.failed_first(record, &made),
                 Some(Told::Unknown) => lost,
                 // What no result tells of was not done, or the outcome says that it is not known.
+                None if !self.lost_by.is_empty() => outcome != Outcome::Succeeded,
                 None => outcome != Outcome::Succeeded && (made.is_empty() || finish.certainty == Certainty::Unknown),
             };
             let is_done = matches!(end, Some(Told::Made | Told::There));

@@ -139,6 +139,12 @@ pub enum Fault {
     LoseStoreAt(usize, Point),
     /// Its store is put back to what it was that long ago.
     RollBack(usize, Millis),
+    /// Its process dies and starts again after so long, and a payload in its spool is gone by then.
+    LosePayload(usize, Millis),
+    /// Its disk is too full for new work, for so long.
+    FillDisk(usize, Millis),
+    /// Its policy refuses all changes of users and passwords from its next start on, or none any more; it is started anew.
+    Policy(usize, Policy),
     /// The controller's process dies, and one, perhaps the other, starts after so long.
     KillController(Millis),
     /// It dies when it next comes to this point.
@@ -159,6 +165,16 @@ pub enum Fault {
     Refusing(Millis),
     /// Salesforce leaves most calls unanswered, for so long.
     Silent(Millis),
+}
+
+/// What a member's policy says of changes of users and passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// It allows them.
+    Allows,
+    /// It refuses them.
+    Refuses,
 }
 
 /// Which ways of a connection.
@@ -260,6 +276,8 @@ impl Plan {
             let_in_again(&mut rng, &mut steps);
         }
         put_back(&mut steps, &mut Rng::with_seed(seed ^ 0xbac));
+        lose_and_fill(&mut steps, &mut Rng::with_seed(seed ^ 0xf111));
+        refuse(&mut steps, &mut Rng::with_seed(seed ^ 0x2ef5));
         Self { seed, steps: steps.into_iter().enumerate().collect() }
     }
 
@@ -333,6 +351,48 @@ fn put_back(steps: &mut Vec<Step>, rng: &mut Rng) {
     if rng.u8(0..8) == 0 {
         let fault = Fault::PutBackController(rng.u64(1_000..120_000), rng.u64(500..30_000));
         steps.push(Step { at: rng.u64(60_000..TROUBLE), does: Does::Fault(fault) });
+    }
+}
+
+/// In one plan in four disks are full for a while, or lose what is in the spool. Chance of its own, as above.
+fn lose_and_fill(steps: &mut Vec<Step>, rng: &mut Rng) {
+    if rng.u8(0..4) > 0 {
+        return;
+    }
+    for _ in 0..rng.usize(1..6) {
+        let member = rng.usize(0..MEMBERS);
+        let fault = if rng.bool() {
+            Fault::FillDisk(member, rng.u64(1_000..120_000))
+        } else {
+            Fault::LosePayload(member, rng.u64(50..30_000))
+        };
+        steps.push(Step { at: rng.u64(1_000..TROUBLE), does: Does::Fault(fault) });
+    }
+}
+
+/// In one plan in four one or two members refuse changes for a while; the others may be started anew meanwhile, or be put out.
+/// Chance of its own, as above.
+fn refuse(steps: &mut Vec<Step>, rng: &mut Rng) {
+    if rng.u8(0..4) > 0 {
+        return;
+    }
+    let (first, at) = (rng.usize(0..MEMBERS), rng.u64(1_000..TROUBLE - 200_000));
+    let until = at + rng.u64(10_000..200_000);
+    for member in (first..first + rng.usize(1..MEMBERS)).map(|it| it % MEMBERS) {
+        steps.push(Step { at, does: Does::Fault(Fault::Policy(member, Policy::Refuses)) });
+        steps.push(Step { at: until, does: Does::Fault(Fault::Policy(member, Policy::Allows)) });
+    }
+    let other = (first + MEMBERS - 1) % MEMBERS;
+    let away = match rng.u8(0..4) {
+        0 => Does::Fault(Fault::StopMember(other, rng.u64(1_000..60_000))),
+        1 => Does::Fault(Fault::KillController(rng.u64(1_000..20_000))),
+        2 => Does::Operate(other, Action::Disable),
+        _ => Does::Operate(other, Action::Drain),
+    };
+    steps.push(Step { at: rng.u64(at..until), does: away });
+    steps.push(Step { at: until, does: Does::Operate(other, Action::Enable) });
+    for _ in 0..rng.usize(2..6) {
+        steps.push(Step { at: rng.u64(at..until), does: Does::Submit(wish(rng)) });
     }
 }
 

@@ -24,7 +24,7 @@ use crate::net::{End, LinkId, Net};
 use crate::oracle::{Oracle, Violation};
 use crate::salesforce::{CALL_TIMEOUT, LATEST_COMMIT, Salesforce};
 use crate::truth::Truth;
-use crate::workload::{Does, MEMBERS, Plan, TROUBLE, WALL};
+use crate::workload::{Does, MEMBERS, Plan, Policy, TROUBLE, WALL};
 
 /// The one cluster.
 pub const CLUSTER: &str = "acme";
@@ -193,6 +193,8 @@ impl World {
                 trap: None,
                 bad_disk: None,
                 put_back: 0,
+                full: 0,
+                policy: Policy::Allows,
             })
             .collect();
         let ids: Vec<MemberId> = members.iter().map(|it| it.id).collect();

@@ -127,6 +127,10 @@ impl World {
         }
         let (Some((link, _)), Some(stream)) = (&process.link, process.uploads.get(&task)) else { return };
         let (link, stream) = (*link, *stream);
+        if !self.members[m].disk.payloads.contains(&stream.id) {
+            self.truth(task).lost_by.insert(m);
+            return self.member_input(m, Input::ResultsLost(task));
+        }
         self.send(link, End::Controller, Packet::Payload(task, stream));
     }
 }

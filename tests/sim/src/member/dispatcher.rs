@@ -33,10 +33,12 @@ impl World {
             let true_time = self.agenda.now();
             let now = self.members[m].now(true_time);
             let life = self.members[m].life;
+            let has_room = self.members[m].full <= true_time;
             let Some(process) = self.members[m].process.as_mut() else { return };
             if process.committing.is_some() {
                 return;
             }
+            process.ledger.handle_store_room(has_room);
             if let Some((mark, writes)) = process.ledger.poll_writes(now) {
                 process.committing = Some((mark, writes));
                 let takes = self.chance.u64(1..self.pace.disk);
@@ -205,6 +207,10 @@ impl World {
                 process.uploads.remove(&task);
                 process.ledger.handle_unwanted(task, now);
             }
+            Input::ResultsLost(task) => {
+                process.uploads.remove(&task);
+                process.ledger.handle_results_lost(task, now);
+            }
             Input::Disconnected => {
                 process.established = false;
                 process.ledger.handle_disconnected();
@@ -228,9 +234,15 @@ impl World {
             let Some(frame) = process.ledger.poll_transmit(now) else { return };
             match &frame {
                 FromMember::Credit(credit) => process.granted = credit.offers.max(process.granted),
-                FromMember::Reject(reject) if reject.reason.known() == Some(Rejection::Draining) => {
-                    self.coverage.met(Situation::GaveBack);
-                }
+                FromMember::Reject(reject) => match reject.reason.known() {
+                    Some(Rejection::Draining) => self.coverage.met(Situation::GaveBack),
+                    Some(Rejection::StoreFault) => self.coverage.met(Situation::OfferedFull),
+                    Some(Rejection::Policy) => {
+                        self.coverage.met(Situation::RefusedByPolicy);
+                        self.truth(reject.task).refused_by.insert(m);
+                    }
+                    _ => (),
+                },
                 _ => (),
             }
             self.send_frame_to_controller(link, &frame);

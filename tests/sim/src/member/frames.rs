@@ -1,15 +1,21 @@
 //! What a member hears about work.
 
-use postern_agent_core::{Membership, Offered, Origin};
+use std::time::Duration;
+
+use postern_agent_core::{Membership, Offered, Origin, Refusal};
 use postern_protocol::message::FromController;
-use postern_protocol::message::v1::{Offer, ReportAck};
+use postern_protocol::message::v1::{Offer, Rejection, ReportAck};
+use postern_protocol::task::Repeat;
 use postern_protocol::{ReportNo, TaskId, Timestamp};
 
 use super::SLOTS;
 use crate::coverage::Situation;
 use crate::net::LinkId;
-use crate::workload::Point;
+use crate::workload::{Point, Policy};
 use crate::world::World;
+
+/// After how long a member with a full disk may be asked again.
+const FULL_DISK: Duration = Duration::from_secs(10);
 
 impl World {
     /// A frame about work. Whether the process lives.
@@ -60,11 +66,24 @@ impl World {
         self.oracle.member_heard((store, link.unwrap_or(LinkId::MAX)), upto, stored.as_ref(), self.agenda.now());
     }
 
+    /// Why a task is not taken on that is not known here, if it is not.
+    fn refusal(&self, m: usize, offer: &Offer) -> Option<Refusal> {
+        let member = &self.members[m];
+        let is_change = offer.kind.known().is_some_and(|it| it.repeat() != Repeat::Freely);
+        if is_change && member.process.as_ref().is_some_and(|it| it.policy == Policy::Refuses) {
+            return Some(Refusal { reason: Rejection::Policy, message: "no changes".to_owned(), retry_after: None });
+        }
+        let is_full = member.full > self.agenda.now();
+        let message = "the disk is full".to_owned();
+        is_full.then_some(Refusal { reason: Rejection::StoreFault, message, retry_after: Some(FULL_DISK) })
+    }
+
     fn member_is_offered(&mut self, m: usize, offer: Offer, now: Timestamp) -> bool {
         if self.at_point(m, Point::OfferTaken) {
             return false;
         }
         let true_time = self.agenda.now();
+        let refusal = self.refusal(m, &offer);
         let member = &mut self.members[m];
         let held: Vec<TaskId> = member.disk.tasks().collect();
         let situation = if held.contains(&offer.task) {
@@ -86,7 +105,7 @@ impl World {
             let seen = format!("member {m} was offered {} tasks and allowed {}", process.offered, process.granted);
             self.oracle.broken(17, true_time, seen);
         }
-        let offered = Offered { offer, origin: Origin::Controller, refusal: None };
+        let offered = Offered { offer, origin: Origin::Controller, refusal };
         process.ledger.handle_offer(offered, now);
         let held = process.ledger.held();
         if usize::try_from(held.journaled + held.started).unwrap_or(usize::MAX) > SLOTS * 4 {

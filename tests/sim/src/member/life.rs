@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use postern_agent_core::{Backoff, Ledger, TaskState, Write};
-use postern_protocol::TaskId;
 use postern_protocol::id::Incarnation;
+use postern_protocol::{StreamId, TaskId};
 
 use super::{Input, Member, Process, limits};
 use crate::agenda::Millis;
@@ -37,6 +37,7 @@ impl World {
             tickets: BTreeMap::new(),
             next_ticket: 0,
             uploads: BTreeMap::new(),
+            policy: member.policy,
             stopping: false,
             drained: false,
             granted: 0,
@@ -186,8 +187,24 @@ impl World {
                     }
                 }
             }
+            Fault::LosePayload(m, down) => {
+                self.kill_member(m, down);
+                self.lose_payload(m);
+            }
+            Fault::FillDisk(m, time) => self.members[m].full = now + time,
+            Fault::Policy(m, policy) => {
+                self.members[m].policy = policy;
+                self.stop_member(m, 500);
+            }
             _ => (),
         }
+    }
+
+    fn lose_payload(&mut self, m: usize) {
+        let payloads: Vec<StreamId> = self.members[m].disk.payloads.iter().copied().collect();
+        let Some(lost) = self.chance.choice(&payloads).copied() else { return };
+        self.members[m].disk.payloads.remove(&lost);
+        self.coverage.met(if self.told.contains_key(&lost) { Situation::ResultsLost } else { Situation::DatasetLost });
     }
 
     fn lose_store(&mut self, m: usize) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use postern_agent_core::JournalEntry;
-use postern_controller_stub::state::record::{TaskRecord, TaskState};
+use postern_controller_stub::state::record::{MemberRecord, TaskRecord, TaskState};
 use postern_protocol::message::v1::MembershipState;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::Repeat;
@@ -11,10 +11,11 @@ use postern_protocol::{Outcome, TaskId, TaskKind};
 
 use crate::attempt::Told;
 use crate::coverage::Situation;
+use crate::member::Member;
 use crate::oracle::Broken;
 use crate::salesforce::{CALL_TIMEOUT, Change, Question};
 use crate::truth::{Call, Truth};
-use crate::workload::key;
+use crate::workload::{Policy, key};
 use crate::world::World;
 
 impl World {
@@ -137,6 +138,7 @@ impl World {
         if finish.member.is_none() && finish.certainty != Certainty::Certain && !undecidable {
             self.oracle.broken(15, at, format!("{kind} {} ended as {finish:?}, and nobody may have begun it", now.id));
         }
+        self.check_refused(before, now);
         let newest = before.leases.last().map(|it| it.epoch).unwrap_or_default();
         let is_sure = finish.certainty == Certainty::Certain && finish.outcome == Outcome::Succeeded;
         // A member that was acknowledged says under a newer epoch only how it ended; what it told then counts.
@@ -145,6 +147,31 @@ impl World {
         if in_doubt && finish.member.is_some() && finish.epoch < newest && !is_sure && !told_before {
             let seen = format!("{kind} {} was in doubt and ended under an older epoch as {finish:?}", now.id);
             self.oracle.broken(24, at, seen);
+        }
+    }
+
+    /// What a member refuses for good, the controllers may end only if nobody is waited for who would do it.
+    fn check_refused(&mut self, before: &TaskRecord, now: &TaskRecord) {
+        let at = self.agenda.now();
+        let is_refused = now.finish.as_ref().is_some_and(|it| it.member.is_none() && it.outcome == Outcome::Failed);
+        let Some(truth) = self.tasks.get(&now.id).filter(|_| is_refused) else { return };
+        let absence = self.pace.lease + self.pace.settle;
+        let records = self.controllers.disk.records();
+        let would_do = |m: usize, member: &Member| {
+            let can_open = truth.wish.sealed_to.is_none_or(|only| only == m);
+            // Who is revoked, or disabled because its store was put back, does not come back by itself.
+            let is_out = |it: &MemberRecord| it.state == MembershipState::Revoked || it.alarm.is_some();
+            // Half of it, as who was there is looked at now and then.
+            let is_awaited = self.controllers.seen.get(m).is_some_and(|seen| seen + absence / 2 > at);
+            let comes = is_awaited && !records.member(member.id).is_none_or(is_out);
+            can_open && comes && member.policy == Policy::Allows && !truth.refused_by.contains(&m)
+        };
+        let awaited = self.members.iter().enumerate().find(|(m, member)| would_do(*m, member)).map(|(m, _)| m);
+        drop(records);
+        self.coverage.met(Situation::RefusedByAll);
+        if let Some(m) = awaited {
+            let seen = format!("{} {} failed as {:?}, and member {m} would do it", now.kind, now.id, before.state);
+            self.oracle.broken(27, at, seen);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::coverage::Situation;
 use crate::net::{End, Packet};
-use crate::workload::{Does, Fault, MEMBERS, TROUBLE, Ways};
+use crate::workload::{Does, Fault, MEMBERS, Policy, TROUBLE, Ways};
 use crate::world::{Happens, World};
 
 impl World {
@@ -48,7 +48,10 @@ impl World {
             | Fault::PauseMember(..)
             | Fault::LoseStore(_)
             | Fault::LoseStoreAt(..)
-            | Fault::RollBack(..) => self.member_suffers(fault),
+            | Fault::RollBack(..)
+            | Fault::LosePayload(..)
+            | Fault::FillDisk(..)
+            | Fault::Policy(..) => self.member_suffers(fault),
             Fault::KillController(_)
             | Fault::KillControllerAt(..)
             | Fault::PauseController(_)
@@ -84,6 +87,10 @@ impl World {
             self.members[m].trap = None;
             self.members[m].bad_disk = None;
             self.members[m].paused = self.members[m].paused.min(now);
+            self.members[m].full = self.members[m].full.min(now);
+            if self.members[m].policy == Policy::Refuses {
+                self.member_suffers(&Fault::Policy(m, Policy::Allows));
+            }
         }
         // What waits for somebody who stood still looks again by itself at the moment it was put off to.
     }
