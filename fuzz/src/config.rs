@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use crate::choice;
 
 /// The configuration, with the settings of its connected systems. No file that it names is opened.
-pub fn configuration(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+pub fn configuration(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
     match Config::parse(Path::new("agent.toml"), text) {
         Ok(config) => {
             for system in &config.systems {
@@ -20,22 +20,27 @@ pub fn configuration(data: &[u8]) {
                     assert!(error.to_string().starts_with("agent.toml:"), "{error} tells no place");
                 }
             }
+            true
         }
-        Err(error) => assert!(error.to_string().starts_with("agent.toml:"), "{error} tells no place"),
+        Err(error) => {
+            assert!(error.to_string().starts_with("agent.toml:"), "{error} tells no place");
+            false
+        }
     }
 }
 
 /// A schema: what was read is written, and means the same again.
-pub fn schema(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(schema) = Type.read(text) else { return };
+pub fn schema(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(schema) = Type.read(text) else { return false };
     let again = Type.read(&schema.xml).expect("what was written can be read");
     assert_eq!((again.xml, again.attributes), (schema.xml, schema.attributes), "it means something else");
+    true
 }
 
 /// A file that is named for the key of a connected app, and one for roots: by the first byte, one is of these bytes and the
 /// other good. What is in it, no error repeats.
-pub fn pem_file(data: &[u8]) {
+pub fn pem_file(data: &[u8]) -> bool {
     thread_local!(static FOLDER: TempDir = good_files());
     let (which, bytes) = choice(data);
     let (key, roots) = if which % 2 == 0 { ("any", "roots.pem") } else { ("key.pem", "any") };
@@ -53,12 +58,16 @@ pub fn pem_file(data: &[u8]) {
     let config = Config::parse(Path::new("agent.toml"), &text).expect("it is a configuration");
     let system = config.systems.first().expect("it has a system");
     match type_of(system).and_then(|it| it.check(system)) {
-        Ok(()) => assert!(bytes.windows(11).any(|it| it == b"-----BEGIN "), "it is no PEM"),
+        Ok(()) => {
+            assert!(bytes.windows(11).any(|it| it == b"-----BEGIN "), "it is no PEM");
+            true
+        }
         Err(error) => {
             let told = format!("{error:?} {error}");
             let repeated = bytes.split(|byte| *byte == b'\n').filter(|line| line.len() > 32);
             let repeated = repeated.filter_map(|line| std::str::from_utf8(line).ok()).find(|line| told.contains(line));
             assert_eq!(repeated, None, "{told}");
+            false
         }
     }
 }

@@ -11,28 +11,28 @@ use postern_protocol::task::import_batch::{Delimiter, Format, Remainder};
 use crate::choice;
 
 /// XML.
-pub fn dataset_xml(data: &[u8]) {
-    read_both(data, Format::Xml, Delimiter::FoundOut);
+pub fn dataset_xml(data: &[u8]) -> bool {
+    read_both(data, Format::Xml, Delimiter::FoundOut)
 }
 
 /// CSV; the first byte chooses what separates cells.
-pub fn dataset_csv(data: &[u8]) {
+pub fn dataset_csv(data: &[u8]) -> bool {
     const DELIMITERS: [Delimiter; 5] =
         [Delimiter::FoundOut, Delimiter::Comma, Delimiter::Semicolon, Delimiter::Tab, Delimiter::Pipe];
     let (number, text) = choice(data);
     let delimiter = DELIMITERS.get(number % DELIMITERS.len()).copied().unwrap_or(Delimiter::FoundOut);
-    read_both(text, Format::Csv, delimiter);
+    read_both(text, Format::Csv, delimiter)
 }
 
 /// JSON Lines.
-pub fn dataset_jsonl(data: &[u8]) {
-    read_both(data, Format::Jsonl, Delimiter::FoundOut);
+pub fn dataset_jsonl(data: &[u8]) -> bool {
+    read_both(data, Format::Jsonl, Delimiter::FoundOut)
 }
 
 /// A dataset of several systems, split by the attribute `System`: every entry is in one part, or rejected.
 ///
 /// The first byte chooses the form.
-pub fn dataset_split(data: &[u8]) {
+pub fn dataset_split(data: &[u8]) -> bool {
     const FORMATS: [Format; 3] = [Format::Xml, Format::Csv, Format::Jsonl];
     let (number, text) = choice(data);
     let format = FORMATS.get(number % FORMATS.len()).copied().unwrap_or(Format::Xml);
@@ -41,31 +41,33 @@ pub fn dataset_split(data: &[u8]) {
     std::fs::write(&whole, text).expect("it can be written");
     let file = std::fs::File::open(&whole).expect("it can be read");
     let parts = folder.path().join("parts");
-    match split(&file, format, Delimiter::FoundOut, "System", &parts) {
-        Ok(summary) => {
-            let rejected = summary.rejected.as_ref().map_or(0, |it| it.entries);
-            let entries: u64 = summary.parts.iter().map(|it| it.entries).sum();
-            assert_eq!(entries + rejected, summary.entries, "an entry is lost, or there twice");
-            for part in &summary.parts {
-                let bytes = std::fs::read(&part.file).expect("the part is there");
-                let read = dataset::read(Box::new(Cursor::new(bytes)), format, Delimiter::FoundOut);
-                let good = read.filter(|item| matches!(item, Ok(Ok(_)))).count();
-                assert_eq!(u64::try_from(good), Ok(part.entries), "a part means the same by itself: {}", part.system);
-            }
-        }
-        Err(_) => assert!(!parts.exists(), "nothing is left of it"),
+    let Ok(summary) = split(&file, format, Delimiter::FoundOut, "System", &parts) else {
+        assert!(!parts.exists(), "nothing is left of it");
+        return false;
+    };
+    let rejected = summary.rejected.as_ref().map_or(0, |it| it.entries);
+    let entries: u64 = summary.parts.iter().map(|it| it.entries).sum();
+    assert_eq!(entries + rejected, summary.entries, "an entry is lost, or there twice");
+    for part in &summary.parts {
+        let bytes = std::fs::read(&part.file).expect("the part is there");
+        let read = dataset::read(Box::new(Cursor::new(bytes)), format, Delimiter::FoundOut);
+        let good = read.filter(|item| matches!(item, Ok(Ok(_)))).count();
+        assert_eq!(u64::try_from(good), Ok(part.entries), "a part means the same by itself: {}", part.system);
     }
+    true
 }
 
 /// Lines of an agent's results, with the length of the dataset before them: what is written of the dataset again ascends, has no
 /// byte twice and none that is not there. A line is shown with what was read of it.
-pub fn results(data: &[u8]) {
-    let Some((length, lines)) = data.split_first_chunk::<2>() else { return };
+pub fn results(data: &[u8]) -> bool {
+    let Some((length, lines)) = data.split_first_chunk::<2>() else { return false };
     let length = u64::from(u16::from_le_bytes(*length));
     let mut rest = Remainder::default();
+    let mut is_read = false;
     for line in lines.split(|byte| *byte == b'\n') {
         rest.note(line);
         let Ok(record) = serde_json::from_slice::<RecordView>(line) else { continue };
+        is_read = true;
         let shown = serde_json::to_value(&record).expect("what was read can be shown");
         let again: RecordView = serde_json::from_value(shown.clone()).expect("what is shown can be read");
         assert_eq!(serde_json::to_value(&again).ok(), Some(shown), "it means something else");
@@ -80,17 +82,20 @@ pub fn results(data: &[u8]) {
             end = part.end;
         }
     }
+    is_read
 }
 
-fn read_both(data: &[u8], format: Format, delimiter: Delimiter) {
+/// Whether an entry was read.
+fn read_both(data: &[u8], format: Format, delimiter: Delimiter) -> bool {
     let whole = read(Box::new(Cursor::new(data.to_vec())), data.len(), format, delimiter);
     let dripping = Dripping { rest: Cursor::new(data.to_vec()), piece: 0 };
     assert_eq!(read(Box::new(dripping), data.len(), format, delimiter), whole, "it depends on where it is cut");
+    whole.1
 }
 
-/// What was read, in a form that can be compared.
-fn read(source: Box<dyn Read + Send>, length: usize, format: Format, delimiter: Delimiter) -> Vec<String> {
-    let mut told = Vec::new();
+/// What was read, in a form that can be compared, and whether an entry is in it.
+fn read(source: Box<dyn Read + Send>, length: usize, format: Format, delimiter: Delimiter) -> (Vec<String>, bool) {
+    let (mut told, mut is_read) = (Vec::new(), false);
     let mut end = 0;
     for item in dataset::read(source, format, delimiter) {
         match item {
@@ -104,6 +109,7 @@ fn read(source: Box<dyn Read + Send>, length: usize, format: Format, delimiter: 
                 assert!(end <= begins, "entry {number} begins within the one before it");
                 end = ends.unwrap_or(begins);
                 assert!(begins <= end, "entry {number} ends before it begins");
+                is_read |= item.is_ok();
                 told.push(show(&item));
             }
             Err(error) => {
@@ -113,7 +119,7 @@ fn read(source: Box<dyn Read + Send>, length: usize, format: Format, delimiter: 
         }
     }
     assert!(told.len() <= length + 1, "more entries than bytes");
-    told
+    (told, is_read)
 }
 
 fn show(item: &Item) -> String {

@@ -2,7 +2,8 @@
 //!
 //! A [`Target`] is a function that takes any bytes and must neither panic, nor hang, nor take more memory than a few
 //! answers do; where a reader has a writer, what was read is written and compared. The fuzzer and the replay of what it
-//! found once call the same functions.
+//! found once call the same functions. Each says whether the bytes were taken for what they should be: a seed that is
+//! refused at the first look would show nothing of what comes behind it, and nobody would see it.
 //!
 //! - [`wire`]: frames, requests and outputs of tasks, enrollment, what is sealed, traces;
 //! - [`session`]: both ends of a session, fed with frames in any order;
@@ -29,8 +30,8 @@ pub mod wire;
 pub struct Target {
     /// Its name, as on the command line and in the folders of its inputs.
     pub name: &'static str,
-    /// Feeds it.
-    pub run: fn(&[u8]),
+    /// Feeds it. Whether it read them: what it must refuse, it refused else.
+    pub run: fn(&[u8]) -> bool,
 }
 
 /// Declares the targets by the functions they are.

@@ -17,4 +17,6 @@ fn chosen() -> &'static Target {
     target.expect("it is there")
 }
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| (TARGET.get_or_init(chosen).run)(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    (TARGET.get_or_init(chosen).run)(data);
+});

@@ -14,36 +14,37 @@ use serde_json::{Value as Json, json};
 use crate::choice;
 
 /// The token endpoint's answer to a sign-in.
-pub fn token_answer(data: &[u8]) {
+pub fn token_answer(data: &[u8]) -> bool {
     let (succeeded, body) = choice(data);
-    if let Some(origin) = answers::token(succeeded % 2 == 1, body) {
-        assert!(succeeded % 2 == 1 && origin.path() == "/", "{origin} is no origin");
-    }
+    let Some(origin) = answers::token(succeeded % 2 == 1, body) else { return false };
+    assert!(succeeded % 2 == 1 && origin.path() == "/", "{origin} is no origin");
+    true
 }
 
 /// The answer of `login()`.
-pub fn login_answer(data: &[u8]) {
-    if let Some(origin) = answers::login(data) {
-        assert_eq!(origin.path(), "/", "{origin} is no origin");
-    }
+pub fn login_answer(data: &[u8]) -> bool {
+    let Some(origin) = answers::login(data) else { return false };
+    assert_eq!(origin.path(), "/", "{origin} is no origin");
+    true
 }
 
 /// An answer to a call: nothing but the right status proves that it was done.
-pub fn call_answer(data: &[u8]) {
+pub fn call_answer(data: &[u8]) -> bool {
     const DONE: [StatusCode; 3] = [StatusCode::OK, StatusCode::CREATED, StatusCode::NO_CONTENT];
-    let Some(([done, low, high], body)) = data.split_first_chunk::<3>() else { return };
-    let Ok(status) = StatusCode::from_u16(u16::from_le_bytes([*low, *high])) else { return };
+    let Some(([done, low, high], body)) = data.split_first_chunk::<3>() else { return false };
+    let Ok(status) = StatusCode::from_u16(u16::from_le_bytes([*low, *high])) else { return false };
     let done = DONE.get(usize::from(done % 3)).copied().unwrap_or(StatusCode::OK);
     match answers::proof(status, body.to_vec(), done) {
         Proof::Done => assert_eq!(status, done, "another status proves nothing"),
         Proof::NotDone(failure) => assert!(status != done && !failure.code.is_empty(), "{failure:?}"),
         Proof::Nothing(failure) => assert!(!failure.code.is_empty(), "{failure:?}"),
     }
+    true
 }
 
 /// An object as the org describes it.
-pub fn description(data: &[u8]) {
-    let Ok(object) = Object::read(data.to_vec()) else { return };
+pub fn description(data: &[u8]) -> bool {
+    let Ok(object) = Object::read(data.to_vec()) else { return false };
     let _ = answers::page(&object, br#"{"totalSize":1,"done":true,"records":[{"Id":"005"}]}"#.to_vec());
     for name in object.fields() {
         let Ok(filter) = Filter::new(Condition::IsNull(Text::clipped(name))) else { continue };
@@ -53,11 +54,12 @@ pub fn description(data: &[u8]) {
             assert!(!name.is_empty() && name.bytes().all(is_plain), "{condition}");
         }
     }
+    true
 }
 
 /// A page of records.
-pub fn page(data: &[u8]) {
-    let Some(rows) = answers::page(user(), data.to_vec()) else { return };
+pub fn page(data: &[u8]) -> bool {
+    let Some(rows) = answers::page(user(), data.to_vec()) else { return false };
     let columns = user().fields().count();
     for row in rows.into_iter().flatten() {
         assert_eq!(row.len(), columns, "a row with other columns");
@@ -65,11 +67,12 @@ pub fn page(data: &[u8]) {
         let values = answers::values(user(), row);
         assert!(values.iter().map(|it| *it != Cell::Null).eq(told), "a value is lost, or made up: {values:?}");
     }
+    true
 }
 
 /// The head of an answer, a line each: whatever it says, no wait is made of what is no moment; both who read its date read the
 /// same, and it can be told.
-pub fn org_headers(data: &[u8]) {
+pub fn org_headers(data: &[u8]) -> bool {
     let (busy, lines) = choice(data);
     let mut headers = HeaderMap::new();
     for line in lines.split(|byte| *byte == b'\n').take(100) {
@@ -91,29 +94,31 @@ pub fn org_headers(data: &[u8]) {
     assert_eq!(heard.as_ref().map(|it| it.theirs), seconds(), "each reads another time");
     let finding = judge(heard.as_slice(), None);
     assert!(!finding.told.is_empty(), "{finding:?}");
+    !headers.is_empty()
 }
 
 /// A table of records, in one piece and in many.
-pub fn table(data: &[u8]) {
+pub fn table(data: &[u8]) -> bool {
     let columns = || vec!["Id".to_owned(), "Title".to_owned()];
     let (piece, text) = choice(data);
     let whole = answers::table(columns(), [text]);
     let cut = answers::table(columns(), text.chunks(piece % 16 + 1));
     assert_eq!(cut, whole, "it depends on where it is cut");
+    whole.is_some()
 }
 
 /// The answer to a call for a few records: as many fates as records, or none.
-pub fn collection_answer(data: &[u8]) {
+pub fn collection_answer(data: &[u8]) -> bool {
     let (records, body) = choice(data);
     let records = records % 8;
-    if let Some(fates) = answers::collection(body.to_vec(), records) {
-        assert_eq!(fates.len(), records, "some are lost");
-    }
+    let Some(fates) = answers::collection(body.to_vec(), records) else { return false };
+    assert_eq!(fates.len(), records, "some are lost");
+    true
 }
 
 /// What a bulk job says of itself, in a line, and of its rows, behind that: who was refused is told why. The line may be a page of
 /// the list of jobs as well: what it names becomes part of a path.
-pub fn job_answer(data: &[u8]) {
+pub fn job_answer(data: &[u8]) -> bool {
     let (list, told) = choice(data);
     let end = told.iter().position(|byte| *byte == b'\n').unwrap_or(told.len());
     let (state, body) = told.split_at(end);
@@ -121,26 +126,29 @@ pub fn job_answer(data: &[u8]) {
     for part in jobs.iter().chain(&next) {
         assert!(!part.contains(['/', '?', '&', '#', '%']), "{part} leads elsewhere");
     }
-    for (key, end) in answers::job(state.to_vec(), list, body.trim_ascii_start()) {
-        assert!(end != Err(String::new()), "{key} is refused without a code");
+    let ends = answers::job(state.to_vec(), list, body.trim_ascii_start());
+    for (key, end) in &ends {
+        assert!(*end != Err(String::new()), "{key} is refused without a code");
     }
+    !(jobs.is_empty() && ends.is_empty())
 }
 
 /// The answer to a few queries in one call: as many as there were, or none.
-pub fn composite_answer(data: &[u8]) {
+pub fn composite_answer(data: &[u8]) -> bool {
     let (queries, body) = choice(data);
     let queries = queries % 8;
-    if let Some(found) = answers::composite(body.to_vec(), queries) {
-        assert_eq!(found.len(), queries, "a query without an answer would pass for one that found nothing");
-    }
+    let Some(found) = answers::composite(body.to_vec(), queries) else { return false };
+    assert_eq!(found.len(), queries, "a query without an answer would pass for one that found nothing");
+    true
 }
 
 /// A filter of a submitter: what the org understands is what was meant.
-pub fn condition(data: &[u8]) {
-    let Ok(filter) = serde_json::from_slice::<Filter>(data) else { return };
-    let Ok(condition) = user().condition(&filter) else { return };
+pub fn condition(data: &[u8]) -> bool {
+    let Ok(filter) = serde_json::from_slice::<Filter>(data) else { return false };
+    let Ok(condition) = user().condition(&filter) else { return false };
     let understood = salesforce_sim::read_condition(&format!("SELECT Id FROM User WHERE {condition}"));
     assert_eq!(understood.map(without_typed), Ok(meant(filter.condition())), "{condition}");
+    true
 }
 
 /// A user, with a field of every type.

@@ -1,12 +1,14 @@
 //! Both ends of a session, fed with frames in any order, and streams with any numbers.
 //!
-//! An input is a list of steps: a byte that says what happens, and for a frame its length in two bytes and its bytes.
+//! An input is a list of steps: a byte that says what happens, and for a frame its length in two bytes and its bytes. The peer's
+//! part of the handshake is a step as well: no fuzzer makes up a frame with every revision of every frame in it, and without
+//! one nothing that comes after a handshake is ever tried.
 
 use std::time::Duration;
 
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::{Epoch, Incarnation, MemberId, ReportNo, SessionNo};
-use postern_protocol::message::v1::{Held, Hello, MembershipState, StreamRef, Welcome};
+use postern_protocol::message::v1::{Confirm, Held, Hello, MembershipState, StreamRef, Welcome};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::{ControllerSession, HEARTBEAT, MemberSession, controller, member};
 use postern_protocol::stream::{MAX_RESULT, Receiving, Sending, WINDOW};
@@ -15,6 +17,8 @@ use postern_protocol::{StreamId, Timestamp};
 /// What happens next.
 enum Step<'a> {
     Frame(&'a [u8]),
+    /// The peer sends what it has to in a handshake.
+    Handshake,
     /// So many seconds pass.
     Time(u8),
     /// The program has done what it was asked for.
@@ -32,6 +36,7 @@ fn steps(mut data: &[u8]) -> impl Iterator<Item = Step<'_>> {
                 data = rest;
                 Step::Time(*seconds)
             }
+            2 => Step::Handshake,
             _ => {
                 let (length, rest) = data.split_first_chunk::<2>()?;
                 let (frame, rest) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
@@ -47,18 +52,18 @@ const MEMBER: MemberId = MemberId::from_bytes(*b"`abcdefghijklmno");
 /// What a peer may make an end say at once: an answer and a sign of life, and nothing that grows.
 const MOST_SAID: usize = 2;
 
-/// A member with a controller that says anything.
-pub fn member_session(data: &[u8]) {
+/// A member with a controller that says anything. Whether it came to be established.
+pub fn member_session(data: &[u8]) -> bool {
     let mut now = Timestamp::from_millis(0);
     let mut session = MemberSession::new(MEMBER, hello(), now);
-    let mut over = false;
+    let (mut over, mut established) = (false, false);
     for step in steps(data) {
         match step {
-            Step::Frame(bytes) => {
-                if let Ok(frame) = FromController::decode(bytes) {
-                    session.handle_message(frame, now);
-                }
-            }
+            Step::Frame(bytes) => match FromController::decode(bytes) {
+                Ok(frame) => session.handle_message(frame, now),
+                Err(error) => drop(session.handle_unreadable(&error)),
+            },
+            Step::Handshake => session.handle_message(welcome().into(), now),
             Step::Time(seconds) => {
                 now = now + Duration::from_secs(seconds.into());
                 session.handle_timeout(now);
@@ -76,22 +81,25 @@ pub fn member_session(data: &[u8]) {
             }
         }
         assert!(!(over && session.is_established()), "established and over");
+        established |= session.is_established();
         let _ = session.poll_timeout();
     }
+    established
 }
 
-/// A controller with a member that says anything.
-pub fn controller_session(data: &[u8]) {
+/// A controller with a member that says anything. Whether a session came to be established.
+pub fn controller_session(data: &[u8]) -> bool {
     let mut now = Timestamp::from_millis(0);
     let mut session = ControllerSession::new(HEARTBEAT, now);
-    let (mut over, mut introduced) = (false, false);
+    let (mut over, mut introduced, mut established) = (false, false, false);
     for step in steps(data) {
         match step {
-            Step::Frame(bytes) => {
-                if let Ok(frame) = FromMember::decode(bytes) {
-                    session.handle_message(frame, now);
-                }
-            }
+            Step::Frame(bytes) => match FromMember::decode(bytes) {
+                Ok(frame) => session.handle_message(frame, now),
+                Err(error) => session.handle_unreadable(&error),
+            },
+            Step::Handshake if introduced => session.handle_message(confirm().into(), now),
+            Step::Handshake => session.handle_message(hello().into(), now),
             Step::Time(seconds) => {
                 now = now + Duration::from_secs(seconds.into());
                 session.handle_timeout(now);
@@ -113,19 +121,21 @@ pub fn controller_session(data: &[u8]) {
             }
         }
         assert!(!(over && session.is_established()), "established and over");
+        established |= session.is_established();
         let _ = session.poll_timeout();
     }
+    established
 }
 
 /// A payload with a peer that names any numbers.
-pub fn stream(data: &[u8]) {
+pub fn stream(data: &[u8]) -> bool {
     let mut numbers = data.chunks(8).map(|some| {
         let mut bytes = [0; 8];
         bytes.iter_mut().zip(some).for_each(|(to, from)| *to = *from);
         u64::from_le_bytes(bytes)
     });
     let mut next = move || numbers.next();
-    let (Some(length), Some(durable)) = (next(), next()) else { return };
+    let (Some(length), Some(durable)) = (next(), next()) else { return false };
     let stream = StreamRef { id: StreamId::from_bytes([1; 16]), length, sha256: [0; 32] };
     let mut receiving = Receiving::from_durable(stream, durable);
     // What is sent is one's own, and bounded.
@@ -146,6 +156,7 @@ pub fn stream(data: &[u8]) {
             assert_eq!((*next, after.start), (one + 1, before.end), "one behind the other");
         }
     }
+    true
 }
 
 fn hello() -> Hello {
@@ -163,10 +174,16 @@ fn hello() -> Hello {
     }
 }
 
+/// What a member answers to [`welcome`].
+fn confirm() -> Confirm {
+    let Welcome { session, member_epoch, .. } = welcome();
+    Confirm { session, member_epoch }
+}
+
 fn welcome() -> Welcome {
     Welcome {
         session: SessionNo(7),
-        member: MemberId::from_bytes([2; 16]),
+        member: MEMBER,
         state: MembershipState::Enabled.into(),
         member_epoch: Epoch(3),
         hard: false,

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use crate::choice;
 
 /// The records of every table, as they are behind the seal: of another version of this program, for example.
-pub fn records(data: &[u8]) {
+pub fn records(data: &[u8]) -> bool {
     let (table, bytes) = choice(data);
     let again = match table % 10 {
         0 => record::read_task(bytes).map(|(offer, origin)| record::task(&offer, origin)),
@@ -36,13 +36,13 @@ pub fn records(data: &[u8]) {
         8 => record::read_audit(bytes).map(|it| Ok(record::audit(&it))),
         _ => record::read_written(bytes).map(|(row, head)| record::written(row, head)),
     };
-    if let Ok(again) = again {
-        assert_eq!(again.expect("what was read can be written"), bytes, "another record of the same thing");
-    }
+    let Ok(again) = again else { return false };
+    assert_eq!(again.expect("what was read can be written"), bytes, "another record of the same thing");
+    true
 }
 
 /// The records of a controller's ledger: what was read means the same when it was written.
-pub fn ledger_records(data: &[u8]) {
+pub fn ledger_records(data: &[u8]) -> bool {
     let (table, bytes) = choice(data);
     match table % 15 {
         0 => again::<ledger::ClusterRecord>(bytes),
@@ -63,11 +63,12 @@ pub fn ledger_records(data: &[u8]) {
     }
 }
 
-fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
-    let Ok(record) = serde_json::from_slice::<T>(bytes) else { return };
+fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
+    let Ok(record) = serde_json::from_slice::<T>(bytes) else { return false };
     let written = serde_json::to_vec(&record).expect("what was read can be written");
     let record: T = serde_json::from_slice(&written).expect("what was written can be read");
     assert_eq!(serde_json::to_vec(&record).ok(), Some(written), "it means something else");
+    true
 }
 
 /// A store of one process, in a folder of its own.
@@ -92,7 +93,7 @@ impl Bench {
 ///
 /// The first byte says how long the payload is, in pieces of 4 KiB; then come changes, each two bytes of a place and
 /// one to turn bits with; what is left over is written behind.
-pub fn payload(data: &[u8]) {
+pub fn payload(data: &[u8]) -> bool {
     static BENCH: OnceLock<Mutex<Bench>> = OnceLock::new();
     let bench = BENCH.get_or_init(|| Mutex::new(Bench::new())).lock().unwrap_or_else(PoisonError::into_inner);
     let (pieces, changes) = choice(data);
@@ -122,12 +123,13 @@ pub fn payload(data: &[u8]) {
     let found = bench.spool.verify(id, length, &sha256);
     assert_eq!(found.is_ok(), bytes == whole, "damage is told, and nothing else is called damage: {found:?}");
     bench.spool.delete(id).expect("it can be deleted");
+    true
 }
 
 /// Files of an audit log. By the first byte: files as they are; a line that is given its hash; events that are written and
 /// then changed. What is called whole has as many lines as line feeds, the writer goes on behind it, and no changed byte
 /// goes unnoticed.
-pub fn audit_log(data: &[u8]) {
+pub fn audit_log(data: &[u8]) -> bool {
     let (form, bytes) = choice(data);
     match form % 3 {
         0 => log_of_files(bytes),
@@ -137,7 +139,7 @@ pub fn audit_log(data: &[u8]) {
 }
 
 /// A folder with a log of these files, which are 0x1e apart.
-fn log_of_files(bytes: &[u8]) {
+fn log_of_files(bytes: &[u8]) -> bool {
     let folder = TempDir::new().expect("there is a place for a folder");
     let directory = folder.path().join("audit");
     private::directory(&directory).expect("it can be made");
@@ -151,7 +153,7 @@ fn log_of_files(bytes: &[u8]) {
         reversed.push(shown(line));
         true
     });
-    let Ok(found) = found else { return };
+    let Ok(found) = found else { return false };
     end.expect("what is whole can be read backwards");
     reversed.reverse();
     assert_eq!(reversed, lines, "backwards it is another log");
@@ -171,6 +173,7 @@ fn log_of_files(bytes: &[u8]) {
     opened.log.append([&Event { time: 0, what: "{}".to_owned() }]).expect("it can be gone on with");
     let again = Verifier::new(&directory).known(found.head).run(|_| ()).expect("it is still whole");
     assert_eq!((again.lines, again.unfinished), (lines + 1, 0));
+    true
 }
 
 /// What tells lines apart.
@@ -179,20 +182,21 @@ fn shown(line: &Line<'_>) -> (u64, String) {
 }
 
 /// Past its hash, a line is read in one form alone.
-fn line_with_its_hash(said: &[u8]) {
+fn line_with_its_hash(said: &[u8]) -> bool {
     let hash = HEXLOWER.encode(&Sha256::digest(said));
     let bytes = [said, b",\"hash\":\"", hash.as_bytes(), b"\"}"].concat();
-    let Ok(Line { head, prev, time, event }) = Line::read(&bytes) else { return };
+    let Ok(Line { head, prev, time, event }) = Line::read(&bytes) else { return false };
     let prev = HEXLOWER.encode(&prev);
     let again = format!("{{\"no\":{},\"time\":\"{time}\",\"event\":{event},\"prev\":\"{prev}\"", head.number);
     assert_eq!(again.as_bytes(), said, "two lines of one meaning");
     assert_eq!(HEXLOWER.encode(&head.hash), hash);
+    true
 }
 
 /// Two bytes of a place, one to turn bits with, and then events, a line each.
-fn log_that_is_changed(bytes: &[u8]) {
-    let Some((&[low, high, bits], events)) = bytes.split_first_chunk() else { return };
-    let Ok(events) = std::str::from_utf8(events) else { return };
+fn log_that_is_changed(bytes: &[u8]) -> bool {
+    let Some((&[low, high, bits], events)) = bytes.split_first_chunk() else { return false };
+    let Ok(events) = std::str::from_utf8(events) else { return false };
     let folder = TempDir::new().expect("there is a place for a folder");
     let directory = folder.path().join("audit");
     let mut log = Log::open(&directory, None).expect("a new log can be opened").log;
@@ -204,17 +208,18 @@ fn log_that_is_changed(bytes: &[u8]) {
     assert_eq!(read, written);
 
     let file = directory.join("00000001.jsonl");
-    let Ok(mut bytes) = fs::read(&file) else { return };
+    let Ok(mut bytes) = fs::read(&file) else { return false };
     let at = usize::from(u16::from_le_bytes([low, high])) % bytes.len().max(1);
-    let Some(byte) = bytes.get_mut(at).filter(|_| bits != 0) else { return };
+    let Some(byte) = bytes.get_mut(at).filter(|_| bits != 0) else { return false };
     *byte ^= bits;
     fs::write(&file, &bytes).expect("it can be changed");
     assert!(known.run(|_| ()).is_err(), "a changed byte goes unnoticed");
+    true
 }
 
 /// The files that stand beside the records of a store. By the first byte, one is of these bytes: what is refused is left as
 /// it was, and no record is lost in silence.
-pub fn store_files(data: &[u8]) {
+pub fn store_files(data: &[u8]) -> bool {
     const NAMES: [&str; 3] = ["format", "watermark", "headroom"];
     const RECORD: Table = Table::new("facts", 1);
     thread_local!(static STORE: TempDir = {
@@ -236,10 +241,12 @@ pub fn store_files(data: &[u8]) {
             let moved = opened.recovered.is_some_and(|it| it.moved_aside.is_some());
             let found = opened.store.get(RECORD, b"key").expect("it can be read");
             assert_eq!(found.is_none(), moved, "a record is lost in silence");
+            true
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());
             assert_eq!(fs::read(&file).ok().as_deref(), Some(bytes), "it was refused and changed");
+            false
         }
     }
 }
@@ -266,12 +273,13 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// What the agent keeps of systems, and notes of tasks, by the first byte: what was read means the same when it was written.
-pub fn kept_notes(data: &[u8]) {
+pub fn kept_notes(data: &[u8]) -> bool {
     let (kind, bytes) = choice(data);
     let kind = kind % (notes::KINDS.len() + 3);
     if let Some(again) = notes::KINDS.get(kind) {
-        let Some(written) = again(bytes) else { return };
+        let Some(written) = again(bytes) else { return false };
         assert_eq!(again(&written).as_ref(), Some(&written), "it means something else");
+        true
     } else {
         match kind - notes::KINDS.len() {
             0 => effect(bytes),
@@ -282,14 +290,15 @@ pub fn kept_notes(data: &[u8]) {
 }
 
 /// What an intent tells the audit log has room in the journal, whatever it is.
-fn effect(bytes: &[u8]) {
+fn effect(bytes: &[u8]) -> bool {
     let written = Effect::decode(bytes).encode();
     assert!(written.len() <= MAX_EFFECT, "{} bytes", written.len());
     assert_eq!(Effect::decode(&written).encode(), written, "it tells something else");
+    written == bytes
 }
 
 /// What was told of finished steps: no entry is counted that has no line.
-fn told_of_steps(bytes: &[u8]) {
+fn told_of_steps(bytes: &[u8]) -> bool {
     let counted = notes::counted(bytes);
     let mut told = Vec::new();
     let whole = unpacked(bytes).read_to_end(&mut told).is_ok();
@@ -299,12 +308,13 @@ fn told_of_steps(bytes: &[u8]) {
         counted.is_none_or(|counted| usize::try_from(counted).is_ok_and(|it| it <= lines)),
         "{counted:?} of {lines}"
     );
+    whole
 }
 
 /// What a policy counted: whatever it was, a change that may begin is counted, and no more may than there is a ceiling for.
-fn counters(bytes: &[u8]) {
+fn counters(bytes: &[u8]) -> bool {
     const MOST: usize = 2;
-    let Ok(mut counters) = serde_json::from_slice::<Counters>(bytes) else { return };
+    let Ok(mut counters) = serde_json::from_slice::<Counters>(bytes) else { return false };
     let ceiling = Ceiling { per_hour: Some(2), per_day: Some(2) };
     let policy = Policy { ceilings: Ceilings { deactivations: ceiling, ..Ceilings::default() }, ..Policy::default() };
     let acts: Vec<Act> = (0..=MOST)
@@ -318,4 +328,5 @@ fn counters(bytes: &[u8]) {
     let written = serde_json::to_vec(&counters).expect("what was counted can be written");
     let again: Counters = serde_json::from_slice(&written).expect("what was written can be read");
     assert_eq!(again, counters, "it means something else");
+    true
 }

@@ -28,23 +28,27 @@ use zeroize::Zeroizing;
 use crate::choice;
 
 /// The body of a submission: what is taken can travel, and an error is in words of some length.
-pub fn submission(data: &[u8]) {
+pub fn submission(data: &[u8]) -> bool {
     match api::read_submission(data) {
         Ok((submission, _)) => {
             let request = &submission.request;
-            let Ok(bytes) = request.encode() else { return };
+            let Ok(bytes) = request.encode() else { return false };
             let again = TaskRequest::decode(request.kind().code(), TaskRequest::REV, &bytes);
             assert_eq!(&again.expect("what is taken in can travel"), request, "it travels as another task");
+            true
         }
-        Err(problem) => assert!(!problem.detail.is_empty() && problem.status >= 400, "{problem:?}"),
+        Err(problem) => {
+            assert!(!problem.detail.is_empty() && problem.status >= 400, "{problem:?}");
+            false
+        }
     }
 }
 
 /// The same body as `postern policy check` reads it: where the API takes it as well, both read one task.
-pub fn policy_check(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(offer) = offered(text) else { return };
-    let Ok((submission, _)) = api::read_submission(data) else { return };
+pub fn policy_check(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(offer) = offered(text) else { return false };
+    let Ok((submission, _)) = api::read_submission(data) else { return false };
     let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params);
     assert_eq!(request.expect("what is asked about can travel"), submission.request, "another task");
     assert_eq!((offer.task, offer.system), (submission.id, submission.system));
@@ -55,26 +59,29 @@ pub fn policy_check(data: &[u8]) {
         submission.signature.as_ref(),
         "signed by somebody else, or until another time"
     );
+    true
 }
 
 /// The bodies of all routes, by the first byte: what is taken is a JSON object or nothing, and an error is in words.
-pub fn api_bodies(data: &[u8]) {
+pub fn api_bodies(data: &[u8]) -> bool {
     let (route, body) = choice(data);
-    let Some(read) = bodies::ROUTES.get(route % bodies::ROUTES.len()) else { return };
+    let Some(read) = bodies::ROUTES.get(route % bodies::ROUTES.len()) else { return false };
     match read(body) {
         Ok(()) => {
             let is_object = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|it| it.is_object());
             assert!(body.is_empty() || is_object, "it is no object");
+            true
         }
         Err(problem) => {
             assert!(!problem.detail.is_empty() && (400..500).contains(&problem.status), "{problem:?}");
+            false
         }
     }
 }
 
 /// What a controller, perhaps of another version, answers the command line; and the file that says where it is: what was read
 /// means the same when it was written.
-pub fn api_answer(data: &[u8]) {
+pub fn api_answer(data: &[u8]) -> bool {
     let (what, body) = choice(data);
     match what % 15 {
         0 => again::<Problem>(body),
@@ -95,46 +102,61 @@ pub fn api_answer(data: &[u8]) {
     }
 }
 
-fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
-    let Ok(read) = serde_json::from_slice::<T>(bytes) else { return };
+fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
+    let Ok(read) = serde_json::from_slice::<T>(bytes) else { return false };
     let written = serde_json::to_value(&read).expect("what was read can be written");
     let read: T = serde_json::from_value(written.clone()).expect("what was written can be read");
     assert_eq!(serde_json::to_value(&read).ok(), Some(written), "it means something else");
+    true
 }
 
 /// What stands beside the body: a query with a cursor, `Last-Event-ID`, the console's cookie, a token, `Idempotency-Key`, `Host`
 /// and `Origin`. What is wrong with it is told by its name; no name that leads to the loopback passes for it.
-pub fn request_head(data: &[u8]) {
+pub fn request_head(data: &[u8]) -> bool {
     let (what, bytes) = choice(data);
     let text = String::from_utf8_lossy(bytes);
     match what % 8 {
         0 => match head::part("list", &text) {
-            Ok(part) => assert!((1..=api::MAX_LIMIT).contains(&part.limit), "{part:?}"),
-            Err(problem) => assert!(problem.status == 422 && problem.field.is_some(), "{problem:?}"),
+            Ok(part) => {
+                assert!((1..=api::MAX_LIMIT).contains(&part.limit), "{part:?}");
+                true
+            }
+            Err(problem) => {
+                assert!(problem.status == 422 && problem.field.is_some(), "{problem:?}");
+                false
+            }
         },
         1 => {
             let cursor = BASE64URL_NOPAD.encode(bytes);
-            let Ok(part) = head::part("list", &format!("cursor={cursor}")) else { return };
+            let Ok(part) = head::part("list", &format!("cursor={cursor}")) else { return false };
             assert_eq!(part.cursor.as_ref(), Some(&cursor), "a cursor has one form");
             assert_eq!(part.after.as_deref(), text.strip_prefix("list\n"), "of another list, or behind another");
+            part.after.is_some()
         }
         2 => {
-            let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+            let Ok(value) = HeaderValue::from_bytes(bytes) else { return false };
             match head::last_event(value) {
-                Ok(last) => assert_eq!(text.trim_start_matches(['+', '0']).parse().ok(), last.filter(|it| *it > 0)),
-                Err(problem) => assert_eq!(problem.field.as_deref(), Some("Last-Event-ID")),
+                Ok(last) => {
+                    assert_eq!(text.trim_start_matches(['+', '0']).parse().ok(), last.filter(|it| *it > 0));
+                    true
+                }
+                Err(problem) => {
+                    assert_eq!(problem.field.as_deref(), Some("Last-Event-ID"));
+                    false
+                }
             }
         }
         3 => {
-            let Some(key) = HeaderValue::from_bytes(bytes).ok().and_then(head::session) else { return };
+            let Some(key) = HeaderValue::from_bytes(bytes).ok().and_then(head::session) else { return false };
             let shown = |it: &str| it.trim().strip_prefix("postern_session=").map(str::to_lowercase);
             let first = text.split(';').find_map(shown).expect("it is among the cookies");
             assert_eq!(HEXLOWER_PERMISSIVE.decode(first.as_bytes()).as_deref(), Ok(&key[..]), "another key");
+            true
         }
         4 => {
-            if let Some(id) = head::token(&text) {
-                assert!(text.trim().to_lowercase().starts_with(&id.to_string()), "another token");
-            }
+            let Some(id) = head::token(&text) else { return false };
+            assert!(text.trim().to_lowercase().starts_with(&id.to_string()), "another token");
+            true
         }
         6 => {
             let is_ours = |name: &str| {
@@ -143,26 +165,32 @@ pub fn request_head(data: &[u8]) {
                 is_loopback || ["localhost", "api.example"].iter().any(|it| it.eq_ignore_ascii_case(name))
             };
             let name = text.rsplit_once(':').map_or(&*text, |(name, _)| name);
-            assert!(!head::means_us(&text, "api.example") || is_ours(&text) || is_ours(name), "{text}");
+            let means_us = head::means_us(&text, "api.example");
+            assert!(!means_us || is_ours(&text) || is_ours(name), "{text}");
             let is_address =
                 text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
             let is_localhost =
                 text.strip_prefix("localhost").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
             assert_eq!(is_asked_by_address(&text), is_address || is_localhost, "{text}");
+            means_us
         }
         7 => {
             let (origin, host) = text.split_once('\n').unwrap_or((&text, ""));
             let values = (HeaderValue::from_str(origin), HeaderValue::from_str(host));
-            let (Ok(page), Ok(called)) = values else { return };
+            let (Ok(page), Ok(called)) = values else { return false };
             let is_one = ["http://", "https://"].iter().any(|it| origin.strip_prefix(it) == Some(host));
-            assert!(!head::is_of_host(page, called) || is_one, "{origin} is not of {host}");
+            let is_of_host = head::is_of_host(page, called);
+            assert!(!is_of_host || is_one, "{origin} is not of {host}");
+            is_of_host
         }
         _ => {
-            let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+            let Ok(value) = HeaderValue::from_bytes(bytes) else { return false };
             if let Err(problem) = head::idempotency_key(value) {
                 assert_eq!(problem.field.as_deref(), Some("Idempotency-Key"));
+                false
             } else {
                 assert!(text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic()), "{text}");
+                true
             }
         }
     }
@@ -170,36 +198,39 @@ pub fn request_head(data: &[u8]) {
 
 /// The body of a report that is handed in: it means the same when it was written, and the report in it travels with the
 /// same bytes.
-pub fn owed_report(data: &[u8]) {
-    let Ok(owed) = serde_json::from_slice::<OwedReport>(data) else { return };
+pub fn owed_report(data: &[u8]) -> bool {
+    let Ok(owed) = serde_json::from_slice::<OwedReport>(data) else { return false };
     let written = serde_json::to_vec(&owed).expect("what was read can be written");
     assert_eq!(serde_json::from_slice::<OwedReport>(&written).expect("what was written can be read"), owed);
     let (statement, _) = (owed.statement().ok(), owed.proof());
-    let Ok(report) = owed.report() else { return };
+    let Ok(report) = owed.report() else { return false };
     let again = OwedReport::new(owed.member, owed.incarnation, &report).expect("what was read can be written");
     assert_eq!(again.report, owed.report, "another report of the same meaning");
     assert_eq!(again.statement().ok(), statement, "what is signed is the report, and not what stands beside it");
+    true
 }
 
 /// An offer with whatever is in it, signed by somebody known and by nobody: only the one who signed it did, and not
 /// after a byte was changed. The signature's form for people, too.
-pub fn signed_task(data: &[u8]) {
+pub fn signed_task(data: &[u8]) -> bool {
     if let Ok(view) = serde_json::from_slice::<SignatureView>(data)
         && let Ok(signature) = TaskSignature::of_view(&view, 0)
     {
         let again = TaskSignature::of_view(&signature.view(), 0).expect("what is shown can be read");
         assert_eq!(again, signature);
+        return true;
     }
-    let Ok(FromController::Offer(mut offer)) = FromController::decode(data) else { return };
+    let Ok(FromController::Offer(mut offer)) = FromController::decode(data) else { return false };
     let key = |seed| SigningKey::from_private(Zeroizing::new([seed; 32])).expect("it is a key");
     let (signer, other) = (key(7), key(8));
     if let Some(signature) = &offer.signature {
         assert!(!signature.is_of(&offer, other.public()), "nobody has that key");
     }
-    let Ok(signature) = TaskSignature::sign(&offer, 0, &signer) else { return };
+    let Ok(signature) = TaskSignature::sign(&offer, 0, &signer) else { return false };
     assert!(signature.is_of(&offer, signer.public()) && !signature.is_of(&offer, other.public()));
     let before = header(&offer, 0).ok();
     offer.kind_rev = offer.kind_rev.wrapping_add(1);
     assert_ne!(header(&offer, 0).ok(), before, "what is signed tells the difference");
     assert!(!signature.is_of(&offer, signer.public()), "another task");
+    true
 }

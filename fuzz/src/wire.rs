@@ -21,52 +21,52 @@ fn same(data: &[u8], written: Result<Vec<u8>, codec::CodecError>) {
 }
 
 /// What a controller receives.
-pub fn frames_from_member(data: &[u8]) {
-    let Ok(frame) = FromMember::decode(data) else { return };
+pub fn frames_from_member(data: &[u8]) -> bool {
+    let Ok(frame) = FromMember::decode(data) else { return false };
     same(data, frame.encode());
     if let FromMember::Report(report) = &frame {
         let _ = TaskKind::ALL.iter().filter(|kind| TaskOutput::decode(**kind, &report.output).is_ok()).count();
     }
+    true
 }
 
 /// What a member receives.
-pub fn frames_from_controller(data: &[u8]) {
-    let Ok(frame) = FromController::decode(data) else { return };
+pub fn frames_from_controller(data: &[u8]) -> bool {
+    let Ok(frame) = FromController::decode(data) else { return false };
     same(data, frame.encode());
     if let FromController::Offer(offer) = &frame
         && let Ok(request) = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
     {
         same(&offer.params, request.encode());
     }
+    true
 }
 
 /// What either side receives on the way to membership.
-pub fn enrollment(data: &[u8]) {
-    if let Ok(frame) = FromApplicant::decode(data) {
-        same(data, frame.encode());
-    }
-    if let Ok(frame) = FromAuthority::decode(data) {
-        same(data, frame.encode());
-    }
+pub fn enrollment(data: &[u8]) -> bool {
+    let applicant = FromApplicant::decode(data).map(|frame| same(data, frame.encode()));
+    let authority = FromAuthority::decode(data).map(|frame| same(data, frame.encode()));
+    applicant.is_ok() || authority.is_ok()
 }
 
 /// What an administrator was handed and pastes: a token has one text.
-pub fn enrollment_token(data: &[u8]) {
+pub fn enrollment_token(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
-    let Ok(EnrollmentToken { cluster, id, ca_sha256, .. }) = text.parse() else { return };
+    let Ok(EnrollmentToken { cluster, id, ca_sha256, .. }) = text.parse() else { return false };
     let body = text.trim().strip_prefix("postern-token-").and_then(|it| BASE64URL_NOPAD.decode(it.as_bytes()).ok());
     let body = body.expect("it was read");
     // The secret, of which a token keeps only what is derived from it, stands before the hash of the root's key.
     let secret = body.rchunks_exact(32).nth(1).and_then(|it| it.try_into().ok()).map(Zeroizing::new);
     let written = TokenText::new(cluster, id, &secret.expect("it has a secret"), ca_sha256);
     assert_eq!(written.expose(), text.trim(), "another text of the same token");
+    true
 }
 
 /// The parameters of an offer, by the number of their kind.
-pub fn task_request(data: &[u8]) {
+pub fn task_request(data: &[u8]) -> bool {
     let (kind, params) = choice(data);
     let Ok(request) = TaskRequest::decode(kind.try_into().unwrap_or_default(), TaskRequest::REV, params) else {
-        return;
+        return false;
     };
     same(params, request.encode());
     let _ = request.target();
@@ -74,34 +74,38 @@ pub fn task_request(data: &[u8]) {
     if let Ok(again) = again {
         assert_eq!(again, request, "JSON means another task");
     }
+    true
 }
 
 /// The parameters of a task as a submitter writes them.
-pub fn task_json(data: &[u8]) {
+pub fn task_json(data: &[u8]) -> bool {
     let (kind, text) = choice(data);
-    let Some(kind) = kind.try_into().ok().and_then(TaskKind::from_code) else { return };
-    let Ok(json) = serde_json::from_slice(text) else { return };
-    let Ok(request) = TaskRequest::from_json(kind, json) else { return };
-    let Ok(bytes) = request.encode() else { return };
+    let Some(kind) = kind.try_into().ok().and_then(TaskKind::from_code) else { return false };
+    let Ok(json) = serde_json::from_slice(text) else { return false };
+    let Ok(request) = TaskRequest::from_json(kind, json) else { return false };
+    let Ok(bytes) = request.encode() else { return false };
     let again = TaskRequest::decode(kind.code(), TaskRequest::REV, &bytes).expect("what a submitter says can travel");
     assert_eq!(again, request, "it travels as another task");
+    true
 }
 
 /// What a member says came of a task.
-pub fn task_output(data: &[u8]) {
+pub fn task_output(data: &[u8]) -> bool {
     let (kind, bytes) = choice(data);
-    let Some(kind) = kind.try_into().ok().and_then(TaskKind::from_code) else { return };
-    if let Ok(output) = TaskOutput::decode(kind, bytes) {
-        same(bytes, output.encode());
-    }
+    let Some(kind) = kind.try_into().ok().and_then(TaskKind::from_code) else { return false };
+    let Ok(output) = TaskOutput::decode(kind, bytes) else { return false };
+    same(bytes, output.encode());
+    true
 }
 
 /// The trace that a task belongs to, as a submitter's header and as a peer's extension say it.
-pub fn trace_context(data: &[u8]) {
+pub fn trace_context(data: &[u8]) -> bool {
     let header = std::str::from_utf8(data).ok().and_then(TraceContext::from_traceparent);
     let extension = Bytes::new(data.to_vec()).ok().map(|bytes| Extension { kind: EXTENSION, critical: false, bytes });
     let extensions = List::new(extension.into_iter().collect()).expect("there is room for one");
+    let mut is_read = false;
     for context in header.into_iter().chain(TraceContext::of(&extensions)) {
+        is_read = true;
         let travelled = TraceContext::of(&context.among(&extensions));
         assert_eq!(travelled, Some(context), "it travels as another");
         assert_ne!(context.trace(), "0".repeat(32), "no trace has this id");
@@ -110,16 +114,17 @@ pub fn trace_context(data: &[u8]) {
         let written = format!("00-{}-{span}-{flags}", context.trace());
         assert_eq!(TraceContext::from_traceparent(&written), Some(context), "another header");
     }
+    is_read
 }
 
 /// What was sealed elsewhere, by the first byte: a field, an output, the segments of a stream, as they come; the same three,
 /// sound and then changed. What is whole opens, and nothing else does.
-pub fn sealed(data: &[u8]) {
+pub fn sealed(data: &[u8]) -> bool {
     let (what, bytes) = choice(data);
     match what % 6 {
-        0 => drop(open_field(bytes)),
-        1 => drop(open_output(bytes)),
-        2 => drop(open_segments(bytes)),
+        0 => open_field(bytes).is_some(),
+        1 => open_output(bytes).is_some(),
+        2 => open_segments(bytes).is_some(),
         3 => changed(include_bytes!("../corpus/sealed/field"), bytes, open_field),
         4 => changed(include_bytes!("../corpus/sealed/output"), bytes, open_output),
         _ => changed(include_bytes!("../corpus/sealed/dataset"), bytes, open_segments),
@@ -127,7 +132,7 @@ pub fn sealed(data: &[u8]) {
 }
 
 /// A seed without the byte that chooses, with the bits flipped that `changes` names.
-fn changed(seed: &[u8], changes: &[u8], open: fn(&[u8]) -> Option<Vec<u8>>) {
+fn changed(seed: &[u8], changes: &[u8], open: fn(&[u8]) -> Option<Vec<u8>>) -> bool {
     let (_, sound) = choice(seed);
     let mut bytes = sound.to_vec();
     for change in changes.chunks_exact(3) {
@@ -139,6 +144,7 @@ fn changed(seed: &[u8], changes: &[u8], open: fn(&[u8]) -> Option<Vec<u8>>) {
         }
     }
     assert_eq!(open(&bytes).is_some(), bytes == sound, "what is whole opens, and nothing else");
+    true
 }
 
 /// Whose task the golden files of `protocol/golden` are sealed for.
