@@ -13,7 +13,7 @@ pub fn proxy_answer(data: &[u8]) -> bool {
     match ProxyAnswer::of(&head) {
         ProxyAnswer::Open => {
             let status = head.lines().next().unwrap_or_default();
-            assert!(status.starts_with("HTTP/1.") && status.contains("200"), "{status}");
+            assert!(status.starts_with("HTTP/1.") && status.split_whitespace().nth(1) == Some("200"), "{status}");
             true
         }
         ProxyAnswer::Refused(status) => {

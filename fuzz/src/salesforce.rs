@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
-use postern_agent::connector::salesforce::answers::{self, Object, Proof};
+use postern_agent::connector::salesforce::answers::{self, InUse, Object, Proof, SignIn};
 use postern_agent::dataset::writer::Cell;
 use postern_agent::doctor::clock::{Heard, judge};
+use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
 use postern_protocol::filter::{Comparison, Condition, Filter};
 use reqwest::StatusCode;
@@ -13,18 +14,38 @@ use serde_json::{Value as Json, json};
 
 use crate::choice;
 
+/// A secret that is in use while answers are read. The seeds that repeat it have it too.
+const HIDDEN: &str = "hidden-7e1c9";
+
+/// What is told of a refusal does not repeat a secret, whatever its words do. A code is no words.
+fn assert_hidden(told: &Failure) {
+    let is_told = told.summary.as_str().contains(HIDDEN) && !told.code.as_str().contains(HIDDEN);
+    assert!(!is_told, "{told:?}");
+}
+
+fn hide() {
+    static HELD: OnceLock<InUse> = OnceLock::new();
+    HELD.get_or_init(|| answers::in_use(HIDDEN.as_bytes()));
+}
+
 /// The token endpoint's answer to a sign-in.
 pub fn token_answer(data: &[u8]) -> bool {
     let (succeeded, body) = choice(data);
-    let Some(origin) = answers::token(succeeded % 2 == 1, body) else { return false };
-    assert!(succeeded % 2 == 1 && origin.path() == "/", "{origin} is no origin");
-    true
+    signed_in(succeeded % 2 == 1, || answers::token(succeeded % 2 == 1, body))
 }
 
 /// The answer of `login()`.
 pub fn login_answer(data: &[u8]) -> bool {
-    let Some(origin) = answers::login(data) else { return false };
-    assert_eq!(origin.path(), "/", "{origin} is no origin");
+    signed_in(true, || answers::login(data))
+}
+
+fn signed_in(may_be: bool, read: impl FnOnce() -> Option<SignIn>) -> bool {
+    hide();
+    match read() {
+        Some(SignIn::Session(origin)) => assert!(may_be && origin.has_host(), "{origin} is no origin"),
+        Some(SignIn::Refused(failure)) => assert_hidden(&failure),
+        None => return false,
+    }
     true
 }
 
@@ -34,10 +55,17 @@ pub fn call_answer(data: &[u8]) -> bool {
     let Some(([done, low, high], body)) = data.split_first_chunk::<3>() else { return false };
     let Ok(status) = StatusCode::from_u16(u16::from_le_bytes([*low, *high])) else { return false };
     let done = DONE.get(usize::from(done % 3)).copied().unwrap_or(StatusCode::OK);
+    hide();
     match answers::proof(status, body.to_vec(), done) {
         Proof::Done => assert_eq!(status, done, "another status proves nothing"),
-        Proof::NotDone(failure) => assert!(status != done && !failure.code.is_empty(), "{failure:?}"),
-        Proof::Nothing(failure) => assert!(!failure.code.is_empty(), "{failure:?}"),
+        Proof::NotDone(failure) => {
+            assert!(status != done && !failure.code.is_empty(), "{failure:?}");
+            assert_hidden(&failure);
+        }
+        Proof::Nothing(failure) => {
+            assert!(!failure.code.is_empty(), "{failure:?}");
+            assert_hidden(&failure);
+        }
     }
     true
 }
@@ -60,6 +88,9 @@ pub fn description(data: &[u8]) -> bool {
 /// A page of records.
 pub fn page(data: &[u8]) -> bool {
     let Some(rows) = answers::page(user(), data.to_vec()) else { return false };
+    let told: Option<Json> = serde_json::from_slice(data).ok();
+    let total = told.as_ref().and_then(|it| it.get("totalSize")?.as_u64());
+    assert!(total.is_some_and(|total| u64::try_from(rows.len()).is_ok_and(|it| it <= total)), "of {total:?}");
     let columns = user().fields().count();
     for row in rows.into_iter().flatten() {
         assert_eq!(row.len(), columns, "a row with other columns");
@@ -104,7 +135,10 @@ pub fn table(data: &[u8]) -> bool {
     let whole = answers::table(columns(), [text]);
     let cut = answers::table(columns(), text.chunks(piece % 16 + 1));
     assert_eq!(cut, whole, "it depends on where it is cut");
-    whole.is_some()
+    let Some(rows) = whole else { return false };
+    assert!(rows.iter().all(|row| row.len() == columns().len()), "a row with other columns");
+    assert!(rows.len() < text.split(|byte| *byte == b'\n').count(), "more rows than lines");
+    true
 }
 
 /// The answer to a call for a few records: as many fates as records, or none.

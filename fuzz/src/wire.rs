@@ -1,5 +1,7 @@
 //! Frames, requests and outputs of tasks, enrollment, what is sealed, traces.
 
+use std::sync::OnceLock;
+
 use data_encoding::BASE64URL_NOPAD;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::code::CodeSet as _;
@@ -7,7 +9,9 @@ use postern_protocol::codec;
 use postern_protocol::enrollment::{EnrollmentToken, FromApplicant, FromAuthority, TokenText};
 use postern_protocol::message::v1::Extension;
 use postern_protocol::message::{FromController, FromMember};
-use postern_protocol::seal::{SealContext, SealedField, SealedOutput, SealingKey, SegmentOpener};
+use postern_protocol::seal::{
+    SEGMENT, SealContext, SealedField, SealedOutput, SealingKey, SegmentOpener, SegmentSealer, StreamKey,
+};
 use postern_protocol::stream::CHUNK;
 use postern_protocol::trace::{EXTENSION, TraceContext};
 use postern_protocol::{SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
@@ -118,16 +122,17 @@ pub fn trace_context(data: &[u8]) -> bool {
 }
 
 /// What was sealed elsewhere, by the first byte: a field, an output, the segments of a stream, as they come; the same three,
-/// sound and then changed. What is whole opens, and nothing else does.
+/// sound and then changed; segments in another order, or not all of them. What is whole opens, and nothing else does.
 pub fn sealed(data: &[u8]) -> bool {
     let (what, bytes) = choice(data);
-    match what % 6 {
+    match what % 7 {
         0 => open_field(bytes).is_some(),
         1 => open_output(bytes).is_some(),
         2 => open_segments(bytes).is_some(),
         3 => changed(include_bytes!("../corpus/sealed/field"), bytes, open_field),
         4 => changed(include_bytes!("../corpus/sealed/output"), bytes, open_output),
-        _ => changed(include_bytes!("../corpus/sealed/dataset"), bytes, open_segments),
+        5 => changed(include_bytes!("../corpus/sealed/dataset"), bytes, open_segments),
+        _ => put_together(bytes),
     }
 }
 
@@ -145,6 +150,29 @@ fn changed(seed: &[u8], changes: &[u8], open: fn(&[u8]) -> Option<Vec<u8>>) -> b
     }
     assert_eq!(open(&bytes).is_some(), bytes == sound, "what is whole opens, and nothing else");
     true
+}
+
+/// A payload of these of three segments, a byte for each; one above 127 lacks its last byte.
+fn put_together(names: &[u8]) -> bool {
+    const MOST: usize = 5;
+    static SEGMENTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let segments = SEGMENTS.get_or_init(|| {
+        let mut sealer = SegmentSealer::new(&payload_key());
+        let plain = [(vec![1; SEGMENT], false), (vec![2; SEGMENT], false), (vec![3; 100], true)];
+        plain.iter().map(|(bytes, last)| sealer.seal(bytes, *last).expect("it can be sealed")).collect()
+    });
+    let mut bytes = Vec::new();
+    for name in names.iter().take(MOST) {
+        let segment = segments.get(usize::from(*name) % segments.len()).map(Vec::as_slice).unwrap_or_default();
+        bytes.extend_from_slice(segment.get(..segment.len() - usize::from(*name > 127)).unwrap_or_default());
+    }
+    let is_whole = bytes == segments.concat();
+    assert_eq!(open_segments(&bytes).is_some(), is_whole, "all of it opens, in its order, and nothing else");
+    true
+}
+
+fn payload_key() -> StreamKey {
+    Zeroizing::new([0x5a; 32])
 }
 
 /// Whose task the golden files of `protocol/golden` are sealed for.
@@ -177,8 +205,10 @@ fn open_output(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn open_segments(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut opener = SegmentOpener::new(&Zeroizing::new([0x5a; 32]));
-    let mut pieces = bytes.chunks(CHUNK).peekable();
+    let mut opener = SegmentOpener::new(&payload_key());
+    // Even what is empty has one segment: without it, nothing vouches for there being nothing.
+    let nothing = bytes.is_empty().then_some(bytes);
+    let mut pieces = bytes.chunks(CHUNK).chain(nothing).peekable();
     let mut plain = Vec::new();
     while let Some(piece) = pieces.next() {
         plain.extend_from_slice(&opener.open(piece, pieces.peek().is_none()).ok()?);

@@ -13,6 +13,7 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 use super::api::{Answer, Miss, Page, classify, date, found};
+use super::error::refused_sign_in;
 use super::schema::describe::Described;
 use super::schema::reach::Reach;
 use super::task::export::{Column, Head, Table, cells};
@@ -20,21 +21,32 @@ use super::task::import_batch::{job_told, jobs_told, written};
 use super::{governor, oauth, soap, soql};
 use crate::dataset::writer::Cell;
 use crate::http::Reply;
+pub use crate::http::TREE_LIMIT;
+pub use crate::redaction::{InUse, in_use};
 
-/// The origin of the API, if this answer of the token endpoint is a session.
-pub fn token(succeeded: bool, body: &[u8]) -> Option<Url> {
-    match oauth::parse(succeeded, body)? {
-        oauth::Answer::Session { instance, .. } => Some(instance),
-        oauth::Answer::Refused { .. } => None,
-    }
+/// What an answer to a sign-in is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignIn {
+    /// A session, with the origin of the API.
+    Session(Url),
+    /// A refusal.
+    Refused(Failure),
 }
 
-/// The origin of the API, if this answer of `login()` is a session.
-pub fn login(body: &[u8]) -> Option<Url> {
-    match soap::parse(body)? {
-        soap::Answer::Session { instance, .. } => Some(instance),
-        soap::Answer::Fault { .. } => None,
-    }
+/// What this answer of the token endpoint is: nothing if it is none.
+pub fn token(succeeded: bool, body: &[u8]) -> Option<SignIn> {
+    Some(match oauth::parse(succeeded, body)? {
+        oauth::Answer::Session { instance, .. } => SignIn::Session(instance),
+        oauth::Answer::Refused { code, message } => SignIn::Refused(refused_sign_in(&code, &message)),
+    })
+}
+
+/// What this answer of `login()` is: nothing if it is none.
+pub fn login(body: &[u8]) -> Option<SignIn> {
+    Some(match soap::parse(body)? {
+        soap::Answer::Session { instance, .. } => SignIn::Session(instance),
+        soap::Answer::Fault { code, message } => SignIn::Refused(refused_sign_in(&code, &message)),
+    })
 }
 
 /// What an answer proves of a call.
@@ -58,10 +70,11 @@ pub fn proof(status: StatusCode, body: Vec<u8>, done: StatusCode) -> Proof {
     }
 }
 
-/// The rows of this page, each with its texts for the columns of `object`: nothing if it is no page. A record may lack
-/// columns.
+/// The rows of this page, each with its texts for the columns of `object`: nothing if it is no page, or has more than there
+/// are. A record may lack columns.
 pub fn page(object: &Object, body: Vec<u8>) -> Option<Vec<Option<Vec<Option<String>>>>> {
     let page = Page::read(answer(StatusCode::OK, body, StatusCode::OK).ok()?).ok()?;
+    page.after(page.records.len()).ok()?;
     let columns = object.columns();
     Some(page.records.into_iter().map(|mut record| cells(&columns, &mut record)).collect())
 }
