@@ -8,7 +8,7 @@ use postern_agent::connector::{Schemas as _, type_of};
 use postern_store::private;
 use tempfile::TempDir;
 
-use crate::choice;
+use crate::{choice, grown};
 
 /// The configuration, with the settings of its connected systems. No file that it names is opened.
 pub fn configuration(data: &[u8]) -> bool {
@@ -31,7 +31,8 @@ pub fn configuration(data: &[u8]) -> bool {
 
 /// A schema: what was read is written, and means the same again.
 pub fn schema(data: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let data = grown(data);
+    let Ok(text) = std::str::from_utf8(&data) else { return false };
     let Ok(schema) = Type.read(text) else { return false };
     let again = Type.read(&schema.xml).expect("what was written can be read");
     assert_eq!((again.xml, again.attributes), (schema.xml, schema.attributes), "it means something else");

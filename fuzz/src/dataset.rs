@@ -8,11 +8,11 @@ use postern_agent::dataset::{self, Item, MAX_ATTRIBUTES, MAX_NAME, MAX_VALUE};
 use postern_controller_stub::api::RecordView;
 use postern_protocol::task::import_batch::{Delimiter, Format, Remainder};
 
-use crate::choice;
+use crate::{choice, grown};
 
 /// XML.
 pub fn dataset_xml(data: &[u8]) -> bool {
-    read_both(data, Format::Xml, Delimiter::FoundOut)
+    read_both(&grown(data), Format::Xml, Delimiter::FoundOut)
 }
 
 /// CSV; the first byte chooses what separates cells.
@@ -21,12 +21,12 @@ pub fn dataset_csv(data: &[u8]) -> bool {
         [Delimiter::FoundOut, Delimiter::Comma, Delimiter::Semicolon, Delimiter::Tab, Delimiter::Pipe];
     let (number, text) = choice(data);
     let delimiter = DELIMITERS.get(number % DELIMITERS.len()).copied().unwrap_or(Delimiter::FoundOut);
-    read_both(text, Format::Csv, delimiter)
+    read_both(&grown(text), Format::Csv, delimiter)
 }
 
 /// JSON Lines.
 pub fn dataset_jsonl(data: &[u8]) -> bool {
-    read_both(data, Format::Jsonl, Delimiter::FoundOut)
+    read_both(&grown(data), Format::Jsonl, Delimiter::FoundOut)
 }
 
 /// A dataset of several systems, split by the attribute `System`: every entry is in one part, or rejected.
@@ -38,7 +38,7 @@ pub fn dataset_split(data: &[u8]) -> bool {
     let format = FORMATS.get(number % FORMATS.len()).copied().unwrap_or(Format::Xml);
     let folder = tempfile::TempDir::new().expect("there is a place for a folder");
     let whole = folder.path().join("whole");
-    std::fs::write(&whole, text).expect("it can be written");
+    std::fs::write(&whole, grown(text)).expect("it can be written");
     let file = std::fs::File::open(&whole).expect("it can be read");
     let parts = folder.path().join("parts");
     let Ok(summary) = split(&file, format, Delimiter::FoundOut, "System", &parts) else {

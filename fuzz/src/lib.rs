@@ -15,6 +15,8 @@
 //! - [`network`]: what a proxy answers, what is asked and answered on an agent's socket, who supervises it;
 //! - [`submitter`]: the heads and bodies of requests and what is answered, reports that are handed in, signatures.
 
+use std::borrow::Cow;
+
 pub mod config;
 pub mod dataset;
 pub mod identity;
@@ -24,6 +26,31 @@ pub mod session;
 pub mod store;
 pub mod submitter;
 pub mod wire;
+
+/// Begins and ends what an input repeats: no text has this byte.
+const REPEATED: u8 = 0x1d;
+/// What an input grows to: beyond the largest bound of those who are given what grew.
+const GROWN: usize = 1_100_000;
+
+/// The input with what stands between two [`REPEATED`] again and again: two to the power of the byte before it, a letter for its
+/// place in the alphabet. A fuzzer makes inputs longer by a few bytes at a time, and never comes to a bound of some 100 KiB; so
+/// an input that is small goes there.
+pub fn grown(input: &[u8]) -> Cow<'_, [u8]> {
+    if !input.contains(&REPEATED) {
+        return Cow::Borrowed(input);
+    }
+    let mut grown = Vec::new();
+    for (number, piece) in input.split(|byte| *byte == REPEATED).enumerate() {
+        match piece.split_first() {
+            Some((power, piece)) if number % 2 == 1 => {
+                let room = GROWN.saturating_sub(grown.len()) / piece.len().max(1);
+                grown.extend(piece.repeat(room.min(1 << (power % 32))));
+            }
+            _ => grown.extend_from_slice(piece),
+        }
+    }
+    Cow::Owned(grown)
+}
 
 /// One reader of foreign bytes.
 #[derive(Debug, Clone, Copy)]

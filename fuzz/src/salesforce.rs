@@ -12,7 +12,7 @@ use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 
-use crate::choice;
+use crate::{choice, grown};
 
 /// A secret that is in use while answers are read. The seeds that repeat it have it too.
 const HIDDEN: &str = "hidden-7e1c9";
@@ -36,7 +36,7 @@ pub fn token_answer(data: &[u8]) -> bool {
 
 /// The answer of `login()`.
 pub fn login_answer(data: &[u8]) -> bool {
-    signed_in(true, || answers::login(data))
+    signed_in(true, || answers::login(&grown(data)))
 }
 
 fn signed_in(may_be: bool, read: impl FnOnce() -> Option<SignIn>) -> bool {
@@ -87,8 +87,9 @@ pub fn description(data: &[u8]) -> bool {
 
 /// A page of records.
 pub fn page(data: &[u8]) -> bool {
+    let data = grown(data);
     let Some(rows) = answers::page(user(), data.to_vec()) else { return false };
-    let told: Option<Json> = serde_json::from_slice(data).ok();
+    let told: Option<Json> = serde_json::from_slice(&data).ok();
     let total = told.as_ref().and_then(|it| it.get("totalSize")?.as_u64());
     assert!(total.is_some_and(|total| u64::try_from(rows.len()).is_ok_and(|it| it <= total)), "of {total:?}");
     let columns = user().fields().count();
@@ -132,6 +133,7 @@ pub fn org_headers(data: &[u8]) -> bool {
 pub fn table(data: &[u8]) -> bool {
     let columns = || vec!["Id".to_owned(), "Title".to_owned()];
     let (piece, text) = choice(data);
+    let text = &*grown(text);
     let whole = answers::table(columns(), [text]);
     let cut = answers::table(columns(), text.chunks(piece % 16 + 1));
     assert_eq!(cut, whole, "it depends on where it is cut");
@@ -171,7 +173,7 @@ pub fn job_answer(data: &[u8]) -> bool {
 pub fn composite_answer(data: &[u8]) -> bool {
     let (queries, body) = choice(data);
     let queries = queries % 8;
-    let Some(found) = answers::composite(body.to_vec(), queries) else { return false };
+    let Some(found) = answers::composite(grown(body).into_owned(), queries) else { return false };
     assert_eq!(found.len(), queries, "a query without an answer would pass for one that found nothing");
     true
 }

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::choice;
+use crate::{choice, grown};
 
 /// The records of every table, as they are behind the seal: of another version of this program, for example.
 pub fn records(data: &[u8]) -> bool {
@@ -196,6 +196,7 @@ fn line_with_its_hash(said: &[u8]) -> bool {
 /// Two bytes of a place, one to turn bits with, and then events, a line each.
 fn log_that_is_changed(bytes: &[u8]) -> bool {
     let Some((&[low, high, bits], events)) = bytes.split_first_chunk() else { return false };
+    let events = &*grown(events);
     let Ok(events) = std::str::from_utf8(events) else { return false };
     let folder = TempDir::new().expect("there is a place for a folder");
     let directory = folder.path().join("audit");
@@ -206,6 +207,14 @@ fn log_that_is_changed(bytes: &[u8]) -> bool {
     let known = Verifier::new(&directory).known(head);
     known.run(|line| read.push(line.event.to_owned())).expect("what was written is whole");
     assert_eq!(read, written);
+    let mut reversed = Vec::new();
+    let end = backwards(&directory, None, |line| {
+        reversed.push(line.event.to_owned());
+        true
+    });
+    end.expect("what is whole can be read backwards");
+    reversed.reverse();
+    assert_eq!(reversed, written, "backwards it is another log");
 
     let file = directory.join("00000001.jsonl");
     let Ok(mut bytes) = fs::read(&file) else { return false };

@@ -53,6 +53,20 @@ const WRONG_ON_PURPOSE: [&str; 32] = [
     "trust_bundle/none",
 ];
 
+/// Those among them that are refused for their length, and would be taken if they were half as long.
+const BEYOND_A_BOUND: [&str; 10] = [
+    "audit_log/event_too_long",
+    "composite_answer/too_heavy",
+    "dataset_csv/too_long",
+    "dataset_jsonl/too_long",
+    "dataset_xml/endless_comment",
+    "dataset_xml/too_long",
+    "login_answer/too_long",
+    "page/too_heavy",
+    "schema/too_long",
+    "table/too_long",
+];
+
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
@@ -90,8 +104,24 @@ fn every_seed_is_read_but_those_that_are_wrong_on_purpose() {
             }
         }
     }
-    let wrong: BTreeSet<String> = WRONG_ON_PURPOSE.iter().map(|it| (*it).to_owned()).collect();
+    let wrong = WRONG_ON_PURPOSE.iter().chain(&BEYOND_A_BOUND).map(|it| (*it).to_owned());
+    let wrong: BTreeSet<String> = wrong.collect();
     assert_eq!(refused, wrong, "left: what is refused; right: what should be");
+}
+
+/// Inputs are far smaller than most bounds: without what repeats, no bound is ever met.
+#[test]
+fn what_repeats_once_too_often_meets_the_bound_of_its_reader() {
+    for seed in BEYOND_A_BOUND {
+        let (target, _) = seed.split_once('/').unwrap();
+        let run = postern_fuzz::target(target).unwrap().run;
+        let beyond = fs::read(folder("corpus").join(seed)).unwrap();
+        let mut within = beyond.clone();
+        let power = within.iter().position(|byte| *byte == 0x1d).unwrap() + 1;
+        within[power] -= 1;
+        assert!(run(&within), "{seed}: half as much is taken");
+        assert!(!run(&beyond), "{seed}: there is no bound");
+    }
 }
 
 /// The configuration that is shipped is the first seed.
