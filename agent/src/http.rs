@@ -322,10 +322,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_connection_had_no_effect() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        // Bound and never listening: connections are refused, and nobody else is given the port.
+        let closed = tokio::net::TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = closed.local_addr().unwrap();
         let url: Url = format!("http://{address}/secret-name").parse().unwrap();
-        drop(listener);
         let http = Http::new(&options()).unwrap();
         let lost = http.send(http.request(Method::POST, url), BODY_LIMIT).await.unwrap_err();
         assert_eq!((lost.hop, lost.sent), (Hop::Connection, Sent::No));

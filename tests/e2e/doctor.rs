@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 use postern_tests::lab::{
-    AgentOptions, ControllerOptions, Finished, JWT_KEY, LabOptions, SYSTEM, SignIn, UNKNOWN_HOST, sealing_key,
+    AgentOptions, ControllerOptions, Finished, JWT_KEY, LabOptions, Reserved, SYSTEM, SignIn, UNKNOWN_HOST, sealing_key,
 };
 use postern_tests::leak::{Search, Wanted};
 use postern_tests::proxy::{ConnectProxy, Manner};
@@ -154,7 +154,8 @@ async fn doctor_tells_a_newcomer_what_comes_next_and_makes_nothing() {
 #[tokio::test]
 async fn doctor_names_a_host_without_an_address_and_a_port_where_nobody_listens() {
     let lab = Lab::start(programs()).await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Reserved::port();
+    let closed = nobody.address();
     let options = AgentOptions {
         domain: Some(format!("https://{UNKNOWN_HOST}")),
         controller_section: format!("urls = [\"wss://{closed}\"]"),

@@ -1,6 +1,6 @@
 //! Salesforce asks for patience: it is granted, and nobody else has to wait for it.
 
-use postern_tests::lab::{AgentOptions, SYSTEM};
+use postern_tests::lab::{AgentOptions, Reserved, SYSTEM};
 use postern_tests::{Lab, wait_for};
 use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::json;
@@ -38,10 +38,8 @@ async fn a_task_waits_as_long_as_salesforce_asked_for_and_others_do_not() {
 #[tokio::test]
 async fn a_salesforce_that_cannot_be_reached_is_named_with_host_port_and_hop() {
     let lab = Lab::start(programs()).await;
-    let address = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    let nobody = Reserved::port();
+    let address = nobody.address();
     let options = AgentOptions { domain: Some(format!("https://{address}")), ..AgentOptions::default() };
     let tested = lab.agent_with("agent", options).run(&["exec", "test_connection", "--system", SYSTEM]).await;
     assert_eq!(tested.code, Some(1), "{tested:?}");

@@ -5,6 +5,7 @@ mod api;
 mod collector;
 mod controller;
 mod fail_points;
+mod port;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ pub use api::Api;
 pub use collector::Collector;
 pub use controller::{Controller, ControllerOptions, new_task_id};
 pub use fail_points::FailPoints;
+pub use port::Reserved;
 pub use process::Process;
 use salesforce_sim::{Config, OrgSeed, Simulator};
 use tempfile::TempDir;

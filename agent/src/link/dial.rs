@@ -517,9 +517,11 @@ mod tests {
     #[tokio::test]
     async fn f37_an_address_that_is_dead_or_silent_does_not_keep_the_agent_from_the_next() {
         let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (dead, silent, last) = (listen(), listen(), listen());
-        let addresses = [&dead, &silent, &last].map(|it| it.local_addr().unwrap());
-        drop(dead);
+        // Bound and never listening: connections are refused, and nobody else is given the port.
+        let dead = tokio::net::TcpSocket::new_v4().unwrap();
+        dead.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let (silent, last) = (listen(), listen());
+        let addresses = [dead.local_addr(), silent.local_addr(), last.local_addr()].map(|it| it.unwrap());
         let tls = super::super::tls::for_enrollment([0; 32]);
         let dialer = Dialer { proxy: None, timeout: Duration::from_millis(200) };
         let target = Target::parse("wss://controller.example").unwrap();

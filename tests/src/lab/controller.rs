@@ -10,7 +10,7 @@ use postern_protocol::TaskId;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{Api, CLUSTER, FailPoints, Process, SYSTEM};
+use super::{Api, CLUSTER, FailPoints, Process, Reserved, SYSTEM};
 use crate::wait_for;
 
 /// How the controller runs.
@@ -46,28 +46,28 @@ pub struct Controller {
     programs: PathBuf,
     data: PathBuf,
     options: ControllerOptions,
-    listen: String,
-    api_listen: String,
+    /// For its agents, and for the callers of its API: kept while it does not run, too.
+    ports: [Reserved; 2],
+    url: String,
     api: Api,
 }
 
 impl Controller {
     pub(super) async fn start(programs: &Path, data: &Path, options: ControllerOptions) -> Self {
-        let process = spawn(programs, data, &options, "127.0.0.1:0", "127.0.0.1:0");
+        let ports = [Reserved::port(), Reserved::port()];
+        let process = spawn(programs, data, &options, &ports);
         let mut controller = Self {
             process,
             programs: programs.to_owned(),
             data: data.to_owned(),
             options,
-            listen: String::new(),
-            api_listen: String::new(),
+            ports,
+            url: String::new(),
             api: Api::of(ready_file(data), data),
         };
         controller.process.wait_ready(&ready_file(data)).await;
         let ready = controller.ready();
-        ready["controller_url"].as_str().expect("the listener's URL").clone_into(&mut controller.listen);
-        let api = ready["api_url"].as_str().expect("the API's URL");
-        api.trim_start_matches("http://").clone_into(&mut controller.api_listen);
+        ready["controller_url"].as_str().expect("the listener's URL").clone_into(&mut controller.url);
         controller
     }
 
@@ -79,7 +79,7 @@ impl Controller {
 
     /// The URL agents dial.
     pub fn url(&self) -> &str {
-        &self.listen
+        &self.url
     }
 
     /// Its API, to be asked beside whatever is done to its process.
@@ -89,8 +89,7 @@ impl Controller {
 
     /// The address agents dial.
     pub fn address(&self) -> SocketAddr {
-        let address = self.listen.trim_start_matches("wss://").trim_end_matches('/');
-        address.parse().expect("the lab's controller listens on an address")
+        self.ports[0].address()
     }
 
     /// The number of its process; `None` if it does not run.
@@ -137,8 +136,7 @@ impl Controller {
     pub async fn restart(&mut self) {
         let ready = ready_file(&self.data);
         let _ = std::fs::remove_file(&ready);
-        let address = self.address().to_string();
-        self.process = spawn(&self.programs, &self.data, &self.options, &address, &self.api_listen);
+        self.process = spawn(&self.programs, &self.data, &self.options, &self.ports);
         self.process.wait_ready(&ready).await;
     }
 
@@ -253,16 +251,17 @@ fn ready_file(data: &Path) -> PathBuf {
     data.with_extension("ready")
 }
 
-fn spawn(programs: &Path, data: &Path, options: &ControllerOptions, listen: &str, api: &str) -> Process {
+fn spawn(programs: &Path, data: &Path, options: &ControllerOptions, ports: &[Reserved; 2]) -> Process {
+    let [agents, callers] = ports.each_ref().map(|it| it.address().to_string());
     let text = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
     let arguments = [
         "serve",
         "--data-dir",
         &text(data),
         "--listen",
-        listen,
+        &agents,
         "--api-listen",
-        api,
+        &callers,
         "--public-name",
         "127.0.0.1",
         "--lease-ttl-secs",
