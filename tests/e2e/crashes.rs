@@ -8,19 +8,11 @@ use serde_json::json;
 
 use crate::{JOE, programs};
 
-fn slow_changes(lab: &Lab, millis: u64) {
-    lab.salesforce.inject(Fault {
-        when: Matching { method: Some("PATCH".to_owned()), path: None },
-        what: Mishap::Latency { millis },
-        times: None,
-    });
-}
-
 #[tokio::test]
 async fn f30_an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
     let mut lab = Lab::start(programs()).await;
     let agent = lab.member("agent").await;
-    slow_changes(&lab, 500);
+    lab.hold_changes();
     let task = lab.controller.submit("disable_user", JOE).await;
     wait_for("the task to begin", async || {
         let task = lab.controller.task(task).await;
@@ -28,6 +20,7 @@ async fn f30_an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
     })
     .await;
     lab.controller.kill().await;
+    lab.salesforce.clear_faults();
     agent.owes(1).await;
     lab.controller.restart().await;
     let task = lab.controller.finished(task).await;

@@ -6,7 +6,6 @@ use postern_tests::cuts::{self, Plan};
 use postern_tests::lab::{AgentOptions, ControllerOptions, LabOptions};
 use postern_tests::proxy::{Breakage, Line, Way};
 use postern_tests::{Agent, Lab, wait_for};
-use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::{Value, json};
 
 use crate::{JOE, programs};
@@ -44,14 +43,6 @@ impl Scene {
             if task["state"] == json!(state) { Ok(()) } else { Err(task) }
         })
         .await;
-    }
-
-    fn slow_changes(&self) {
-        self.lab.salesforce.inject(Fault {
-            when: Matching { method: Some("PATCH".to_owned()), path: None },
-            what: Mishap::Latency { millis: 300 },
-            times: None,
-        });
     }
 }
 
@@ -94,11 +85,12 @@ async fn f31_a_line_that_carries_one_way_only_is_given_up_whichever_way_it_is() 
 #[tokio::test]
 async fn f30_a_report_of_work_that_went_on_without_a_line_is_delivered_once() {
     let scene = Scene::set(ControllerOptions::default()).await;
-    scene.slow_changes();
+    scene.lab.hold_changes();
     let task = scene.lab.controller.submit("disable_user", JOE).await;
     scene.in_state(task, "started").await;
     scene.line.turn_away();
     scene.line.breaks(Breakage::Reset);
+    scene.lab.salesforce.clear_faults();
     scene.agent.owes(1).await;
     assert!(!scene.lab.salesforce.user(JOE).unwrap().active, "the work itself went on");
 
@@ -111,10 +103,11 @@ async fn f30_a_report_of_work_that_went_on_without_a_line_is_delivered_once() {
 #[tokio::test]
 async fn f30_a_report_whose_acknowledgement_was_lost_is_stored_once() {
     let scene = Scene::set(ControllerOptions::default()).await;
-    scene.slow_changes();
+    scene.lab.hold_changes();
     let task = scene.lab.controller.submit("disable_user", JOE).await;
     scene.in_state(task, "started").await;
     scene.line.breaks(Breakage::Swallow(Way::Down));
+    scene.lab.salesforce.clear_faults();
     scene.done_once(task, 1).await;
     scene.agent.owes(1).await;
 

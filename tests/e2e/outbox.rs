@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use postern_tests::lab::AgentOptions;
 use postern_tests::{Lab, wait_for};
-use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::{Value, json};
 
 use crate::{JOE, programs};
@@ -12,9 +12,9 @@ use crate::{JOE, programs};
 #[tokio::test]
 async fn what_a_revoked_member_owes_is_taken_out_and_counts_as_in_a_session() {
     let lab = Lab::start(programs()).await;
-    let mut agent = lab.member("agent").await;
-    let when = Matching { method: Some("PATCH".to_owned()), path: None };
-    lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis: 1_000 }, times: None });
+    let options = AgentOptions { request_timeout_secs: 40, ..AgentOptions::default() };
+    let mut agent = lab.member_with("agent", options).await;
+    lab.hold_changes();
     let task = lab.controller.submit("disable_user", JOE).await;
     wait_for("the task to begin", async || {
         let task = lab.controller.task(task).await;
@@ -23,6 +23,7 @@ async fn what_a_revoked_member_owes_is_taken_out_and_counts_as_in_a_session() {
     .await;
     lab.controller.cli(&["member", "revoke", agent.member()]).await;
     agent.link_fails("revoked").await;
+    lab.salesforce.clear_faults();
     agent.owes(1).await;
     let file = lab.folder().join("outbox.jsonl");
     let file = file.to_str().unwrap();

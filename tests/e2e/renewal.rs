@@ -7,7 +7,6 @@ use postern_fail_point::Point;
 use postern_tests::lab::{AgentOptions, ControllerOptions, LabOptions};
 use postern_tests::proxy::{Breakage, Line};
 use postern_tests::{Agent, Lab, wait_for};
-use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::{Value, json};
 
 use crate::{JOE, programs};
@@ -39,12 +38,6 @@ async fn work(lab: &Lab, number: u64) {
     let task = lab.controller.finished(task).await;
     assert_eq!((&task["outcome"], &task["changed"]), (&json!("succeeded"), &json!("yes")), "{task}");
     assert_eq!(task["observations"], Value::Null, "reported once: {task}");
-}
-
-/// Slows each change of an account down.
-fn slow(lab: &Lab, millis: u64) {
-    let when = Matching { method: Some("PATCH".to_owned()), path: None };
-    lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis }, times: None });
 }
 
 async fn started(lab: &Lab, task: postern_protocol::TaskId) {
@@ -127,11 +120,12 @@ async fn f45_an_agent_whose_certificate_runs_out_in_the_middle_of_a_task_reports
     let line = Line::open(lab.controller.address()).await;
     let controller_section = format!("urls = [\"{}\"]", line.url());
     let agent = lab.member_with("agent", AgentOptions { controller_section, ..AgentOptions::default() }).await;
-    slow(&lab, 1_000);
+    lab.hold_changes();
     let task = lab.controller.submit("disable_user", JOE).await;
     started(&lab, task).await;
     line.turn_away();
     line.breaks(Breakage::Reset);
+    lab.salesforce.clear_faults();
     let ends = agent.status().await["agent"]["certificate"]["ends"].as_u64().unwrap();
     wait_for("the certificate to run out", async || {
         let left = ends.saturating_sub(postern_controller_stub::clock::wall().0);
@@ -261,16 +255,17 @@ async fn f44_a_copy_of_an_agent_with_its_store_is_noticed_as_soon_as_both_have_c
 /// The call that is being made ends as it ends and its report is kept; the task goes to another member, which looks first.
 #[tokio::test]
 async fn f48_a_member_that_is_revoked_in_the_middle_of_a_task_finishes_the_call_and_keeps_its_report() {
-    let (lease_ttl, settle) = (Duration::from_secs(6), Duration::from_secs(2));
+    let (lease_ttl, settle) = (Duration::from_secs(10), Duration::from_secs(2));
     let controller = ControllerOptions { lease_ttl, settle, ..ControllerOptions::default() };
     let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
-    let options = AgentOptions { request_timeout_secs: 3, ..AgentOptions::default() };
+    let options = AgentOptions { request_timeout_secs: 8, ..AgentOptions::default() };
     let mut first = lab.member_with("first", options.clone()).await;
-    slow(&lab, 1_000);
+    lab.hold_changes();
     let task = lab.controller.submit("disable_user", JOE).await;
     started(&lab, task).await;
     lab.controller.cli(&["member", "revoke", first.member()]).await;
     first.link_fails("revoked").await;
+    lab.salesforce.clear_faults();
     first.owes(1).await;
     assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1, "the call was finished");
     assert!(lab.controller.task(task).await["outcome"].is_null(), "a member that is out is not heard");

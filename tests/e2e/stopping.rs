@@ -2,6 +2,7 @@
 
 use postern_tests::lab::{AgentOptions, SYSTEM};
 use postern_tests::{Lab, wait_for};
+use rustix::process::Signal;
 use salesforce_sim::{Fault, Matching, Mishap, Switches};
 use serde_json::json;
 
@@ -39,28 +40,41 @@ async fn a_stopped_agent_leaves_no_socket_behind() {
 #[tokio::test]
 async fn a_stop_gives_back_what_has_not_begun_and_warns_of_nothing() {
     let lab = Lab::start(programs()).await;
-    let mut agent = lab.member_with("agent", AgentOptions { concurrency: 2, ..AgentOptions::default() }).await;
-    let slow = |method: &str, millis, times| {
-        let when = Matching { method: Some(method.to_owned()), path: None };
-        lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis }, times });
+    let mut agent = lab
+        .member_with("agent", AgentOptions { concurrency: 2, request_timeout_secs: 40, ..AgentOptions::default() })
+        .await;
+    let submit = async |number| {
+        let account = format!("user{number:04}@acme.example");
+        lab.controller.submit("disable_user", &account).await
     };
-    // One task is in the middle of its change while the next ones are looking their users up.
-    slow("GET", 500, None);
-    slow("PATCH", 3_000, Some(1));
-    let mut tasks = Vec::new();
-    for number in 1..=6 {
-        tasks.push(lab.controller.submit("disable_user", &format!("user{number:04}@acme.example")).await);
+    let one_begun_and = async |others| {
+        wait_for(&format!("one task to begin, and {others} to be held beside it"), async || {
+            let ledger = agent.status().await["agent"]["ledger"].clone();
+            let are_held = ledger["started"] == 1 && ledger["journaled"].as_u64() >= Some(others);
+            if are_held { Ok(()) } else { Err(ledger) }
+        })
+        .await;
+    };
+    // One task is in the middle of its change while the next one is looking its user up, and others wait.
+    lab.hold_changes();
+    let mut tasks = vec![submit(1).await];
+    one_begun_and(0).await;
+    let looks = Matching { method: Some("GET".to_owned()), path: None };
+    lab.salesforce.inject(Fault { when: looks, what: Mishap::Hold, times: None });
+    for number in 2..=6 {
+        tasks.push(submit(number).await);
     }
-    wait_for("a task to begin, and all to be held", async || {
-        let ledger = agent.status().await["agent"]["ledger"].clone();
-        let held = ledger["journaled"].as_u64().unwrap_or(0);
-        if ledger["started"].as_u64() >= Some(1) && held >= 3 { Ok(()) } else { Err(ledger) }
+    one_begun_and(3).await;
+    agent.signal(Signal::TERM);
+    wait_for("the others to be given back", async || {
+        let log = agent.log();
+        if log.contains("given back") { Ok(()) } else { Err(log) }
     })
     .await;
-    assert_eq!(agent.terminate().await, Some(0));
+    lab.salesforce.clear_faults();
+    assert_eq!(agent.ended().await, Some(0));
     let log = agent.log();
     assert!(!log.contains("WARN"), "{log}");
-    assert!(log.contains("given back"), "{log}");
 
     agent.start().await;
     for task in tasks {

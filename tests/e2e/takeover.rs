@@ -58,11 +58,7 @@ async fn a_disabled_member_gets_no_work_and_the_other_takes_over() {
 async fn f73_a_dead_members_task_is_given_to_another_when_its_lease_has_run_out() {
     let (lab, options) = short_leases().await;
     let mut first = lab.member_with("first", options.clone()).await;
-    lab.salesforce.inject(Fault {
-        when: Matching { method: Some("PATCH".to_owned()), path: None },
-        what: Mishap::Latency { millis: 2_000 },
-        times: Some(1),
-    });
+    lab.hold_changes();
     let task = lab.controller.submit("disable_user", &account(1)).await;
     wait_for("the first member to begin", async || {
         let task = lab.controller.task(task).await;
@@ -70,6 +66,7 @@ async fn f73_a_dead_members_task_is_given_to_another_when_its_lease_has_run_out(
     })
     .await;
     first.kill().await;
+    lab.salesforce.clear_faults();
     let second = lab.member_with("second", options).await;
     let task: Value = lab.controller.finished(task).await;
     assert_eq!(task["member"], json!(second.member()), "{task}");
@@ -80,13 +77,13 @@ async fn f73_a_dead_members_task_is_given_to_another_when_its_lease_has_run_out(
 /// A lab whose leases do not last long, and how its agents are configured.
 async fn short_leases() -> (Lab, AgentOptions) {
     let controller = ControllerOptions {
-        lease_ttl: Duration::from_secs(6),
+        lease_ttl: Duration::from_secs(8),
         settle: Duration::from_secs(2),
         heartbeat: Duration::from_secs(1),
         ..ControllerOptions::default()
     };
     let lab = Lab::start_with(programs(), LabOptions { users: 20, controller }).await;
-    (lab, AgentOptions { request_timeout_secs: 3, ..AgentOptions::default() })
+    (lab, AgentOptions { request_timeout_secs: 6, ..AgentOptions::default() })
 }
 
 async fn in_state(lab: &Lab, task: TaskId, state: &str) {
@@ -125,11 +122,14 @@ fn freezes(lab: &Lab) -> u64 {
 async fn f13_a_member_frozen_in_the_middle_of_a_change_does_not_go_on_under_a_lease_that_ran_out() {
     let (lab, options) = short_leases().await;
     let first = lab.member_with("first", options.clone()).await;
-    let change = Matching { method: Some("PATCH".to_owned()), path: None };
     let before = unanswered(&lab);
-    for what in [Mishap::Latency { millis: 2_000 }, Mishap::Respond { status: 500, code: None, message: None }] {
-        lab.salesforce.inject(Fault { when: change.clone(), what, times: Some(1) });
-    }
+    let change = |what| {
+        let when = Matching { method: Some("PATCH".to_owned()), path: None };
+        Fault { when, what, times: Some(1) }
+    };
+    let hold = change(Mishap::Hold);
+    lab.salesforce.inject(hold.clone());
+    lab.salesforce.inject(change(Mishap::Respond { status: 500, code: None, message: None }));
     let disable = lab.controller.submit("disable_user", &account(1)).await;
     in_state(&lab, disable, "started").await;
     wait_for("the call to reach Salesforce", async || {
@@ -138,6 +138,7 @@ async fn f13_a_member_frozen_in_the_middle_of_a_change_does_not_go_on_under_a_le
     })
     .await;
     first.signal(Signal::STOP);
+    assert!(lab.salesforce.withdraw(&hold));
 
     let second = lab.member_with("second", options).await;
     assert_eq!(lab.controller.finished(disable).await["member"], json!(second.member()));
@@ -161,12 +162,12 @@ async fn f73_a_member_that_comes_back_with_finished_work_after_its_lease_moved_c
     let line = Line::open(lab.controller.address()).await;
     let controller_section = format!("urls = [\"{}\"]", line.url());
     let first = lab.member_with("first", AgentOptions { controller_section, ..options.clone() }).await;
-    let when = Matching { method: Some("PATCH".to_owned()), path: None };
-    lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis: 500 }, times: Some(1) });
+    lab.hold_changes();
     let task = lab.controller.submit("disable_user", &account(1)).await;
     in_state(&lab, task, "started").await;
     line.turn_away();
     line.breaks(Breakage::Reset);
+    lab.salesforce.clear_faults();
     let second = lab.member_with("second", options).await;
     let ended = lab.controller.finished(task).await;
     assert_eq!(ended["member"], json!(second.member()), "{ended}");

@@ -5,7 +5,6 @@ use std::process::Stdio;
 use postern_tests::lab::{Agent, AgentOptions, CLUSTER, Lab, SYSTEM};
 use postern_tests::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
-use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
@@ -42,9 +41,10 @@ async fn verdict_becomes(lab: &Lab, verdict: &str) -> Value {
 #[tokio::test]
 async fn status_tells_on_one_screen_what_an_agent_does_and_names_accounts_and_secrets_to_nobody() {
     let lab = Lab::start(programs()).await;
-    let agent = lab.member("agent").await;
-    let when = Matching { method: Some("PATCH".to_owned()), path: None };
-    lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis: 5_000 }, times: Some(1) });
+    // The change is held all along.
+    let options = AgentOptions { request_timeout_secs: 40, ..AgentOptions::default() };
+    let agent = lab.member_with("agent", options).await;
+    lab.hold_changes();
     let task = lab.controller.submit("disable_user", JOE).await;
     let status = wait_for("the change to be under way", async || {
         let status = agent.status().await["agent"].clone();
@@ -69,6 +69,7 @@ async fn status_tells_on_one_screen_what_an_agent_does_and_names_accounts_and_se
     for told in [shown.out, verbose.out, status.to_string()] {
         assert!(!told.contains(salesforce_sim::CONSUMER_SECRET), "{told}");
     }
+    lab.salesforce.clear_faults();
     assert_eq!(lab.controller.finished(task).await["outcome"], "succeeded");
 }
 
@@ -136,8 +137,7 @@ async fn why_there_is_no_session_is_told_once_beside_the_troubles_and_in_no_libr
 async fn an_agent_that_owes_reports_says_how_much_and_why_its_session_ended() {
     let mut lab = Lab::start(programs()).await;
     let agent = lab.member("agent").await;
-    let when = Matching { method: Some("PATCH".to_owned()), path: None };
-    lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis: 1_000 }, times: Some(1) });
+    lab.hold_changes();
     lab.controller.submit("disable_user", JOE).await;
     wait_for("the change to be under way", async || {
         let tasks = agent.status().await["agent"]["ledger"]["tasks"].clone();
@@ -145,6 +145,7 @@ async fn an_agent_that_owes_reports_says_how_much_and_why_its_session_ended() {
     })
     .await;
     lab.controller.kill().await;
+    lab.salesforce.clear_faults();
     agent.owes(1).await;
     let status = agent.status().await["agent"].clone();
     let outbox = &status["ledger"]["outbox"];

@@ -18,7 +18,7 @@ pub use controller::{Controller, ControllerOptions, new_task_id};
 pub use fail_points::FailPoints;
 pub use port::Reserved;
 pub use process::Process;
-use salesforce_sim::{Config, OrgSeed, Simulator};
+use salesforce_sim::{Config, Fault, Matching, Mishap, OrgSeed, Simulator};
 use tempfile::TempDir;
 
 use crate::programs;
@@ -78,6 +78,12 @@ impl Lab {
         let controller = Controller::start(&programs, &folder.path().join("controller"), options.controller).await;
         controller.cli(&["cluster", "create", CLUSTER]).await;
         Self { salesforce, controller, programs, folder }
+    }
+
+    /// Has Salesforce do nothing with the changes that are asked of it by `PATCH`, until its faults are cleared.
+    pub fn hold_changes(&self) {
+        let when = Matching { method: Some("PATCH".to_owned()), path: None };
+        self.salesforce.inject(Fault { when, what: Mishap::Hold, times: None });
     }
 
     /// The lab's folder.

@@ -1,6 +1,7 @@
 //! What can be made to go wrong, on purpose.
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// One thing that goes wrong for some calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub enum Mishap {
         /// Milliseconds more.
         millis: u64,
     },
+    /// Nothing is done with the call until the fault is taken back, or all are. It is for all calls that it matches,
+    /// whatever `times` says, and what else is in force comes afterwards.
+    Hold,
     /// Another answer is given; nothing happens. 5xx are HTML pages, others JSON.
     Respond {
         /// The HTTP status.
@@ -132,6 +136,8 @@ pub enum Mishap {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     in_force: Vec<Fault>,
+    /// Told when one is taken back; gone when all are.
+    withdrawn: watch::Sender<()>,
     /// User writes still to be refused because "the row is locked".
     pub(crate) locked_rows: u64,
     /// Writes that the org still takes before it is read-only; none given: it never is.
@@ -166,6 +172,7 @@ impl Faults {
     /// Takes a fault back. Whether it was still in force.
     pub(crate) fn withdraw(&mut self, fault: &Fault) -> bool {
         let found = self.in_force.iter().position(|it| it == fault);
+        self.withdrawn.send_replace(());
         found.map(|index| self.in_force.remove(index)).is_some()
     }
 
@@ -177,6 +184,12 @@ impl Faults {
         &self.in_force
     }
 
+    /// What a call waits for before it is judged, if a fault holds it: then this is to be asked again.
+    pub(crate) fn hold(&self, method: &str, path: &str) -> Option<watch::Receiver<()>> {
+        let holds = |it: &Fault| it.what == Mishap::Hold && it.when.matches(method, path);
+        self.in_force.iter().any(holds).then(|| self.withdrawn.subscribe())
+    }
+
     /// Decides about one call, and uses up the faults it meets.
     pub(crate) fn judge(&mut self, method: &str, path: &str, body: &[u8]) -> Verdict {
         let mut verdict = Verdict::default();
@@ -185,6 +198,9 @@ impl Faults {
         }
         for fault in &mut self.in_force {
             if !fault.when.matches(method, path) || !fault.what.concerns(body) || fault.times == Some(0) {
+                continue;
+            }
+            if fault.what == Mishap::Hold {
                 continue;
             }
             if let Mishap::Latency { millis } = fault.what {

@@ -41,6 +41,7 @@ impl Delivery {
             Some(Mishap::WrongLength { percent }) => Self::Length { percent: *percent },
             Some(
                 Mishap::Latency { .. }
+                | Mishap::Hold
                 | Mishap::Respond { .. }
                 | Mishap::RespondAt { .. }
                 | Mishap::Busy { .. }

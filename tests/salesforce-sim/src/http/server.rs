@@ -122,13 +122,13 @@ async fn answer(
     if api::is_admin(&request) {
         return Ok(response(api::admin::handle(&shared, &request), Delivery::Whole));
     }
-    let Verdict { latency_millis, mishap } = {
+    {
         let mut world = shared.world();
         world.tally.http_calls += 1;
         world.tally.http2_calls += u64::from(request.is_http2);
         world.tally.compressed_calls += u64::from(request.was_compressed);
-        world.faults.judge(&request.method, &request.path, &request.body)
-    };
+    }
+    let Verdict { latency_millis, mishap } = judged(&shared, &request).await;
     let _role_write = RoleWrite::begin(&shared, &request);
     if latency_millis > 0 {
         tokio::time::sleep(Duration::from_millis(latency_millis)).await;
@@ -183,12 +183,27 @@ async fn answer(
         }
         // Half of what is compressed would be nothing a caller can read.
         Some(Mishap::TruncateReply) => return Ok(response(api::handle(&mut shared.world(), &request), delivery)),
-        Some(Mishap::Latency { .. } | Mishap::DripReply { .. } | Mishap::WrongLength { .. }) | None => {
+        Some(Mishap::Latency { .. } | Mishap::Hold | Mishap::DripReply { .. } | Mishap::WrongLength { .. }) | None => {
             api::handle(&mut shared.world(), &request)
         }
     };
     let reply = if takes_json { reply } else { reply.without_json() };
     Ok(response(if zip { reply.zipped() } else { reply }, delivery))
+}
+
+/// What the faults do to a call, once none of them holds it any more.
+async fn judged(shared: &Shared, request: &Request) -> Verdict {
+    loop {
+        let mut withdrawn = {
+            let mut world = shared.world();
+            match world.faults.hold(&request.method, &request.path) {
+                Some(withdrawn) => withdrawn,
+                None => return world.faults.judge(&request.method, &request.path, &request.body),
+            }
+        };
+        // An error says that all faults are gone, which ends the wait as well.
+        let _ = withdrawn.changed().await;
+    }
 }
 
 /// Does the work of a call after a while, in a task of its own: the caller may be gone by then.

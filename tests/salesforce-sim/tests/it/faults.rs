@@ -291,3 +291,30 @@ async fn everything_can_be_steered_over_http() {
     assert_eq!(simulator.counters().http_calls, 0);
     assert_eq!(Answer::of(http().get(path("nothing"))).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_held_call_is_done_once_the_faults_are_cleared_or_what_holds_it_is_taken_back() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let resource = format!("sobjects/User/{}", caller.id_of(USER).await);
+    let releases: [fn(&salesforce_sim::Simulator); 2] =
+        [salesforce_sim::Simulator::clear_faults, |it| assert!(it.withdraw(&on_patch(Mishap::Hold)))];
+    for (active, release) in [false, true].into_iter().zip(releases) {
+        simulator.inject(on_patch(Mishap::Hold));
+        let body = json!({"IsActive": active});
+        let mut held = std::pin::pin!(caller.patch(&resource, &body));
+        let calls = simulator.counters().http_calls;
+        while simulator.counters().http_calls == calls {
+            let waited = tokio::time::timeout(Duration::from_millis(10), held.as_mut()).await;
+            assert!(waited.is_err(), "it is not answered");
+        }
+        // Other faults do not hold it, and do not let it go.
+        simulator.inject(on_patch(Mishap::Latency { millis: 1 }));
+        assert!(simulator.withdraw(&on_patch(Mishap::Latency { millis: 1 })));
+        assert_eq!(caller.get(&resource).await.status, 200, "others are answered");
+        assert_eq!(simulator.user(USER).unwrap().active, !active, "nothing is done");
+        release(&simulator);
+        assert_eq!(held.await.status, 204);
+        assert_eq!(simulator.user(USER).unwrap().active, active);
+    }
+}
