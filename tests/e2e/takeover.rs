@@ -243,7 +243,7 @@ async fn f72_no_change_begins_after_a_hard_disable_while_200_tasks_are_under_way
 async fn work_given_back_is_offered_again_once_the_member_may_work() {
     let lab = Lab::start(programs()).await;
     let agent = lab.member_with("agent", AgentOptions { concurrency: 1, ..AgentOptions::default() }).await;
-    slow(&lab, 200);
+    lab.hold_changes();
     let tasks = [
         lab.controller.submit("disable_user", &account(1)).await,
         lab.controller.submit("disable_user", &account(2)).await,
@@ -263,6 +263,7 @@ async fn work_given_back_is_offered_again_once_the_member_may_work() {
         if states.iter().any(|task| task["state"] == json!("queued")) { Ok(()) } else { Err(states) }
     })
     .await;
+    lab.salesforce.clear_faults();
     lab.controller.cli(&["member", "enable", agent.member()]).await;
     for task in tasks {
         assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
