@@ -174,11 +174,14 @@ async fn a_key_that_a_task_in_hand_needs_stays_until_that_has_ended_and_is_wiped
 #[tokio::test]
 async fn a_task_that_waited_for_longer_than_its_key_was_kept_is_sealed_again_and_goes_on_under_its_id() {
     let lab = Lab::start(programs()).await;
-    let mut agent = lab.member_with("agent", keys_for(&SHORT)).await;
+    let mut agent = lab.member("agent").await;
     let keys = given(&lab).await;
     let private = sealing_key(&agent.folder().join("state"));
     lab.controller.cli(&["member", "drain", agent.member()]).await;
     let task = submit(&lab, "T00-late-now", &keys).await;
+    agent.kill().await;
+    agent.set_run(&SHORT);
+    agent.start().await;
     wiped(&lab, &agent, &keys[0].id().to_string()).await;
     let left = std::fs::read(agent.folder().join("state/identity/sealing.keys")).unwrap();
     assert!(!left.windows(32).any(|it| it == private), "it is wiped");
