@@ -1,7 +1,7 @@
 //! Sealing keys that last for seconds, and passwords sealed to keys that are gone.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use postern_controller_stub::client::sealing::Binding;
 use postern_fail_point::Point;
@@ -207,25 +207,26 @@ async fn a_task_that_waited_for_longer_than_its_key_was_kept_is_sealed_again_and
 #[tokio::test]
 async fn a_member_that_cannot_open_says_needs_reseal_before_anything_is_done() {
     let lab = Lab::start(programs()).await;
-    let (deaf, hears) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let (kept_back, wanted) = (Arc::clone(&hears), Arc::clone(&deaf));
+    let (first, wiped) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
+    let (needed, kept_back) = (Arc::clone(&first), Arc::clone(&wiped));
     let judge = move |passing: &Passing| match passing {
         Passing::Up(postern_protocol::message::FromMember::KeyAnnounce(announce), _) => {
-            let lets_pass = announce.keys.len() > 1 || !wanted.load(Ordering::Relaxed);
+            let lets_pass = needed.get().is_none_or(|key| announce.keys.iter().any(|it| it.public == *key));
             kept_back.fetch_or(!lets_pass, Ordering::Relaxed);
             lets_pass
         }
         Passing::Up(..) | Passing::Down(..) => true,
     };
-    deaf.store(true, Ordering::Relaxed);
     let tap = Tap::open(&lab.controller, &lab.folder().join("agent"), judge).await;
     let controller_section = format!("urls = [\"{}\"]", tap.url());
-    let run = ["--sealing-key-secs", "2", "--sealing-key-keep-secs", "0"];
-    let agent = lab.member_with("agent", AgentOptions { controller_section, ..keys_for(&run) }).await;
+    let options = AgentOptions { controller_section, ..AgentOptions::default() };
+    let mut agent = lab.member_with("agent", options).await;
     let keys = given(&lab).await;
-    let used = known(&lab, &agent).await;
-    rotated(&lab, &agent, &used).await;
-    wait_for("the key to be wiped", async || if hears.load(Ordering::Relaxed) { Ok(()) } else { Err(()) }).await;
+    first.set(keys[0]).unwrap();
+    agent.kill().await;
+    agent.set_run(&["--sealing-key-secs", "2", "--sealing-key-keep-secs", "0"]);
+    agent.start().await;
+    wait_for("the key to be wiped", async || if wiped.load(Ordering::Relaxed) { Ok(()) } else { Err(()) }).await;
     let before = lab.salesforce.counters().users.get(JOE).copied();
     let task = submit(&lab, "N0t-for-me", &keys).await;
     in_state(&lab, task, "needs_reseal").await;
