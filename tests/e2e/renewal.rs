@@ -69,10 +69,11 @@ async fn f46_fourteen_renewals_with_work_all_along_lose_no_task() {
 }
 
 /// Each file as the step before left it. Show the present certificate first in `choose`, or have `promote` write key and
-/// certificate one after the other, and the agent is locked out at one of them.
+/// certificate one after the other, and the agent is locked out at one of them. When a renewal begins, half of the
+/// certificate's time is left for whoever died to come back.
 #[tokio::test]
 async fn f46_an_agent_or_a_controller_that_dies_at_any_step_of_a_renewal_goes_on_with_it() {
-    let mut lab = lab(&["--certificate-secs", "8", "--recovery-days", "0"]).await;
+    let mut lab = lab(&["--certificate-secs", "20", "--recovery-days", "0"]).await;
     let mut agent = lab.member("agent").await;
     for (number, point) in (0..).zip(Point::RENEWAL) {
         agent.fail_points().arm(point);
