@@ -162,16 +162,18 @@ async fn f36_a_proxy_that_ends_idle_connections_costs_a_session_and_no_work() {
     scene.agent.owes(0).await;
 }
 
-/// Beats come once a second here, and by default every ten: less than any proxy is known to wait for.
+/// Beats come every three seconds here, and by default every ten: less than any proxy is known to wait for. Either side waits
+/// for three of them, so that a program that gets no time for a while is not one that is gone.
 #[tokio::test]
 async fn f36_the_heartbeat_keeps_an_idle_session_from_looking_idle() {
-    let mut scene = Scene::set(quick()).await;
+    let controller = ControllerOptions { heartbeat: Duration::from_secs(3), ..ControllerOptions::default() };
+    let mut scene = Scene::set(controller).await;
     scene.agent.kill().await;
-    scene.line.ends_idle(Some(Duration::from_secs(5)));
+    scene.line.ends_idle(Some(Duration::from_secs(10)));
     scene.agent.start().await;
     let connections = scene.line.connections();
     let mut carried = scene.line.carried(Way::Up);
-    for beat in 1..=7 {
+    for beat in 1..=5 {
         wait_for(&format!("beat {beat}"), async || {
             let now = scene.line.carried(Way::Up);
             if now > carried { Ok(now) } else { Err(now) }
