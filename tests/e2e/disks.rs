@@ -29,8 +29,17 @@ struct Scene {
 impl Scene {
     /// The disk fails below `below` of the agent's state.
     async fn set(below: &str) -> Self {
+        Self::set_with(below, AgentOptions::default()).await
+    }
+
+    /// The same, and the agent soon gives up a disk that takes nothing.
+    async fn set_impatient(below: &str) -> Self {
+        let agent_section = "disk_timeout_secs = 5".to_owned();
+        Self::set_with(below, AgentOptions { agent_section, ..AgentOptions::default() }).await
+    }
+
+    async fn set_with(below: &str, options: AgentOptions) -> Self {
         let lab = Lab::start(programs()).await;
-        let options = AgentOptions { agent_section: "disk_timeout_secs = 5".to_owned(), ..AgentOptions::default() };
         let agent = lab.member_with("agent", options).await;
         let below = agent.folder().join("state").join(below);
         Self::with(lab, agent, &below).await
@@ -89,7 +98,7 @@ async fn f16_a_disk_that_fails_ends_the_agent_and_a_restart_goes_on() {
 /// F11. Without the watchdog it waits for the disk and renews its leases until somebody looks.
 #[tokio::test]
 async fn f11_a_disk_that_hangs_ends_the_agent_and_its_leases() {
-    let mut scene = Scene::set("store").await;
+    let mut scene = Scene::set_impatient("store").await;
     scene.agent.start().await;
     scene.faults.hold(Call::Sync);
     let task = scene.lab.controller.submit("disable_user", JOE).await;
