@@ -523,7 +523,7 @@ mod tests {
         let (silent, last) = (listen(), listen());
         let addresses = [dead.local_addr(), silent.local_addr(), last.local_addr()].map(|it| it.unwrap());
         let tls = super::super::tls::for_enrollment([0; 32]);
-        let dialer = Dialer { proxy: None, timeout: Duration::from_millis(200) };
+        let dialer = Dialer { proxy: None, timeout: Duration::from_secs(2) };
         let target = Target::parse("wss://controller.example").unwrap();
         let hang_up = tokio::task::spawn_blocking(move || drop(last.accept().unwrap()));
 

@@ -409,7 +409,7 @@ async fn only_an_address_that_was_sent_is_waited_for() {
 async fn an_address_whose_sending_had_no_answer_is_sent_again() {
     for (mishap, updates) in [(Mishap::DropReply, 3), (Mishap::Refuse, 2)] {
         let lab = Lab::start().await;
-        let patient = lab.settings("oauth-jwt").replace("settle_ms = 10", "settle_ms = 1500");
+        let patient = lab.settings("oauth-jwt").replace("settle_ms = 10", "settle_ms = 4500");
         let (connector, others) = (lab.connector_with(&patient), lab.connector());
         restore(USER, GONE, "", None).attempt(&connector).await.unwrap();
         let before = lab.effects(GONE).updates;

@@ -360,10 +360,10 @@ async fn f70_whatever_breaks_in_a_job_the_file_is_whole() {
 #[tokio::test]
 async fn a_page_of_a_job_may_take_longer_to_arrive_than_another_call_but_not_fall_silent() {
     let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
-    let settings = format!("{}compression = false\nrequest_timeout_secs = 1\n", lab.settings("oauth-jwt"));
+    let settings = format!("{}compression = false\nrequest_timeout_secs = 3\n", lab.settings("oauth-jwt"));
     let connector = lab.connector_with(&settings);
     lab.fault("GET", "/results", Mishap::HangAt { piece: String::new() }, 1);
-    lab.fault("GET", "/results", Mishap::DripReply { bytes: 8_192, millis: 150 }, 100);
+    lab.fault("GET", "/results", Mishap::DripReply { bytes: 8_192, millis: 450 }, 100);
     let mut task = everybody(1_000_000);
     output(&task.attempt(&connector).await.unwrap());
     is_whole(&task, "dripping");

@@ -336,7 +336,7 @@ async fn f04_an_answer_that_was_lost_is_no_remark_once_the_same_was_answered() {
 async fn f65_a_collection_that_commits_late_creates_nobody_twice() {
     let lab = Lab::start().await;
     let (profile, connector) = (profile(&lab).await, lab.impatient());
-    lab.fault("POST", "/composite/sobjects", Mishap::DelayCommit { millis: 2_500 }, 1);
+    lab.fault("POST", "/composite/sobjects", Mishap::DelayCommit { millis: 4_500 }, 1);
     let mut task = import(root(&add(NEW, &profile, "")));
     assert_eq!(task.attempt(&connector).await.unwrap().output, counts(1, 0, 0, 0));
     assert_eq!((lab.effects(NEW).creates, task.intents()), (1, 1));
@@ -346,25 +346,25 @@ async fn f65_a_collection_that_commits_late_creates_nobody_twice() {
 #[tokio::test]
 async fn f65_a_batch_does_not_end_while_a_call_of_it_may_still_take_effect() {
     let lab = Lab::start().await;
-    let settings = lab.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 4000");
-    let connector = lab.connector_with(&format!("{settings}request_timeout_secs = 1\n"));
+    let settings = lab.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 6000");
+    let connector = lab.connector_with(&format!("{settings}request_timeout_secs = 3\n"));
     let enable = || import(root(&modify(INACTIVE, "<IsActive>true</IsActive><Title>x</Title>")));
     let disabling =
         || import(root(&modify(INACTIVE, "<IsActive>false</IsActive><password>Correct-Horse-7</password>")));
 
-    lab.fault("PATCH", "/composite/sobjects", Mishap::DelayCommit { millis: 2_500 }, 1);
+    lab.fault("PATCH", "/composite/sobjects", Mishap::DelayCommit { millis: 4_500 }, 1);
     assert_eq!(enable().attempt(&connector).await.unwrap().output, counts(0, 1, 0, 0));
     assert_eq!(lab.effects(INACTIVE).activations, 2, "both calls have taken effect before the batch ends");
     assert_eq!(verdict(&disable(INACTIVE).attempt(&connector).await.unwrap()), DONE);
     assert!(!lab.sim.user(INACTIVE).unwrap().active);
 
-    lab.fault("PATCH", "/composite/sobjects", Mishap::DelayCommit { millis: 2_500 }, 1);
+    lab.fault("PATCH", "/composite/sobjects", Mishap::DelayCommit { millis: 4_500 }, 1);
     let mut died = enable();
     died.dies_in_the_call(&lab, &connector).await;
     assert_eq!(died.attempt(&connector).await.unwrap().output, counts(0, 1, 0, 0));
     assert_eq!(lab.effects(INACTIVE).activations, 4, "that of the attempt that died, too");
 
-    lab.fault("PATCH", "/composite/sobjects", Mishap::DelayCommit { millis: 2_500 }, 1);
+    lab.fault("PATCH", "/composite/sobjects", Mishap::DelayCommit { millis: 4_500 }, 1);
     assert_eq!(disabling().attempt(&connector).await.unwrap().output, counts(0, 1, 0, 0));
     assert_eq!(lab.effects(INACTIVE).deactivations, 3, "those that disable at the end, too");
 }

@@ -170,7 +170,7 @@ async fn f04_whatever_is_lost_of_a_job_is_found_out() {
 async fn f65_a_job_that_is_handed_over_late_is_asked_what_it_did() {
     let (lab, dataset) = lab().await;
     lab.sim.switch(&Switches { bulk_polls: Some(0), ..Switches::default() }).unwrap();
-    lab.fault("PATCH", "/jobs/ingest", Mishap::DelayCommit { millis: 2_500 }, 3);
+    lab.fault("PATCH", "/jobs/ingest", Mishap::DelayCommit { millis: 4_500 }, 3);
     let mut task = import_with(request(), dataset);
     let mut conclusion = task.attempt(&lab.impatient()).await;
     if let Err(failure) = &conclusion {

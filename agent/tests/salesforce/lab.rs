@@ -108,22 +108,22 @@ impl Lab {
             .map_err(|error| error.to_string())
     }
 
-    /// A connector whose calls time out after a second, and may take effect for some more.
+    /// A connector whose calls time out after three seconds, and may take effect for some more.
     pub fn impatient(&self) -> Arc<dyn Connector> {
         let settings = self.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 8000");
-        self.connector_with(&format!("{settings}request_timeout_secs = 1\n"))
+        self.connector_with(&format!("{settings}request_timeout_secs = 3\n"))
     }
 
-    /// A connector whose calls time out after two seconds, and that hardly waits for what may take effect then.
+    /// A connector whose calls time out after six seconds, and that hardly waits for what may take effect then.
     pub fn hasty(&self) -> Arc<dyn Connector> {
-        self.connector_with(&format!("{}request_timeout_secs = 2\n", self.settings("oauth-jwt")))
+        self.connector_with(&format!("{}request_timeout_secs = 6\n", self.settings("oauth-jwt")))
     }
 
     /// Makes the next call of `method` on a path with `path` take effect when a hasty connector has looked and sent it
     /// again, and before that one is heard.
     pub fn late_and_slow(&self, method: &str, path: &str) {
-        self.fault(method, path, Mishap::Latency { millis: 1_400 }, 2);
-        self.fault(method, path, Mishap::DelayCommit { millis: 1_400 }, 1);
+        self.fault(method, path, Mishap::Latency { millis: 4_200 }, 2);
+        self.fault(method, path, Mishap::DelayCommit { millis: 4_200 }, 1);
     }
 
     /// The reference to a secret.

@@ -453,7 +453,7 @@ async fn an_intent_that_came_to_nothing_is_taken_back_by_the_next_attempt() {
 async fn f65_a_task_does_not_end_while_a_call_of_it_may_still_take_effect() {
     let lab = Lab::start().await;
     let connector = lab.impatient();
-    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 4_000 }, 1);
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 6_000 }, 1);
     assert_eq!(verdict(&disable(ACTIVE).attempt(&connector).await.unwrap()), DONE);
     assert_eq!(lab.effects(ACTIVE).deactivations, 2, "both calls have taken effect before the task ends");
     assert_eq!(verdict(&enable(ACTIVE).attempt(&connector).await.unwrap()), DONE);
@@ -467,7 +467,7 @@ async fn f65_a_task_does_not_end_while_a_call_of_it_may_still_take_effect() {
 #[tokio::test]
 async fn f65_a_task_whose_second_call_was_seen_does_not_end_while_the_first_may_still_take_effect() {
     let lab = Lab::start().await;
-    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 4_000 }, 1);
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 6_000 }, 1);
     lab.fault("PATCH", "/sobjects/User/", Mishap::DropReply, 1);
     let mut task = disable(ACTIVE);
     assert_eq!(verdict(&task.attempt(&lab.impatient()).await.unwrap()), PROBABLY_DONE);

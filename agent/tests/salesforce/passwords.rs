@@ -128,9 +128,9 @@ async fn f68_a_repeated_password_after_a_lost_answer_is_a_success() {
 
     let other = "user0002@acme.example";
     let mut died = reset(other, NEW);
-    lab.fault("POST", "/password", Mishap::DelayCommit { millis: 700 }, 1);
+    lab.fault("POST", "/password", Mishap::DelayCommit { millis: 2_100 }, 1);
     died.dies_in_the_call(&lab, &connector).await;
-    lab.fault("POST", "/password", Mishap::Latency { millis: 1_400 }, 1);
+    lab.fault("POST", "/password", Mishap::Latency { millis: 4_200 }, 1);
     assert_eq!(verdict(&died.attempt(&connector).await.unwrap()), PROBABLY_DONE);
     assert_eq!((sent(other), died.intents()), ((2, 1), 2));
 }
@@ -384,7 +384,7 @@ async fn f65_a_call_that_commits_late_is_waited_for() {
     crate::lab::validate(USER).attempt(&connector).await.unwrap();
     for (method, mut task) in [("POST", reset(USER, NEW)), ("DELETE", reset_by_service(USER)), ("DELETE", expire(USER))]
     {
-        lab.fault(method, "/password", Mishap::DelayCommit { millis: 2_500 }, 1);
+        lab.fault(method, "/password", Mishap::DelayCommit { millis: 4_500 }, 1);
         let conclusion = task.attempt(&connector).await.unwrap();
         assert_eq!(verdict(&conclusion), PROBABLY_DONE, "{method}");
         assert_eq!(task.intents(), 1, "{method}");
