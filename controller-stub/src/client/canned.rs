@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Client, Where};
 
 /// How long the client waits for the next piece.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The controller.
 pub(crate) struct Canned {
