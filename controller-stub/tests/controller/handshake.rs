@@ -220,8 +220,8 @@ async fn a_revoked_member_is_out_at_once_and_stays_out() {
 /// `until_parted` out, and it stays until the writer's patience is over, which the log tells.
 #[tokio::test]
 async fn a_revoked_member_is_out_within_a_second_whether_it_reads_or_not() {
-    /// A second, and some for a machine that is busy: whatever waits for somebody's patience takes far longer.
-    const SOON: Duration = Duration::from_secs(5);
+    /// A second, and more for a machine that is busy: whatever waits for somebody's patience takes half a minute.
+    const SOON: Duration = Duration::from_secs(20);
     let lab = Lab::start().await;
     let (reads, does_not) = (lab.enroll().await, lab.enroll().await);
     let mut reading = Session::open(&lab, &reads).await;

@@ -12,12 +12,25 @@ use postern_controller_stub::state::tasks::TaskView;
 use postern_controller_stub::{clock, random};
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::{MemberId, TaskId};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 use crate::member::{Identity, Session};
 
 /// Far beyond what anything here takes; reached only when something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// More descriptors than the stories have at once, some of which hold hundreds of connections.
+const FILES: u64 = 4_096;
+
+/// Lets this process have as many of them, where it may.
+fn raise_limit() {
+    let mut files = getrlimit(Resource::Nofile);
+    if files.current.is_some_and(|current| current < FILES) {
+        files.current = Some(files.maximum.map_or(FILES, |maximum| maximum.min(FILES)));
+        setrlimit(Resource::Nofile, files).unwrap();
+    }
+}
 
 pub(crate) struct Lab {
     folder: tempfile::TempDir,
@@ -32,6 +45,7 @@ impl Lab {
     }
 
     pub(crate) async fn start_with(options: &[&str]) -> Self {
+        raise_limit();
         let mut lab = Self {
             folder: tempfile::tempdir().unwrap(),
             process: None,

@@ -147,7 +147,7 @@ async fn f47_a_request_that_cannot_be_used_is_refused_with_the_reason_and_the_se
 /// session's loop, and it outlives its certificate.
 #[tokio::test]
 async fn f45_a_session_ends_with_its_certificate_and_its_work_is_reported_under_the_next() {
-    let lab = Lab::start_with(&["--auto-approve", "--certificate-secs", "3"]).await;
+    let lab = Lab::start_with(&["--auto-approve", "--certificate-secs", "10"]).await;
     let (mut identity, mut session) = lab.working_member().await;
     let task = lab.submit("enable_user", "ann").await;
     let offer = session.offer().await;
