@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::{JOE, programs};
 
-/// The section of a collection that is due in some seconds for the first time, and every minute after that.
+/// The section of a collection that is due in twenty seconds for the first time, and every minute after that.
 #[allow(clippy::disallowed_methods, reason = "the start time is a time of the day")]
 fn due_soon(directory: &Path) -> AgentOptions {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(5);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(20);
     let seconds = now.as_secs() % (24 * 60 * 60);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     AgentOptions {

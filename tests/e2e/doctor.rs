@@ -91,6 +91,11 @@ fn logins(lab: &Lab) -> u64 {
 async fn doctor_finds_nothing_wrong_with_a_member_at_work_and_uses_its_session() {
     let lab = Lab::start(programs()).await;
     let agent = lab.member("agent").await;
+    wait_for("the member to know that it is enabled", async || {
+        let status = agent.status().await;
+        if status["agent"]["ledger"]["member_state"] == json!("enabled") { Ok(()) } else { Err(status) }
+    })
+    .await;
 
     let found = doctor_with(&agent, &["--strict"]).await;
     assert_eq!(found.code, Some(0), "{:#?}", found.findings);

@@ -57,7 +57,7 @@ async fn trouble(stage: &Stage, words: &str) {
 /// again with another key. Take the look at `next_is_refused` out of `choose`, and it shows the same one for ever.
 #[tokio::test]
 async fn f47_whatever_becomes_of_a_new_certificate_the_agent_works_on_under_the_one_it_has() {
-    let stage = Stage::set_with(&["--certificate-secs", "40"]).await;
+    let stage = Stage::set_with(&["--certificate-secs", "80"]).await;
     let (socket, first, present) = hello(&stage).await;
     let mut session = stage.welcome(socket, &first, welcome).await;
 
