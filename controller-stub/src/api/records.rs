@@ -92,6 +92,10 @@ fn check(view: TaskView) -> Result<TaskView, Problem> {
 /// Reads on behind the byte that the part goes on behind, until it is full or enough was looked through.
 fn read(reader: &Arc<SpoolReader>, part: &Part<u64>, only: Option<Only>) -> Result<Page<RecordView>, Problem> {
     let begin = part.after.unwrap_or(0);
+    // A cursor is whatever its caller makes of it.
+    if begin >= reader.len() {
+        return Ok(Page { items: Vec::new(), next: None });
+    }
     // What is not understood by then is no line of an agent's: the next page goes on in the middle of it.
     let end = begin.saturating_add(MAX_SCANNED).saturating_add(to_u64(MAX_LINE));
     let mut lines = Lines { reader, offset: begin, end, piece: Vec::new(), given: 0 };
@@ -165,6 +169,7 @@ fn to_u64(length: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64URL_NOPAD;
     use postern_store::SpoolId;
     use sha2::{Digest as _, Sha256};
 
@@ -230,6 +235,25 @@ mod tests {
             let bytes: String = (0..count).map(|entry| line(entry, length)).collect();
             let entries: Vec<u64> = pages(bytes.as_bytes()).into_iter().flat_map(|it| it.0).collect();
             assert!(entries.into_iter().eq(0..count), "{length}");
+        }
+    }
+
+    /// Count on such a cursor to be one that was given out, and the last of all numbers never comes to an end.
+    #[test]
+    fn nothing_is_behind_the_end() {
+        let (_folder, reader) = payload(line(7, 1).as_bytes());
+        let (tell, told) = std::sync::mpsc::sync_channel(4);
+        std::thread::spawn(move || {
+            for behind in [reader.len(), reader.len() + 1, u64::MAX - 1, u64::MAX] {
+                let cursor = BASE64URL_NOPAD.encode(format!("records\n{behind}").as_bytes());
+                let part = Part::of("records", Wanted { limit: None, cursor: Some(cursor) }).unwrap();
+                let page = read(&reader, &part, None).unwrap();
+                tell.send((page.items.len(), page.next)).unwrap();
+            }
+        });
+        for _ in 0..4 {
+            let page = told.recv_timeout(std::time::Duration::from_mins(1)).expect("a page comes");
+            assert_eq!(page, (0, None));
         }
     }
 }
