@@ -159,8 +159,8 @@ impl Held {
         Self { deadline, offered_at: Some(now), ..Self::new(offer, origin, &here, arrival) }
     }
 
-    /// The deadline is gone with the process that counted it: the controller, which knows it, cancels what is late, and
-    /// nothing is done before it was asked.
+    /// The deadline is gone with the process that counted it: the controller, which knows it, says what is late, and nothing is
+    /// done before it was asked.
     pub(super) fn restore(restored: RestoredTask, arrival: u64) -> Self {
         let has_begun = matches!(restored.state, TaskState::Started { .. });
         Self {

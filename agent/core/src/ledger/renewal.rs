@@ -30,6 +30,10 @@ impl Ledger {
             let Some(held) = self.tasks.get_mut(&task).filter(|held| held.lease.epoch == epoch) else { continue };
             match lease.verdict.known() {
                 Some(LeaseVerdict::Kept) => held.lease.handle_kept(asked, ttl),
+                Some(LeaseVerdict::Late) => {
+                    held.lease.handle_kept(asked, ttl);
+                    self.learn_that_it_is_late(task, now);
+                }
                 Some(LeaseVerdict::Cancelled) => self.handle_cancel(task),
                 Some(LeaseVerdict::Fenced) | None => self.lose(task, now),
                 Some(LeaseVerdict::Unknown) => {
@@ -39,6 +43,15 @@ impl Ledger {
             }
         }
         self.retry_parked(now);
+    }
+
+    /// The deadline of a task has passed. Whoever has counted it itself knows what to do, and is not disturbed.
+    fn learn_that_it_is_late(&mut self, task: TaskId, now: Timestamp) {
+        let Some(held) = self.tasks.get_mut(&task).filter(|held| held.deadline.is_none()) else { return };
+        held.deadline = Some(now);
+        if held.running && held.is_unwanted(now) {
+            self.events.push_back(Event::Stop(task));
+        }
     }
 
     /// The clock by which leases are counted stood still for a while: every one is asked for again before it gives a right.

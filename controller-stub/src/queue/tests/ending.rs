@@ -314,6 +314,25 @@ fn a_deadline_that_passed_ends_the_lease_of_what_has_not_begun() {
     assert_eq!(world.outcome(1), Some(Outcome::Expired), "nobody has cancelled it");
 }
 
+/// Say only that it is kept, and one that was restarted waits for what another member sent, and goes on after the deadline.
+#[test]
+fn a_holder_is_told_that_the_deadline_passed_of_what_it_has_to_look_at() {
+    let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
+    let mut record = world.record(1);
+    (record.deadline, record.state, record.reconcile) = (Some(UnixMillis(at(0).wall.0 + 500)), TaskState::Queued, true);
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(10));
+    world.queue.submit(record, at(0));
+    let lease = world.assign(0).unwrap();
+    world.queue.accept(ONE, lease);
+    assert_eq!(world.queue.renew(ONE, lease, at(499).now), LeaseVerdict::Kept);
+    assert_eq!(world.queue.renew(ONE, lease, at(500).now), LeaseVerdict::Late);
+    world.queue.tick(at(TTL));
+    assert_eq!(world.state(1), "accepted", "it is kept");
+    world.queue.start(ONE, lease);
+    assert_eq!(world.queue.renew(ONE, lease, at(TTL).now), LeaseVerdict::Kept, "it began in time");
+}
+
 #[test]
 fn a_deadline_ends_what_nobody_has_and_leaves_the_rest_to_its_holder() {
     let mut world = World::new();

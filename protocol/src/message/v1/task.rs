@@ -258,6 +258,8 @@ codes! {
         3 Fenced = "fenced",
         /// The controller does not know the task.
         4 Unknown = "unknown",
+        /// It holds for another ttl, and the deadline passed of a task that has not begun here, and may have elsewhere.
+        5 Late = "late",
     }
 }
 

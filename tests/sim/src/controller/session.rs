@@ -122,7 +122,8 @@ impl World {
                     if let FromController::Renewed(renewed) = &*frame {
                         let asked = self.renewals.remove(&(session.member, renewed.nonce)).unwrap_or_default();
                         let until = asked + self.pace.lease;
-                        for lease in renewed.leases.iter().filter(|it| it.verdict.known() == Some(LeaseVerdict::Kept)) {
+                        let kept = [Some(LeaseVerdict::Kept), Some(LeaseVerdict::Late)];
+                        for lease in renewed.leases.iter().filter(|it| kept.contains(&it.verdict.known())) {
                             self.oracle.lease_kept(lease.lease.task, lease.lease.epoch, until);
                         }
                     }

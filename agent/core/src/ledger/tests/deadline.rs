@@ -93,3 +93,56 @@ fn what_may_have_had_an_effect_is_found_out_after_its_deadline() {
     desk.sync();
     assert_eq!(desk.events(), [Event::Granted(2)], "the next step of what has begun");
 }
+
+/// Another member may have begun it, and this one was restarted: only the controller knows the deadline.
+fn restarted_in_doubt(state: TaskState) -> Desk {
+    let mut held = restored(Origin::Controller, state, 1);
+    held.tasks[0].offer.reconcile = true;
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..held });
+    desk.connect();
+    desk
+}
+
+/// Take the lease for kept and nothing more, and a task is begun after its deadline, if its holder died once before.
+#[test]
+fn what_another_may_have_begun_is_not_begun_late_by_a_member_that_forgot_the_deadline() {
+    let idle = || restarted_in_doubt(TaskState::Journaled { unended: 0 });
+    let mut desk = idle();
+    desk.renew(LeaseVerdict::Late);
+    desk.events();
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]), "it finds out what there is");
+    assert!(desk.ledger.is_unwanted(id(1), desk.now));
+
+    let mut desk = idle();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    assert_eq!(starts(&desk.events()), [id(1)]);
+    desk.now = desk.now + TTL / 3;
+    desk.renew(LeaseVerdict::Late);
+    assert_eq!(desk.events(), [Event::Stop(id(1))], "it may wait for what another sent");
+    desk.ledger.handle_intend(id(1), 3, intent(0), REACH, desk.now);
+    let refused = desk.events();
+    assert!(matches!(refused.as_slice(), [Event::Refused(3, _)]), "{refused:?}");
+
+    let mut desk = restarted_in_doubt(TaskState::Started { unended: 0 });
+    desk.renew(LeaseVerdict::Late);
+    desk.events();
+    desk.sync();
+    assert_eq!(starts(&desk.events()), [id(1)]);
+    assert!(!desk.ledger.is_unwanted(id(1), desk.now), "what may have had an effect here is gone on with");
+}
+
+/// Stop it, and a batch that tells of each of its entries that it is late tells nothing of any.
+#[test]
+fn a_member_that_knows_the_deadline_is_not_stopped_by_the_controllers_word() {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { deadline_ms: 5_000, reconcile: true, ..offer(1, TaskKind::DisableUser, 2) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(starts(&desk.events()), [id(1)]);
+    desk.now = desk.now + TTL / 3;
+    desk.renew(LeaseVerdict::Late);
+    assert_eq!(desk.events(), []);
+}
