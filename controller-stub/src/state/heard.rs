@@ -492,3 +492,23 @@ async fn how_far_a_task_is_is_told_while_the_member_that_said_so_has_it() {
     it.hear(progress());
     assert!(it.state.task(task).unwrap().progress.is_some());
 }
+
+/// Take it for the one that waits already, and no later report is ever acknowledged.
+#[tokio::test]
+async fn a_report_whose_task_ended_while_it_waited_is_acknowledged_when_it_is_said_without_its_file() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit_batch();
+    let lease = at_work.offered().await;
+    at_work.announces(task, 1).unwrap();
+    let streams = List::clipped(vec![StreamRef { id: payload(1), length: 1, sha256: [0; 32] }]);
+    at_work.hear(Report { streams, ..failed(1, lease) });
+    at_work.hear(failed(2, lease));
+    at_work.turn().await;
+    assert_eq!(at_work.state.task(task).unwrap().state, "finished");
+    assert!(!at_work.completes(1), "its file is not wanted any more");
+
+    at_work.hear(failed(1, lease));
+    let told = at_work.turn().await;
+    let [FromController::ReportAck(ack)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(ack.upto, ReportNo(2));
+}

@@ -113,27 +113,28 @@ impl Ledger {
         let acked = self.outbox.acked();
         let leave_out =
             |it: &mut Report| if it.number > acked { lose_results(it) } else { std::mem::take(&mut it.streams) };
-        for number in self.leave_results_out(task, leave_out, now).into_iter().filter(|number| *number > acked) {
-            self.outbox.say_anew(number);
-            self.after_writes(Gated::ReportDurable(number));
-        }
+        self.leave_results_out(task, leave_out, now);
     }
 
-    /// Reports of a task that are owed go on without the results that were announced again. Returns which they are.
+    /// Reports of a task that are owed go on without the results that were announced again. What the controller was told before
+    /// may wait there for these, and holds whatever comes after it.
     fn leave_results_out(
         &mut self,
         task: TaskId,
         leave_out: impl Fn(&mut Report) -> List<StreamRef, MAX_PARTS>,
         now: Timestamp,
-    ) -> Vec<ReportNo> {
-        let mut numbers = Vec::new();
+    ) {
+        let acked = self.outbox.acked();
         for (without, left_out) in self.outbox.leave_results_out(task, leave_out) {
-            numbers.push(without.number);
+            let number = without.number;
             self.writes.push(Write::PutReport(Box::new(without)));
             self.forget_unowed(&left_out);
+            if number > acked {
+                self.outbox.say_anew(number);
+                self.after_writes(Gated::ReportDurable(number));
+            }
         }
-        self.take_ack(self.outbox.acked(), now);
-        numbers
+        self.take_ack(acked, now);
     }
 
     /// Forgets results, but for those that a report under a newer lease names, too.

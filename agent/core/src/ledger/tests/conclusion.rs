@@ -243,14 +243,21 @@ fn results_that_the_controller_does_not_have_any_more_are_not_taken_for_handed_o
             desk.ledger.handle_uploaded(id(1), desk.now);
         } else {
             desk.ledger.handle_unwanted(id(1), desk.now);
+            assert_eq!(desk.reports(), [], "it is not on disk like this");
+            desk.sync();
+            let anew: Vec<_> = desk.reports().iter().map(|it| it.streams.len()).collect();
+            assert_eq!(
+                anew,
+                if ack_first { vec![] } else { vec![0] },
+                "what waits for its file there is not waited for"
+            );
         }
         desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+        desk.now = desk.now + Duration::from_secs(1);
         desk.sync();
         assert_eq!(tombstones(&desk), [has_them], "acknowledged first: {ack_first}");
         assert!(desk.events().contains(&Event::Forget(vec![results.id])), "{has_them}, {ack_first}");
         assert_eq!(desk.ledger.outbox().reports, 0);
-        desk.now = desk.now + Duration::from_secs(1);
-        desk.sync();
         let mut of_report = desk.disk.iter().filter(|it| matches!(it, Write::PutReport(_) | Write::DeleteReport(_)));
         assert!(matches!(of_report.next_back(), Some(Write::DeleteReport(_))), "nothing is owed after a restart");
     }
