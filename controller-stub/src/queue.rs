@@ -78,6 +78,8 @@ struct Entry {
     refused_by: BTreeMap<MemberId, Option<Timestamp>>,
     /// What the last of them said.
     refused_because: String,
+    /// What the last of them said that will not take it at all.
+    fails_because: String,
     /// The keys with which every secret of it can be opened, if it has any.
     sealed_to: Option<BTreeSet<KeyId>>,
     /// Members that said that they cannot, whatever keys they were known to have.
@@ -193,6 +195,7 @@ impl Queue {
             alone,
             refused_by: BTreeMap::new(),
             refused_because: String::new(),
+            fails_because: String::new(),
             sealed_to: None,
             unopened_by: BTreeSet::new(),
         };

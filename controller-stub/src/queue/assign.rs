@@ -192,7 +192,7 @@ impl Queue {
         if self.fails_soon(id) {
             return format!(
                 "a member refused it: {}; it fails soon unless one that is away comes back and takes it",
-                entry.refused_because
+                entry.fails_because
             );
         }
         let mut there = self.holders.iter().filter(|(_, it)| it.cluster == record.cluster).peekable();

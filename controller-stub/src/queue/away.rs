@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use postern_protocol::{MemberId, TaskId, Timestamp};
 
-use super::{Entry, Holder, Queue};
+use super::word::told;
+use super::{Entry, Holder, Queue, RejectedAs};
 use crate::clock::Moment;
 use crate::state::record::TaskState;
 
@@ -66,8 +67,11 @@ impl Queue {
     }
 
     /// A member that is there refuses a task for good.
-    pub(super) fn note_lasting(&mut self, id: TaskId, member: MemberId) {
+    pub(super) fn note_lasting(&mut self, id: TaskId, member: MemberId, why: RejectedAs<'_>) {
         self.away.refused.insert((id, member));
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.fails_because = told(why);
+        }
     }
 
     /// Ends a task that was refused for good, if everybody who is there did so and nobody is waited for.
@@ -75,7 +79,7 @@ impl Queue {
         let Some(entry) = self.tasks.get(&id) else { return };
         let is_queued = matches!(entry.record.state, TaskState::Queued);
         if is_queued && !self.somebody_else_might(id) && !self.is_awaited(entry, at.now) {
-            self.fail(id, &entry.refused_because.clone(), at);
+            self.fail(id, &entry.fails_because.clone(), at);
         }
     }
 

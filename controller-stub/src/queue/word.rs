@@ -7,7 +7,7 @@ use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Rejection};
 use postern_protocol::task::Repeat;
 use postern_protocol::{MemberId, Outcome, TaskId, Timestamp};
 
-use super::{Ending, Entry, MAX_NOTE, Queue};
+use super::{Ending, MAX_NOTE, Queue};
 use crate::clock::Moment;
 use crate::state::record::TaskState;
 
@@ -101,7 +101,7 @@ impl Queue {
             Some(Rejection::Unsupported | Rejection::NeedsReseal | Rejection::Policy | Rejection::BadSignature) => {
                 self.note_refused(id, why);
                 self.wait_for(id, member, None);
-                self.note_lasting(id, member);
+                self.note_lasting(id, member, why);
                 self.end_refused(id, at);
             }
             Some(Rejection::Fenced | Rejection::Overloaded | Rejection::Draining | Rejection::StoreFault) | None => {
@@ -151,9 +151,7 @@ impl Queue {
     }
 
     fn note_refused(&mut self, id: TaskId, why: RejectedAs<'_>) {
-        // What passes is not why it fails.
-        let is_lasting = |entry: &Entry| entry.refused_by.values().any(Option::is_none);
-        if let Some(entry) = self.tasks.get_mut(&id).filter(|it| !is_lasting(it)) {
+        if let Some(entry) = self.tasks.get_mut(&id) {
             entry.refused_because = told(why);
         }
     }
@@ -225,7 +223,7 @@ impl Queue {
 }
 
 /// A member's reason and words, on one line of bounded length.
-fn told(why: RejectedAs<'_>) -> String {
+pub(super) fn told(why: RejectedAs<'_>) -> String {
     let mut told = format!("{}: {}", why.reason, why.message);
     told.retain(|it| !it.is_control());
     told.truncate(told.floor_char_boundary(MAX_NOTE));

@@ -193,7 +193,31 @@ fn what_is_given_back_waits_for_the_member_that_gave_it_back() {
         assert_eq!(world.state(1), "queued", "stops: {stops}");
         world.queue.tick(at(1_000 + TTL + SETTLE));
         assert_eq!(world.outcome(1), Some(Outcome::Failed), "stops: {stops}");
+        assert_eq!(world.record(1).finish.unwrap().note, "policy: no", "stops: {stops}");
     }
+}
+
+/// Keep one word for both, and whoever looks goes to a policy while a disk is full, or to a system that is not configured there
+/// while it is the other's policy.
+#[test]
+fn a_task_says_why_it_waits_now_and_fails_with_what_was_said_last_for_good() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+    let opener = Opener { cluster: "acme".parse().unwrap(), keys: BTreeSet::new(), enabled: true };
+    world.queue.set_opener(TWO, Some(opener));
+    world.queue.connect(TWO, other(10));
+    world.queue.reject(ONE, lease, no(Rejection::Unsupported, 0), at(0));
+    let lease = world.assign(0).unwrap();
+    world.queue.reject(TWO, lease, no(Rejection::StoreFault, 1_000), at(0));
+    assert_eq!(world.queue.waits_for(id(1)), "a member did not take it: store_fault: no");
+
+    world.queue.disconnect(TWO, at(1).now);
+    let waits = world.queue.waits_for(id(1));
+    assert!(waits.starts_with("a member refused it: unsupported: no; it fails soon"), "{waits}");
+
+    world.queue.connect(TWO, other(10));
+    let lease = world.assign(1_000).unwrap();
+    world.queue.reject(TWO, lease, no(Rejection::Policy, 0), at(1_000));
+    assert_eq!(world.record(1).finish.unwrap().note, "policy: no");
 }
 
 fn drain_and_stop(queue: &mut Queue) {
