@@ -48,8 +48,7 @@ impl FromArgMatches for Reach {
         let is_of_environment = |option| comes_from(option, ValueSource::EnvVariable);
         // Files of variables leave them empty.
         api_url.take_if(|it| it.is_empty() && is_of_environment("api_url"));
-        if is_typed("data_dir") && is_of_environment("api_url") {
-            api_url = None;
+        if is_typed("data_dir") && is_of_environment("api_url") && api_url.take().is_some() {
             // It is for that URL, and no other controller is to see it.
             api_token_file.take_if(|_| is_of_environment("api_token_file"));
         }
@@ -58,7 +57,7 @@ impl FromArgMatches for Reach {
         let is_for_another = is_typed("api_url") && of_another;
         api_token_file.take_if(|_| is_for_another && is_of_environment("api_token_file"));
         // Whoever is at the URL would be sent the first administrator's token, which nobody named.
-        data_dir.take_if(|_| is_typed("api_url") && is_of_environment("data_dir") && api_token_file.is_none());
+        data_dir.take_if(|_| api_url.is_some() && is_of_environment("data_dir") && api_token_file.is_none());
         Ok(Self { data_dir, api_url, api_token_file, json })
     }
 

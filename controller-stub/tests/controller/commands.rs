@@ -152,12 +152,17 @@ async fn what_stands_on_the_command_line_counts_before_variables() {
         let is_there = typed.contains(&"--api-url");
         assert_eq!((is_at(&here).await, is_at(&there).await), (!is_there, is_there), "{name}");
     }
+    let (empty, nowhere) = (("POSTERN_CONTROLLER_API_URL", ""), ("POSTERN_CONTROLLER_API_TOKEN_FILE", "/nowhere"));
+    let (code, _, err) = here.program_in(&[empty, nowhere], &["status", "--data-dir", &here_dir]);
+    assert!(code == Some(78) && err.contains("/nowhere"), "another token than the one that is named: {code:?} {err}");
 
     let of_another = ("POSTERN_CONTROLLER_API_URL", "https://elsewhere.example");
     for variables in [&[("POSTERN_CONTROLLER_DATA_DIR", there_dir.as_str())][..], &[of_another, token_var]] {
         let (code, _, err) = here.program_in(variables, &["status", "--api-url", &url]);
         assert!(code == Some(2) && err.contains("--api-token-file"), "a token that nobody named: {code:?} {err}");
     }
+    let (code, _, err) = here.program_in(&[("POSTERN_CONTROLLER_DATA_DIR", &there_dir), url_var], &["status"]);
+    assert!(code == Some(2) && err.contains("--api-token-file"), "nor by variables alone: {code:?} {err}");
 }
 
 /// Refuse the id where nothing is sealed, and who heard no answer to a reset can only ask for another, with a second mail.
