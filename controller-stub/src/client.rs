@@ -427,14 +427,8 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
     let path = directory.join(ADDRESSES);
     let bytes = private::read(&path, MAX_FILE).map_err(|error| {
         if error.is_missing() {
-            Failure::new(
-                Exit::Unreachable,
-                format!(
-                    "no controller runs in `{}`: run `postern-controller serve --data-dir {0}`, or name \
-                     another with --data-dir or --api-url",
-                    directory.display()
-                ),
-            )
+            let sentence = format!("no controller runs in `{}`: {}", directory.display(), start_it(directory));
+            Failure::new(Exit::Unreachable, sentence)
         } else {
             Failure::from_error(Exit::Configuration, &error)
         }
@@ -451,12 +445,21 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
     Err(Failure::new(
         Exit::Unreachable,
         format!(
-            "the controller in `{}` does not answer, it has ended (process {}): run `postern-controller serve --data-dir \
-             {0}`, or name another with --data-dir or --api-url",
+            "the controller in `{}` does not answer, it has ended (process {}): {}",
             directory.display(),
-            addresses.pid
+            addresses.pid,
+            start_it(directory)
         ),
     ))
+}
+
+/// Where a package installed it, its service knows as whom it runs and under which names its members look for it.
+fn start_it(directory: &Path) -> String {
+    format!(
+        "start it (`systemctl start postern-controller`, or `postern-controller serve --data-dir {}` with the options that \
+         it had), or name another with --data-dir or --api-url",
+        directory.display()
+    )
 }
 
 fn owner_of(directory: &Path) -> Result<u32, Failure> {

@@ -21,7 +21,9 @@ pub(super) async fn run(config: &Path, options: &Health) -> Result<Exit, Failed>
     let asked = status::ask_health(&config.state_dir).await.map_err(|error| {
         no(format!("the running agent does not answer on its status socket ({error}): look again in a minute"))
     })?;
-    let verdict = asked.ok_or_else(|| no("the agent is not running: start it with `postern run`".to_owned()))?;
+    let verdict = asked.ok_or_else(|| {
+        no("the agent is not running: start it with `systemctl start postern`, or `postern run`".to_owned())
+    })?;
     if options.json {
         let reasons: Vec<_> = verdict.reasons(word).collect();
         say_json(&json!({ "word": word.as_str(), "holds": reasons.is_empty(), "reasons": reasons }));

@@ -241,6 +241,8 @@ async fn the_token_goes_to_a_controller_that_runs_and_to_nobody_in_its_place() {
     fs::write(&told, stale).unwrap();
     let (code, _, err) = lab.command(&["status"]);
     assert_eq!(code, Some(69), "{err}");
+    let how = "`systemctl start postern-controller`, or `postern-controller serve --data-dir";
+    assert!(err.contains(how), "as a package starts it, with its options: {err}");
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 
     lab.restart().await;
@@ -249,7 +251,7 @@ async fn the_token_goes_to_a_controller_that_runs_and_to_nobody_in_its_place() {
     assert!(!fs::exists(&told).unwrap());
     let (code, _, err) = lab.command(&["status"]);
     assert_eq!(code, Some(69), "{err}");
-    assert!(err.contains("postern-controller serve"), "{err}");
+    assert!(err.contains(how), "{err}");
 }
 
 /// Read what `api.json` names whoever's it is, and root sends any secret of its own to whoever runs as the controller.
