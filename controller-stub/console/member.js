@@ -32,7 +32,7 @@ function draw(place, member, after) {
       ["Fingerprint", el("code", { id: "fingerprint" }, member.fingerprint)],
       ["Member", code(member.id)],
       ["Cluster", member.cluster],
-      ["Connected from", member.address],
+      [member.connected ? "Connected from" : "Last connected from", member.address],
       ["Connected since", when(member.connected_since)],
       ["Last seen", member.connected ? undefined : (when(member.last_seen) ?? "never")],
       ["Agent", member.agent_version],

@@ -127,13 +127,24 @@ struct Member {
     /// A certificate that was its own before and was shown again.
     superseded: Option<superseded::Superseded>,
     live: Option<sessions::Live>,
+    /// From where it had its last session.
+    address: Option<String>,
     /// What it was last refused, or refused itself.
     trouble: Option<members::TroubleView>,
 }
 
 impl Member {
     const fn new(record: MemberRecord, numbers: MemberNumbers) -> Self {
-        Self { record, numbers, newer: Vec::new(), newer_shown: None, superseded: None, live: None, trouble: None }
+        Self {
+            record,
+            numbers,
+            newer: Vec::new(),
+            newer_shown: None,
+            superseded: None,
+            live: None,
+            address: None,
+            trouble: None,
+        }
     }
 
     /// Its session, once the member made it durable.

@@ -68,11 +68,12 @@ fn list(members: &[MemberView]) -> Result<(), Failure> {
 
 /// Where from, or since when not.
 fn connected(member: &MemberView) -> String {
-    match (&member.address, member.last_seen) {
-        (Some(address), _) => address.clone(),
-        (None, Some(seen)) => format!("no, last {}", output::moment(seen)),
-        (None, None) => "never".to_owned(),
+    let address = member.address.as_deref();
+    if member.connected {
+        return address.unwrap_or_default().to_owned();
     }
+    let from = address.map(|it| format!(" from {it}")).unwrap_or_default();
+    member.last_seen.map_or_else(|| "never".to_owned(), |seen| format!("no, last {}{from}", output::moment(seen)))
 }
 
 pub(super) fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {

@@ -32,7 +32,7 @@ pub struct MemberView {
     pub epoch: u64,
     /// Whether it has a session.
     pub connected: bool,
-    /// Where its connection comes from.
+    /// Where its connection comes from; if it has none, where its last one came from since the controller started.
     pub address: Option<String>,
     /// Since when, in milliseconds since 1970.
     pub connected_since: Option<u64>,
@@ -188,7 +188,7 @@ impl State {
             state: record.state,
             epoch: record.epoch.0,
             connected: live.is_some(),
-            address: live.map(|it| it.address.clone()),
+            address: live.map_or_else(|| member.address.clone(), |it| Some(it.address.clone())),
             connected_since: live.map(|it| it.since.wall.0),
             host: record.host.clone(),
             agent_version: record.agent_version.clone(),

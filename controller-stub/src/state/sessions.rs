@@ -383,6 +383,7 @@ impl State {
         self.queue.disconnect(id, at.now);
         if live.established {
             member.record.seen = Some(at.wall);
+            member.address = Some(live.address.clone());
             self.writes.push(Write::Member(member.record.clone()));
         }
         Some(live)

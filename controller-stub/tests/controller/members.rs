@@ -77,6 +77,20 @@ async fn a_hard_disable_gives_what_was_not_begun_to_another_member() {
     assert_eq!(lab.task(begun).await.outcome, Some(Outcome::Succeeded));
 }
 
+/// Forget it with the session, and of a stolen identity nobody can tell where the thief sat once it is revoked.
+#[tokio::test]
+async fn where_a_member_had_its_session_is_told_when_that_is_over() {
+    let lab = Lab::start().await;
+    let (identity, _session) = lab.working_member().await;
+    let address = lab.member(identity.member).await.address;
+    assert!(address.is_some());
+    lab.act(identity.member, "revoke").await.unwrap();
+    let view = lab.member(identity.member).await;
+    assert_eq!((view.connected, &view.address), (false, &address));
+    let (_, out, err) = lab.command(&["member", "show", &identity.member.to_string()]);
+    assert!(out.contains(&format!(" from {}", address.unwrap())) && out.contains("no, last "), "{out}{err}");
+}
+
 /// Whoever asks for it means something that nothing but a disable does.
 #[tokio::test]
 async fn only_a_disable_can_be_hard() {
