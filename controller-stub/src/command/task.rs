@@ -14,7 +14,8 @@ use crate::client::Client;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::state::origin::Origin;
-use crate::state::tasks::TaskView;
+use crate::state::record::AttemptRecord;
+use crate::state::tasks::{ObservationView, TaskView};
 
 /// The state in which only the submitter can help.
 const NEEDS_RESEAL: &str = "needs_reseal";
@@ -183,13 +184,14 @@ pub(super) fn show(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
         ("next step", failure.map(|it| it.next_step.to_string()).unwrap_or_default()),
         ("note", view.note.clone()),
         ("member", view.member.map(|it| it.to_string()).unwrap_or_default()),
-        ("attempt", view.attempt.to_string()),
         ("cancel", if view.cancel_requested { "requested".to_owned() } else { String::new() }),
         ("origin", if view.origin == Origin::Administrator { String::new() } else { view.origin.text().to_owned() }),
         ("submitted", output::moment(view.submitted.0)),
         ("deadline", output::moment_if(view.deadline)),
         ("finished", output::moment_if(view.finished)),
     ];
+    facts.extend(view.attempts.iter().map(|it| ("attempt", attempt(it))));
+    facts.extend(view.observations.iter().map(|it| ("late report", late_report(it))));
     let fields = view.output.as_ref().map(|output| TaskOutput::fields(view.kind, output)).unwrap_or_default();
     facts.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
     if let Some(payload) = view.streams.first() {
@@ -197,6 +199,16 @@ pub(super) fn show(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
     }
     output::facts(facts);
     Ok(())
+}
+
+fn attempt(it: &AttemptRecord) -> String {
+    format!("{}, lease {}: {}, {}", it.number, it.epoch, it.member, output::moment(it.at.0))
+}
+
+/// What an earlier holder said after the task had gone to another.
+fn late_report(it: &ObservationView) -> String {
+    let ObservationView { member, epoch, outcome, certainty, changed, .. } = it;
+    format!("lease {epoch}: {member} said {outcome} ({certainty}; anything changed: {changed})")
 }
 
 fn outcome(view: &TaskView) -> String {

@@ -97,6 +97,32 @@ async fn a_report_sent_twice_is_acknowledged_twice_and_stored_once() {
     assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded), "an outcome never changes");
 }
 
+/// Show how many there were, and of a task that was handed on nobody is told who had it, nor what they said of it since.
+#[tokio::test]
+async fn a_task_that_was_handed_on_is_shown_with_who_had_it_and_what_they_said() {
+    let lab = Lab::start_with(&["--auto-approve", "--lease-ttl-secs", "1", "--settle-secs", "1"]).await;
+    let (one, mut first) = lab.working_member().await;
+    let task = lab.submit("disable_user", "a").await;
+    let earlier = first.offer().await;
+    first.accept(&earlier).await;
+    lab.in_state(task, "accepted").await;
+    lab.act(one.member, "drain").await.unwrap();
+    let (two, mut second) = lab.working_member().await;
+    second.offer().await;
+    let FromController::MemberState(_) = first.next().await else { panic!("no MemberState") };
+    first.send(succeeded(1, &earlier)).await;
+    assert_eq!(first.acked().await, 1);
+
+    let (_, out, err) = lab.command(&["task", "show", &task.to_string()]);
+    for it in [
+        format!("1, lease 1: {}", one.member),
+        format!("2, lease 2: {}", two.member),
+        format!("lease 1: {} said succeeded (certain; anything changed: yes)", one.member),
+    ] {
+        assert!(out.contains(&it), "{it}: {out}{err}");
+    }
+}
+
 /// Leave the lease out of `Queue::report` and the stranger's word is the outcome; store its report and it is what is
 /// shown beside the holder's outcome; let it wait for its payload and it is never acknowledged.
 #[tokio::test]
