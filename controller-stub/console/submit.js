@@ -118,7 +118,7 @@ function password(field, values) {
 async function dataset(field, values, tell) {
   const file = values[field.name];
   formatOf(values);
-  if (file.size > MAX_DATASET) throw new Mistake(field.name, "The file is larger than 64 MiB: submit it with `postern-controller task submit import_batch --dataset FILE`.");
+  if (file.size > MAX_DATASET) throw new Mistake(field.name, `The file is larger than 64 MiB: submit it with \`postern-controller task submit import_batch --system ${values.system} --dataset FILE\`.`);
   const { key, sealed } = await sealDataset(new Uint8Array(await file.arrayBuffer()), (part) => tell(`Sealed: ${Math.round(part * 100)} %`));
   tell("The sealed dataset is uploaded…");
   const { id } = await upload(sealed, hex(await sha256(sealed)));
