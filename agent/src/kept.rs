@@ -1,5 +1,6 @@
 //! A connector's memory in the store.
 
+use postern_agent_core::Payload;
 use postern_protocol::plain::Chain;
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId};
 
@@ -61,7 +62,12 @@ impl Keep for Kept {
 
     fn delivered(&self, task: TaskId) -> Result<bool, Failure> {
         let stone = self.store.tombstone(task).map_err(|error| forgot(&error))?;
-        Ok(stone.is_some_and(|stone| stone.outcome == Outcome::Succeeded && stone.payload))
+        Ok(stone.is_some_and(|stone| stone.outcome == Outcome::Succeeded && stone.payload == Payload::HandedOver))
+    }
+
+    fn taken_anew(&self, task: TaskId) -> Result<bool, Failure> {
+        let stone = self.store.tombstone(task).map_err(|error| forgot(&error))?;
+        Ok(stone.is_some_and(|stone| stone.payload == Payload::Lost))
     }
 
     fn owed(&self, task: TaskId) -> Result<bool, Failure> {

@@ -46,6 +46,10 @@ impl Keep for Nothing {
         Ok(false)
     }
 
+    fn taken_anew(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
     fn owed(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
         Ok(false)
     }

@@ -25,4 +25,4 @@ pub use ledger::{
 pub use limits::Limits;
 pub use membership::Membership;
 pub use renewal::Renewal;
-pub use write::{Caller, Origin, TaskState, Tombstone, Write};
+pub use write::{Caller, Origin, Payload, TaskState, Tombstone, Write};

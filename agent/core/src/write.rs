@@ -66,8 +66,19 @@ pub struct Tombstone {
     pub certainty: Certainty,
     /// Whether anything was changed.
     pub changed: Changed,
-    /// Whether a payload came of it, and was handed over.
-    pub payload: bool,
+    /// What became of what came of it.
+    pub payload: Payload,
+}
+
+/// What became of the payload that came of an ended task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// None came of it, or nobody wanted it.
+    None,
+    /// It was handed over.
+    HandedOver,
+    /// The task was taken anew: the controller lost what it was told of it.
+    Lost,
 }
 
 /// One change to what is on disk. Changes are made in their order; a report with the end of its task, and the entries of one

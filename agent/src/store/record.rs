@@ -4,7 +4,7 @@
 //! changed only together with the store's format number.
 
 use bincode::{Decode, Encode};
-use postern_agent_core::{Caller, JournalEntry, Mark, Membership, Origin, TaskState, Tombstone};
+use postern_agent_core::{Caller, JournalEntry, Mark, Membership, Origin, Payload, TaskState, Tombstone};
 use postern_protocol::bounded::Bytes;
 use postern_protocol::code::Code;
 use postern_protocol::codec::{self, CodecError};
@@ -181,11 +181,17 @@ struct TombstoneRecord {
     outcome: Code<Outcome>,
     certainty: Code<Certainty>,
     changed: Code<Changed>,
-    payload: bool,
+    /// None, handed over, lost.
+    payload: u8,
 }
 
 /// A tombstone.
 pub fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
+    let payload = match stone.payload {
+        Payload::None => 0,
+        Payload::HandedOver => 1,
+        Payload::Lost => 2,
+    };
     codec::encode(&TombstoneRecord {
         task: stone.task,
         epoch: stone.epoch,
@@ -193,7 +199,7 @@ pub fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
         outcome: stone.outcome.into(),
         certainty: stone.certainty.into(),
         changed: stone.changed.into(),
-        payload: stone.payload,
+        payload,
     })
 }
 
@@ -207,7 +213,12 @@ pub fn read_tombstone(bytes: &[u8]) -> Result<Tombstone, CodecError> {
         outcome: known(record.outcome)?,
         certainty: known(record.certainty)?,
         changed: known(record.changed)?,
-        payload: record.payload,
+        payload: match record.payload {
+            0 => Payload::None,
+            1 => Payload::HandedOver,
+            2 => Payload::Lost,
+            _ => return Err(malformed("a code of a newer version")),
+        },
     })
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use postern_agent_core::{Caller, Mark, Origin, TaskState};
+use postern_agent_core::{Caller, Mark, Origin, Payload, TaskState};
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{MAX_PARAMS, MAX_PARTS, MembershipState, Offer, Report, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -279,25 +279,28 @@ async fn f23_what_belongs_to_nothing_is_removed_at_the_start() {
     assert!(spool_file(&folder, growing).with_added_extension("part").exists(), "it goes on from there");
 }
 
-/// The writes that a store of [`GOLDEN`] was filled with.
-fn golden() -> Vec<Write> {
-    let (held, ended) = (offer(1, MAX_PARAMS), offer(2, 10));
-    let entry = JournalEntry { step: 2, mark: Mark::Intent, note: vec![9; 1000], effect: vec![8; 100] };
-    let stone = Tombstone {
+fn stone() -> Tombstone {
+    Tombstone {
         task: TaskId::from_bytes([3; 16]),
         epoch: Epoch(4),
         attempt: 5,
         outcome: Outcome::Failed,
         certainty: Certainty::Certain,
         changed: Changed::No,
-        payload: true,
-    };
+        payload: Payload::HandedOver,
+    }
+}
+
+/// The writes that a store of [`GOLDEN`] was filled with.
+fn golden() -> Vec<Write> {
+    let (held, ended) = (offer(1, MAX_PARAMS), offer(2, 10));
+    let entry = JournalEntry { step: 2, mark: Mark::Intent, note: vec![9; 1000], effect: vec![8; 100] };
     vec![
         Write::PutTask(Box::new(held.clone()), Origin::Controller),
         Write::PutState(held.task, TaskState::Started { unended: 1 }),
         Write::PutJournal(held.task, 0, entry),
         Write::PutReport(Box::new(report(41, ended.task))),
-        Write::PutTombstone(stone),
+        Write::PutTombstone(stone()),
         Write::PutSession(SessionNo(7)),
         Write::PutMembership(Membership { state: MembershipState::Enabled, epoch: Epoch(9), hard: true }),
     ]
@@ -392,6 +395,8 @@ async fn records_of_every_shape_have_the_bytes_that_they_always_had() {
         writes.push(Write::PutJournal(task(1), number, entry));
     }
     let event = Event { time: 5, what: "{}".to_owned() };
+    let lost = Tombstone { payload: Payload::Lost, ..stone() };
+    writes.push(Write::PutTombstone(lost));
     writes.extend([Write::PutAudit(record::audit(&event)), Write::PutAudit(record::audit(&event))]);
     store.commit(&writes).await.unwrap();
     store.audit_written(1, 10, Head { number: 6, hash: [7; 32] }).unwrap();
@@ -399,7 +404,9 @@ async fn records_of_every_shape_have_the_bytes_that_they_always_had() {
     let run = Run { begun: 2, task: task(1), end: Some(end) };
     let acme = "acme".parse().unwrap();
     store.keep_collection(&acme, "nightly", &Record { since: 1, run: Some(run) }).await.unwrap();
-    let read = store.restore().unwrap().tasks;
+    let restored = store.restore().unwrap();
+    assert_eq!(restored.tombstones, [lost]);
+    let read = restored.tasks;
     assert_eq!(read.iter().map(|it| (it.offer.task.as_bytes()[0], it.origin)).collect::<Vec<_>>(), offers);
     let states = read.iter().map(|it| Write::PutState(it.offer.task, it.state.clone()));
     assert_eq!(states.collect::<Vec<_>>(), writes[3..6]);
@@ -410,7 +417,7 @@ async fn records_of_every_shape_have_the_bytes_that_they_always_had() {
     let mut tell = |table, key: &[u8], bytes: &[u8]| {
         writeln!(told, "{table} {} {}", HEXLOWER.encode(key), HEXLOWER.encode(bytes)).unwrap();
     };
-    for table in [1, 2, 3, 8, 10] {
+    for table in [1, 2, 3, 5, 8, 10] {
         for item in store.engine.scan(Table::new("", table)) {
             let (key, bytes) = item.unwrap();
             tell(table, &key, &bytes);
@@ -471,8 +478,10 @@ async fn what_comes_of_a_task_is_on_its_way_until_it_is_handed_over_or_nothing_c
         outcome: Outcome::Succeeded,
         certainty: Certainty::Certain,
         changed: Changed::No,
-        payload: true,
+        payload: Payload::HandedOver,
     };
     store.commit(&[Write::PutTombstone(buried), Write::DeleteReport(ReportNo(41))]).await.unwrap();
-    assert_eq!(stands(held.task), (false, true));
+    assert_eq!((stands(held.task), kept.taken_anew(held.task)), ((false, true), Ok(false)));
+    store.commit(&[Write::PutTombstone(Tombstone { payload: Payload::Lost, ..buried })]).await.unwrap();
+    assert_eq!((stands(held.task), kept.taken_anew(held.task)), ((false, false), Ok(true)));
 }

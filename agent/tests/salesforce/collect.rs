@@ -263,6 +263,32 @@ async fn who_is_gone_is_told_until_a_file_that_tells_it_is_handed_over() {
     assert_eq!(collections.run(active(), true).await.gone(), [JOE], "who came back can go again");
 }
 
+/// The controller was put back from a copy in which the second of three tasks is queued: the files of that one and of the third
+/// are gone. Go by what the third handed over, and who left before that is told by nobody.
+#[tokio::test]
+async fn whoever_was_told_to_be_gone_to_a_controller_that_was_put_back_is_told_again() {
+    let collections = Collections::start(OrgSeed::acme(6)).await;
+    collections.run(active(), true).await;
+    let mut second = collect(active());
+    second.attempt(&collections.connector).await.unwrap();
+    collections.lab.keep.deliver(second.id());
+    collections.change(disable(JOE)).await;
+    assert_eq!(collections.run(active(), true).await.gone(), [JOE]);
+
+    second.taken_anew(&collections.lab.keep);
+    for _ in 0..2 {
+        second.payloads.lock().unwrap().clear();
+        let conclusion = second.attempt(&collections.connector).await.unwrap();
+        let Some(TaskOutput::Collect(output)) = conclusion.output else { panic!("no output of a collection") };
+        assert_eq!((output.removed, output.since.as_str()), (1, ""));
+        assert!(output.warnings[0].contains("lost"), "{:?}", output.warnings);
+        assert!(second.payload().contains(JOE));
+    }
+    collections.lab.keep.deliver(second.id());
+    let quiet = collections.run(active(), true).await;
+    assert!(quiet.gone().is_empty() && quiet.warnings().is_empty(), "{:?}", quiet.warnings());
+}
+
 /// Look for who is gone whether the stream came to its end or not, and this fails.
 ///
 /// Feature B17.

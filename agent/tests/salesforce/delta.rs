@@ -121,6 +121,67 @@ async fn no_run_begins_while_the_file_of_the_one_before_is_on_its_way() {
     assert_eq!(told, json!({ "Id": id, "Username": JOE, "IsActive": true }));
 }
 
+/// The controller was put back from a copy in which the first of three tasks is queued, or two of them are: the files of all three
+/// are gone. Go on from where the newest got, or look at a task's own file alone, and what the others told is told by nobody.
+#[tokio::test]
+async fn what_a_controller_that_was_put_back_lost_is_told_again_whichever_task_comes_again() {
+    for again in [&[0][..], &[1], &[2], &[0, 2], &[2, 0]] {
+        let deltas = Deltas::start().await;
+        let (_, first) = deltas.run(request(BOTH), true).await;
+        let inactive = first.iter().filter(|line| line["IsActive"] == json!(false)).count();
+        let mut tasks: Vec<Task> = Vec::new();
+        for user in [JOE, ANN, "user0003@acme.example"] {
+            deltas.change(disable(user)).await;
+            deltas.lab.sim.advance(LAG);
+            let mut task = export(request(BOTH));
+            task.attempt(&deltas.connector).await.unwrap();
+            assert_eq!(task.payload().lines().count(), 1);
+            deltas.lab.keep.deliver(task.id());
+            tasks.push(task);
+        }
+        for at in again {
+            tasks[*at].taken_anew(&deltas.lab.keep);
+        }
+        for at in again {
+            let task = &mut tasks[*at];
+            let conclusion = task.attempt(&deltas.connector).await.unwrap();
+            let Some(TaskOutput::Export(output)) = conclusion.output else { panic!("no output of an export") };
+            assert_eq!((output.records, output.since.as_str()), (21, ""), "{again:?}");
+            assert!(output.warnings[0].contains("lost"), "{:?}", output.warnings);
+            assert_eq!(task.payload().matches("\"IsActive\":false").count(), inactive + 3, "{again:?}");
+            deltas.lab.keep.deliver(task.id());
+        }
+        let (quiet, _) = deltas.run(request(BOTH), true).await;
+        assert_eq!((quiet.records, quiet.warnings.len()), (0, 0), "{again:?}");
+    }
+}
+
+/// Begin anew at each attempt, and one that dies again and again never gets further than to make a job for everything.
+#[tokio::test]
+async fn another_attempt_at_what_is_done_anew_goes_on_with_the_job_of_the_one_before() {
+    let deltas = Deltas::start().await;
+    let mut asked = request(BOTH);
+    asked["size_hint"] = json!(1_000_000);
+    let mut task = export(asked.clone());
+    task.attempt(&deltas.connector).await.unwrap();
+    deltas.lab.keep.deliver(task.id());
+    deltas.run(request(BOTH), true).await;
+    deltas.lab.sim.advance(LAG);
+
+    task.taken_anew(&deltas.lab.keep);
+    let jobs = || deltas.lab.counters().routes["POST jobs/query"];
+    let before = jobs();
+    for _ in 0..2 {
+        task.disk_holds = Some(1_000);
+        assert_eq!(task.attempt(&deltas.connector).await.unwrap_err().code.as_str(), "disk_full");
+        deltas.lab.sim.advance(LAG);
+    }
+    let conclusion = task.attempt(&deltas.connector).await.unwrap();
+    let Some(TaskOutput::Export(output)) = conclusion.output else { panic!("no output of an export") };
+    assert_eq!((output.records, jobs()), (21, before + 1));
+    assert!(output.warnings[0].contains("lost"), "{:?}", output.warnings);
+}
+
 /// Another attempt at the same task makes its file anew, and whoever begins a cursor anew is told everything.
 #[tokio::test]
 async fn neither_another_attempt_nor_a_new_beginning_waits_for_a_file_on_its_way() {

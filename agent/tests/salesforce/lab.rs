@@ -196,6 +196,7 @@ pub struct Memory {
     buckets: Mutex<BTreeMap<String, Vec<u8>>>,
     lasts: Mutex<Option<usize>>,
     delivered: Mutex<BTreeSet<TaskId>>,
+    anew: Mutex<BTreeSet<TaskId>>,
     owed: Mutex<BTreeSet<TaskId>>,
 }
 
@@ -219,6 +220,7 @@ impl Memory {
     /// What came of a task is in the hands of its requester's side.
     pub fn deliver(&self, task: TaskId) {
         self.owed.lock().unwrap().remove(&task);
+        self.anew.lock().unwrap().remove(&task);
         self.delivered.lock().unwrap().insert(task);
     }
 
@@ -302,6 +304,10 @@ impl Keep for Memory {
 
     fn delivered(&self, task: TaskId) -> Result<bool, Failure> {
         Ok(self.delivered.lock().unwrap().contains(&task))
+    }
+
+    fn taken_anew(&self, task: TaskId) -> Result<bool, Failure> {
+        Ok(self.anew.lock().unwrap().contains(&task))
     }
 
     fn owed(&self, task: TaskId) -> Result<bool, Failure> {
@@ -440,6 +446,14 @@ impl Task {
     pub fn leased_after_a_restore(&mut self) {
         self.reconcile = true;
         self.alone = alone_since(2, 2, Duration::ZERO);
+    }
+
+    /// It had ended here, and is taken anew: the controller lost what came of it.
+    pub fn taken_anew(&mut self, keep: &Memory) {
+        self.notes.lock().unwrap().clear();
+        self.payloads.lock().unwrap().clear();
+        keep.delivered.lock().unwrap().remove(&self.id);
+        keep.anew.lock().unwrap().insert(self.id);
     }
 
     /// One more attempt, with the journal of those before; [`died`] if the process dies in it.

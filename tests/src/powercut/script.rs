@@ -229,7 +229,11 @@ impl Script {
             outcome: Outcome::Succeeded,
             certainty: Certainty::Certain,
             changed: Changed::Yes,
-            payload: !report.streams.is_empty(),
+            payload: if report.streams.is_empty() {
+                postern_agent_core::Payload::None
+            } else {
+                postern_agent_core::Payload::HandedOver
+            },
         };
         let forgotten = report.streams.iter().map(|stream| stream.id).collect();
         let writes = vec![Write::PutTombstone(stone), Write::DeleteReport(report.number)];

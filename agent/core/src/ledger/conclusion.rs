@@ -8,7 +8,7 @@ use super::ending::Ending;
 use super::held::Held;
 use super::{Ended, Event, Gated, GivenUp, Ledger, failure};
 use crate::journal::Earlier;
-use crate::write::{Origin, TaskState, Tombstone, Write};
+use crate::write::{Origin, Payload, TaskState, Tombstone, Write};
 
 impl Ledger {
     /// No further attempt follows. Without a journal nothing was changed here; with one, somebody has to read it.
@@ -196,7 +196,11 @@ impl Ledger {
         let (Some(outcome), Some(certainty), Some(changed)) = known else { return Vec::new() };
         // One that is said again, in short, was handed over before.
         let before = self.tombstones.get(report.task);
-        let payload = !report.streams.is_empty() || before.is_some_and(|it| it.payload);
+        let payload = match before {
+            _ if !report.streams.is_empty() => Payload::HandedOver,
+            Some(before) => before.payload,
+            None => Payload::None,
+        };
         let stone = Tombstone {
             task: report.task,
             epoch: report.epoch,

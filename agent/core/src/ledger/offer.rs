@@ -12,7 +12,7 @@ use postern_protocol::{Outcome, ReportNo, TaskKind, Timestamp};
 use super::held::Held;
 use super::{Event, Gated, Ledger, Offered, Refusal, failure};
 use crate::lease::Lease;
-use crate::write::{Origin, TaskState, Tombstone, Write};
+use crate::write::{Origin, Payload, TaskState, Tombstone, Write};
 
 /// When a batch that there is no room for may be offered again: soon beside the time that batches take, and seldom
 /// enough for hundreds of them in the controller's queue.
@@ -117,9 +117,12 @@ impl Ledger {
         self.arrivals += 1;
         let task = offer.task;
         let accept = Accept { task, epoch: offer.epoch };
-        // It is done anew because nobody has what came of it: connectors are not to take that for handed over meanwhile.
-        if let Some(stone) = self.tombstones.get(task).filter(|it| it.payload) {
-            let mut writes = self.remember(Tombstone { payload: false, ..stone });
+        // It is done anew because nobody has what came of it: connectors are not to take that for handed over meanwhile. If the
+        // controller lost that, it may have lost what came of others too.
+        if offer.kind.known().is_some_and(TaskKind::is_batch)
+            && let Some(stone) = self.tombstones.get(task).filter(|it| it.payload != Payload::Lost)
+        {
+            let mut writes = self.remember(Tombstone { payload: Payload::Lost, ..stone });
             self.writes.append(&mut writes);
         }
         self.writes.push(Write::PutTask(Box::new(offer.clone()), origin));

@@ -26,7 +26,7 @@ use postern_protocol::{Epoch, Failure, FailureClass, Outcome, TaskKind, TaskRequ
 
 use super::*;
 use crate::journal::{JournalEntry, Mark};
-use crate::write::{Caller, Origin, TaskState};
+use crate::write::{Caller, Origin, Payload, TaskState};
 
 const TTL: Duration = Duration::from_secs(60);
 const REACH: Duration = Duration::from_secs(20);

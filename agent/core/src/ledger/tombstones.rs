@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use postern_protocol::TaskId;
 
-use crate::write::Tombstone;
+use crate::write::{Payload, Tombstone};
 
 /// Tombstones, those of tasks with a payload apart: connectors ask by them whether what an export told was handed over,
-/// the next night perhaps, and thousands of short tasks in between are not to push them out.
+/// the next night perhaps, or lost, and thousands of short tasks in between are not to push them out.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     with_payload: BTreeMap<TaskId, Tombstone>,
@@ -21,10 +21,10 @@ impl Tombstones {
 
     /// Adds one. The oldest of its sort if there are more than `most` now.
     pub(super) fn add(&mut self, stone: Tombstone, most: usize) -> Option<TaskId> {
-        let (stones, others) = if stone.payload {
-            (&mut self.with_payload, &mut self.without)
-        } else {
+        let (stones, others) = if stone.payload == Payload::None {
             (&mut self.without, &mut self.with_payload)
+        } else {
+            (&mut self.with_payload, &mut self.without)
         };
         others.remove(&stone.task);
         stones.insert(stone.task, stone);
@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    fn stone(number: u8, payload: bool) -> Tombstone {
+    fn stone(number: u8, payload: Payload) -> Tombstone {
         let (outcome, certainty, changed) = (Outcome::Succeeded, Certainty::Certain, Changed::No);
         Tombstone {
             task: TaskId::from_bytes([number; 16]),
@@ -64,15 +64,18 @@ mod tests {
     }
 
     #[test]
-    fn many_short_tasks_do_not_push_out_what_tells_that_an_export_was_handed_over() {
-        let mut tombstones = Tombstones::default();
-        let export = stone(1, true);
-        assert_eq!(tombstones.add(export, 2), None);
-        for number in 2..=9 {
-            let oldest = (number > 3).then(|| stone(number - 2, false).task);
-            assert_eq!(tombstones.add(stone(number, false), 2), oldest);
+    fn many_short_tasks_do_not_push_out_what_tells_that_an_export_was_handed_over_or_lost() {
+        let short = |number| stone(number, Payload::None);
+        for payload in [Payload::HandedOver, Payload::Lost] {
+            let mut tombstones = Tombstones::default();
+            let export = stone(1, payload);
+            assert_eq!(tombstones.add(export, 2), None);
+            for number in 2..=9 {
+                let oldest = (number > 3).then(|| short(number - 2).task);
+                assert_eq!(tombstones.add(short(number), 2), oldest);
+            }
+            assert_eq!(tombstones.get(export.task), Some(export));
+            assert_eq!(tombstones.get(short(7).task), None);
         }
-        assert_eq!(tombstones.get(export.task), Some(export));
-        assert_eq!(tombstones.get(stone(7, false).task), None);
     }
 }

@@ -171,7 +171,7 @@ fn results_that_the_controller_does_not_want_are_not_taken_for_handed_over() {
         Write::PutTombstone(stone) => Some((stone.outcome, stone.payload)),
         _ => None,
     };
-    assert_eq!(desk.disk.iter().find_map(stone), Some((Outcome::Succeeded, false)));
+    assert_eq!(desk.disk.iter().find_map(stone), Some((Outcome::Succeeded, Payload::None)));
 }
 
 #[test]
@@ -255,7 +255,11 @@ fn results_that_the_controller_does_not_have_any_more_are_not_taken_for_handed_o
         desk.ledger.handle_report_ack(ReportNo(1), desk.now);
         desk.now = desk.now + Duration::from_secs(1);
         desk.sync();
-        assert_eq!(tombstones(&desk), [has_them], "acknowledged first: {ack_first}");
+        assert_eq!(
+            tombstones(&desk),
+            [if has_them { Payload::HandedOver } else { Payload::None }],
+            "acknowledged first: {ack_first}"
+        );
         assert!(desk.events().contains(&Event::Forget(vec![results.id])), "{has_them}, {ack_first}");
         assert_eq!(desk.ledger.outbox().reports, 0);
         let mut of_report = desk.disk.iter().filter(|it| matches!(it, Write::PutReport(_) | Write::DeleteReport(_)));
@@ -283,11 +287,11 @@ fn what_an_earlier_session_acknowledged_buries_nothing_in_a_later_one() {
     assert_eq!((tombstones(&desk), desk.reports().len()), (Vec::new(), 1));
     desk.ledger.handle_report_ack(ReportNo(1), desk.now);
     desk.sync();
-    assert_eq!(tombstones(&desk), [true]);
+    assert_eq!(tombstones(&desk), [Payload::HandedOver]);
 }
 
-/// Whether what came of tasks that are remembered on disk was handed over.
-fn tombstones(desk: &Desk) -> Vec<bool> {
+/// What became of what came of tasks that are remembered on disk.
+fn tombstones(desk: &Desk) -> Vec<Payload> {
     let stone = |write: &Write| match write {
         Write::PutTombstone(stone) => Some(stone.payload),
         _ => None,
@@ -320,7 +324,7 @@ fn results_that_neither_side_has_any_more_are_told_as_lost_and_their_report_goes
         desk.sync();
         assert_eq!(
             (tombstones(&desk), desk.ledger.outbox().reports),
-            (vec![false], 0),
+            (vec![Payload::None], 0),
             "acknowledged first: {is_acked}"
         );
     }

@@ -397,7 +397,7 @@ fn f33_what_is_read_again_is_not_handed_over_before_its_new_report_is() {
     desk.sent();
     desk.ledger.handle_report_ack(ReportNo(1), desk.now);
     desk.sync();
-    assert_eq!(is_handed_over(&desk), Some(true));
+    assert_eq!(remembered(&desk), Some(Payload::HandedOver));
 
     desk.offer(export(6));
     let (mark, writes) = desk.ledger.poll_writes(desk.now).unwrap();
@@ -406,7 +406,7 @@ fn f33_what_is_read_again_is_not_handed_over_before_its_new_report_is() {
     assert!(stone.is_some() && stone < task, "{writes:?}");
     desk.disk.extend(writes);
     desk.ledger.handle_durable(mark, desk.now);
-    assert_eq!(is_handed_over(&desk), Some(false));
+    assert_eq!(remembered(&desk), Some(Payload::Lost));
 
     end(&mut desk);
     desk.ledger.handle_unwanted(id(1), desk.now);
@@ -415,11 +415,27 @@ fn f33_what_is_read_again_is_not_handed_over_before_its_new_report_is() {
     desk.ledger.handle_report_ack(ReportNo(2), desk.now);
     desk.now = desk.ledger.poll_timeout().unwrap();
     desk.sync();
-    assert_eq!(is_handed_over(&desk), Some(false), "nobody wanted it the second time");
+    assert_eq!(remembered(&desk), Some(Payload::Lost), "nobody wanted it the second time");
 }
 
-/// Whether what came of the task was handed over, as the disk has it.
-fn is_handed_over(desk: &Desk) -> Option<bool> {
+/// Remember that alone of what was handed over, and a delta takes for told what runs after the one that failed told to a
+/// controller that was put back.
+#[test]
+fn f33_what_failed_and_is_done_anew_is_remembered_as_lost_too() {
+    let refused = Ending::failed(Failure::new(FailureClass::Rejected, "refused", "no"));
+    for (kind, expected) in [(TaskKind::Export, Payload::Lost), (TaskKind::ValidateUser, Payload::None)] {
+        let mut desk = knowing_of(kind, Known::Tombstone, refused.clone());
+        for epoch in [6, 7] {
+            desk.offer(offer(1, kind, epoch));
+            desk.sync();
+        }
+        assert!(desk.names().contains(&"Accept"), "{kind}");
+        assert_eq!(remembered(&desk), Some(expected), "{kind}");
+    }
+}
+
+/// What became of what came of the task, as the disk has it.
+fn remembered(desk: &Desk) -> Option<Payload> {
     let stone = |write: &Write| match write {
         Write::PutTombstone(stone) => Some(stone.payload),
         _ => None,

@@ -216,6 +216,10 @@ impl Keep for Forgetful {
         Ok(false)
     }
 
+    fn taken_anew(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
     fn owed(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
         Ok(false)
     }

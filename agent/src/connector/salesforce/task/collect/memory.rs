@@ -61,6 +61,8 @@ pub(in super::super::super) struct State {
 struct Run {
     number: u64,
     task: String,
+    /// Whether that is taken anew: then nothing counted as handed over before it.
+    anew: bool,
     /// When it began, for people.
     started: String,
     /// What had been forgotten when it began: told until a file that tells it was handed over.
@@ -122,10 +124,16 @@ impl Memory {
         }
         let mut state = known.unwrap_or_else(|| State { format: FORMAT, ..State::default() });
         let about = it.user_status.to_string();
+        let anew = keep.taken_anew(task)?;
         let task = HEXLOWER.encode(task.as_bytes());
-        let is_again = state.pending.as_ref().is_some_and(|run| run.task == task);
+        let is_again = state.pending.as_ref().is_some_and(|run| run.task == task && run.anew == anew);
         let untold = state.settle(keep.as_ref())?;
         forgot = forgot.or(untold);
+        if anew && !is_again {
+            // Which files of other runs are lost nobody here knows.
+            state.handed_over = None;
+            forgot = forgot.or_else(|| Some(FILES_LOST.to_owned()));
+        }
         state.run += 1;
         if state.run > 1 && state.about != about {
             state.forget();
@@ -144,7 +152,8 @@ impl Memory {
         if !org.is_empty() {
             org.clone_into(&mut state.org);
         }
-        state.pending = Some(Run { number: state.run, task, started: started.to_owned(), forgot: forgot.clone() });
+        state.pending =
+            Some(Run { number: state.run, task, anew, started: started.to_owned(), forgot: forgot.clone() });
         // On disk before any user is seen by this run, so that no two runs have the same number.
         keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
         Ok((Self { keep, place, state, is_again }, forgot))
@@ -258,6 +267,9 @@ pub(super) fn place(name: &str) -> String {
 
 const UNKNOWN: &str = "What the collection remembered was written by another version of the agent, so it begins anew: nobody is \
                        told to be gone whom only earlier runs saw";
+
+const FILES_LOST: &str = "The controller lost what it had of this task, and perhaps files of other runs: who is gone is told again, but for \
+                          those whom a later run has let go; compare with the newest file that is left";
 
 fn full(shown: &str) -> Failure {
     let summary =

@@ -105,6 +105,8 @@ impl Reached {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pending {
     task: String,
+    /// Whether that is taken anew: then the cursor had begun anew with it.
+    anew: bool,
     /// From when it asks; `None`: from the beginning.
     from: Option<i64>,
     reaches_back: bool,
@@ -157,10 +159,15 @@ impl Cursor {
         }
         let mut state = known.unwrap_or_else(State::new);
         let about = short_hash(&[begin.about]);
+        let anew = keep.taken_anew(begin.task)?;
         // Another attempt at a task asks the same, so that it can go on with the job of the one before.
-        let asked = state.pending.as_ref().filter(|pending| pending.task == task).cloned();
+        let asked = state.pending.as_ref().filter(|pending| pending.task == task && pending.anew == anew).cloned();
         state.settle(keep)?;
+        forgot = forgot.or(anew.then_some(FILES_LOST));
         if begin.restart {
+            state.forget();
+        } else if anew && asked.is_none() {
+            // Which files of other runs are lost nobody here knows.
             state.forget();
         } else if state.lost.len() >= MAX_LOST {
             forgot = Some(LOST_TOO_OFTEN);
@@ -179,7 +186,7 @@ impl Cursor {
         state.about = about;
         begin.object.clone_into(&mut state.object);
         begin.name.clone_into(&mut state.name);
-        let span = state.ask(task, asked.as_ref(), begin.now)?;
+        let span = state.ask((task, anew), asked.as_ref(), begin.now)?;
         // On disk before any hash of this run is, so that a later run knows them for what they are.
         keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, state.key.as_bytes());
@@ -254,7 +261,7 @@ impl State {
     }
 
     /// What the next run asks for; `asked` is what another attempt at its task did.
-    fn ask(&mut self, task: String, asked: Option<&Pending>, now: Now) -> Result<Span, Failure> {
+    fn ask(&mut self, (task, anew): (String, bool), asked: Option<&Pending>, now: Now) -> Result<Span, Failure> {
         let watermark = |reached: Option<Reached>| reached.and_then(Reached::watermark);
         let mut span = Span::new(now, watermark(self.reached), watermark(self.sure))?;
         let mut ahead = i64::try_from(now.ahead().as_millis()).unwrap_or_default();
@@ -271,7 +278,7 @@ impl State {
         self.run += 1;
         let from = span.from.map(Timestamp::as_millisecond);
         let (until, reaches_back) = (span.until.as_millisecond(), span.reaches_back);
-        self.pending = Some(Pending { task, from, reaches_back, reached: Reached { until, ahead } });
+        self.pending = Some(Pending { task, anew, from, reaches_back, reached: Reached { until, ahead } });
         Ok(span)
     }
 
@@ -319,6 +326,9 @@ pub(in super::super::super::super) async fn forget_cursor(
 }
 
 const UNKNOWN: &str = "What the cursor remembered was written by another version of the agent, so it begins anew: everything is handed over";
+
+const FILES_LOST: &str = "The controller lost what it had of this task, so files of other runs of the cursor may be lost as well and it \
+                          begins anew: everything is handed over";
 
 const LOST_TOO_OFTEN: &str =
     "So many runs of the cursor were never handed over that it begins anew: everything is handed over";
@@ -379,7 +389,7 @@ mod tests {
     fn again(state: &mut State, now: Now) -> Span {
         let asked = state.pending.take().unwrap();
         state.lose();
-        state.ask(asked.task.clone(), Some(&asked), now).unwrap()
+        state.ask((asked.task.clone(), false), Some(&asked), now).unwrap()
     }
 
     /// Two clocks are never read at the same moment twice. Ask from another moment each time, and each attempt makes a job anew.
@@ -388,7 +398,7 @@ mod tests {
         let lie = State { reached: Some(reached("28T17:55:00", 6 * 3_600_000)), ..State::new() };
         for (org, from) in [("28T19:00:00", Some(at("28T11:45:00"))), ("28T13:00:00", None)] {
             let mut state = lie.clone();
-            let first = state.ask("00".to_owned(), None, now(org, org)).unwrap();
+            let first = state.ask(("00".to_owned(), false), None, now(org, org)).unwrap();
             assert_eq!((first.from, first.reaches_back), (from, true), "{org}");
             for later in ["29T08:00:00", "29T08:00:00.007"] {
                 let next = again(&mut state, now("29T08:00:00", later));
@@ -429,7 +439,7 @@ mod tests {
                 if let Some(pending) = state.pending.take() {
                     state.move_on(&pending);
                 }
-                let span = state.ask("00".to_owned(), None, now(org, here)).unwrap();
+                let span = state.ask(("00".to_owned(), false), None, now(org, here)).unwrap();
                 assert_eq!((span.from, span.reaches_back), (from.map(at), *reaches_back), "{org} {here}");
                 state = serde_json::from_slice(&serde_json::to_vec(&state).unwrap()).unwrap();
             }
@@ -440,7 +450,7 @@ mod tests {
     #[test]
     fn another_attempt_at_a_cursor_that_began_anew_asks_from_the_beginning() {
         let mut state = State { reached: Some(reached("28T11:55:00", 0)), ..State::new() };
-        let first = state.ask("00".to_owned(), None, now("28T13:00:00", "28T13:00:00")).unwrap();
+        let first = state.ask(("00".to_owned(), false), None, now("28T13:00:00", "28T13:00:00")).unwrap();
         assert_eq!(first.from, Some(at("28T11:45:00")));
         state.forget();
         let next = again(&mut state, now("28T13:00:00", "28T13:00:00"));
@@ -479,7 +489,13 @@ mod tests {
             run: 9_999_998,
             reached: Some(reached("28T11:55:00", i64::MIN)),
             sure: Some(far),
-            pending: Some(Pending { task: "ff".repeat(16), from: Some(i64::MAX), reaches_back: true, reached: far }),
+            pending: Some(Pending {
+                task: "ff".repeat(16),
+                anew: true,
+                from: Some(i64::MAX),
+                reaches_back: true,
+                reached: far,
+            }),
             lost: rows(MAX_LOST - 1),
             about: short_hash(&["all"]),
             org: "00D5g000004c92EAAQ".to_owned(),
