@@ -126,6 +126,32 @@ fn no_lane_starves_however_much_there_is_in_the_others() {
     assert_eq!(order.iter().position(|task| *task == id(2)), Some(7));
 }
 
+/// Other than at the controller. Count them for each system, and the fourth is the last look-up.
+#[test]
+fn turns_are_counted_over_all_systems() {
+    let [acme, other] = ["acme", "other"].map(|name| name.parse::<SystemName>().unwrap());
+    let limits = Limits { held: 100, ..Limits::for_systems([(acme.clone(), 1), (other.clone(), 1)].into()) };
+    let mut desk = Desk { ledger: Ledger::restore(limits, Restored::default()), ..Desk::new() };
+    desk.connect();
+    let urgent = TaskKind::ValidateUser;
+    let tasks = [(1, TaskKind::Export), (2, TaskKind::Export), (3, urgent), (4, urgent), (5, urgent), (6, urgent)];
+    for (n, kind) in tasks {
+        let system = if n % 2 == 1 { acme.clone() } else { other.clone() };
+        desk.offer(Offer { system, ..offer(n, kind, 1) });
+    }
+    desk.sync();
+    let mut order = Vec::new();
+    for _ in 0..2 {
+        let started = starts(&desk.events());
+        for task in &started {
+            desk.ledger.handle_concluded(*task, success(), desk.now);
+        }
+        order.extend(started);
+        desk.sync();
+    }
+    assert_eq!(order, [3, 4, 5, 2].map(id));
+}
+
 /// Put back what `poll_timeout` filters out and the shell wakes up for nothing, again and again.
 #[test]
 fn what_waits_for_something_else_than_time_wakes_nobody() {
