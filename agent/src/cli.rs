@@ -229,8 +229,8 @@ pub struct Enroll {
 /// Options of `postern run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Write this file once the first session is established, and remove it when the agent stops: its existence tells
-    /// a script that the agent is up.
+    /// Write this file once the first session is established, and remove it when the agent is asked to stop. One that a killed
+    /// process left stays until the next start has the store: a script removes it itself before it starts the agent.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
     /// For tests: for how many seconds secrets are sealed to one key.

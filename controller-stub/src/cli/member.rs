@@ -54,7 +54,7 @@ certificate is in use, because somebody may have a copy of them. The agents come
     },
     /// Let a member finish what it holds, then disable it; --hard: at once
     #[command(
-        after_help = "Example:\n  postern-controller member disable mbr_0195d8a0... --hard\n\nWith --hard no further change is begun; what the member has not begun goes to others at once."
+        after_help = "Example:\n  postern-controller member disable mbr_0195d8a0... --hard\n\nWith --hard no further change is begun; what the member has not begun goes to others at once. What they all\nrefuse for good fails a lease and a settle time later (210 s)."
     )]
     Disable {
         /// The member
@@ -65,7 +65,7 @@ certificate is in use, because somebody may have a copy of them. The agents come
     },
     /// Give a member nothing new: what it has begun it finishes, the rest goes to others
     #[command(
-        after_help = "Example:\n  postern-controller member drain mbr_0195d8a0...\n\nFor a host that needs a rest. `member show` tells when it holds nothing more, `member enable` ends it; `member disable`\ndoes the same and then disables it."
+        after_help = "Example:\n  postern-controller member drain mbr_0195d8a0...\n\nFor a host that needs a rest. `member show` tells when it holds nothing more, `member enable` ends it; `member disable`\ndoes the same and then disables it. What all others refuse for good fails a lease and a settle time later (210 s)."
     )]
     Drain {
         /// The member

@@ -40,7 +40,7 @@ pub struct Request {
     /// Which users.
     #[serde(default = "all")]
     pub user_status: Code<UserStatus>,
-    /// How many sign-ins are told of each user, the newest ones; at most [`MAX_LOGINS`].
+    /// How many sign-ins are told of each user, the newest ones; at most 100.
     #[serde(default = "ten")]
     pub logins: u16,
 }
