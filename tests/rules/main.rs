@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod catalogue;
+mod commands;
 mod configuration;
 mod features;
 mod homes;

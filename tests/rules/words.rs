@@ -57,7 +57,7 @@ fn every_decision_is_linked() {
 }
 
 /// The documents, as paths from the top: those of the top itself, and everything below `docs`.
-fn documents() -> Vec<String> {
+pub(crate) fn documents() -> Vec<String> {
     let mut found = below("docs");
     found.extend(names(""));
     found.retain(|path| Path::new(path).extension().is_some_and(|it| it == "md"));
