@@ -29,10 +29,11 @@ impl Ledger {
             let LeaseRef { task, epoch } = lease.lease;
             let Some(held) = self.tasks.get_mut(&task).filter(|held| held.lease.epoch == epoch) else { continue };
             match lease.verdict.known() {
-                Some(LeaseVerdict::Kept) => held.lease.handle_kept(asked, ttl),
-                Some(LeaseVerdict::Late) => {
+                Some(verdict @ (LeaseVerdict::Kept | LeaseVerdict::Late)) => {
                     held.lease.handle_kept(asked, ttl);
-                    self.learn_that_it_is_late(task, now);
+                    if verdict == LeaseVerdict::Late {
+                        self.learn_that_it_is_late(task, now);
+                    }
                 }
                 Some(LeaseVerdict::Cancelled) => self.handle_cancel(task),
                 Some(LeaseVerdict::Fenced) | None => self.lose(task, now),
