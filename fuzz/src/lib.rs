@@ -137,6 +137,7 @@ targets! {
         api_bodies
         api_answer
         request_head
+        records_page
         owed_report
         signed_task
     }

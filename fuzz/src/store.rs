@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use data_encoding::HEXLOWER;
 use postern_agent::connector::salesforce::notes;
@@ -13,7 +13,7 @@ use postern_agent::store::{collection, record};
 use postern_controller_stub::state::record as ledger;
 use postern_protocol::codec::{self, CodecError};
 use postern_store::audit::{Event, Line, Log, Verifier, backwards};
-use postern_store::{Batch, Opened, Options, Spool, SpoolId, Store, StoreError, StoreKey, Table, private};
+use postern_store::{Batch, Opened, Options, Spool, SpoolId, SpoolReader, Store, StoreError, StoreKey, Table, private};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -72,13 +72,32 @@ fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
 }
 
 /// A store of one process, in a folder of its own.
-struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
     spool: Spool,
     _store: Store,
 }
 
 impl Bench {
+    /// The one of the process, for as long as the result lives.
+    pub(crate) fn take() -> MutexGuard<'static, Self> {
+        static BENCH: OnceLock<Mutex<Bench>> = OnceLock::new();
+        BENCH.get_or_init(|| Mutex::new(Self::new())).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a payload.
+    pub(crate) fn write(&self, id: SpoolId, plain: &[u8]) -> SpoolReader {
+        let length = u64::try_from(plain.len()).unwrap_or_default();
+        let mut writer = self.spool.write(id, length).expect("a payload can be begun");
+        writer.append(plain).expect("it takes bytes");
+        writer.finish(&Sha256::digest(plain).into()).expect("it is whole");
+        self.spool.read(id, length).expect("it can be read")
+    }
+
+    pub(crate) fn delete(&self, id: SpoolId) {
+        self.spool.delete(id).expect("it can be deleted");
+    }
+
     fn new() -> Self {
         let folder = TempDir::new().expect("there is a place for a folder");
         let options = Options { headroom: 4096, ..Options::default() };
@@ -94,15 +113,12 @@ impl Bench {
 /// The first byte says how long the payload is, in pieces of 4 KiB; then come changes, each two bytes of a place and
 /// one to turn bits with; what is left over is written behind.
 pub fn payload(data: &[u8]) -> bool {
-    static BENCH: OnceLock<Mutex<Bench>> = OnceLock::new();
-    let bench = BENCH.get_or_init(|| Mutex::new(Bench::new())).lock().unwrap_or_else(PoisonError::into_inner);
+    let bench = Bench::take();
     let (pieces, changes) = choice(data);
     let plain: Vec<u8> = (0..pieces % 20 * 4096).map(|at| at.to_le_bytes()[0]).collect();
     let (id, length) = (SpoolId([9; 16]), u64::try_from(plain.len()).unwrap_or_default());
     let sha256: [u8; 32] = Sha256::digest(&plain).into();
-    let mut writer = bench.spool.write(id, length).expect("a payload can be begun");
-    writer.append(&plain).expect("it takes bytes");
-    writer.finish(&sha256).expect("it is whole");
+    drop(bench.write(id, &plain));
 
     let file = bench.folder.path().join("store/spool").join(id.to_string());
     let mut bytes = fs::read(&file).expect("it is there");
@@ -122,7 +138,7 @@ pub fn payload(data: &[u8]) -> bool {
 
     let found = bench.spool.verify(id, length, &sha256);
     assert_eq!(found.is_ok(), bytes == whole, "damage is told, and nothing else is called damage: {found:?}");
-    bench.spool.delete(id).expect("it can be deleted");
+    bench.delete(id);
     true
 }
 

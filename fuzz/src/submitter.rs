@@ -2,12 +2,13 @@
 //! what the controller answers.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use postern_agent::offered;
 use postern_controller_stub::api::{
-    self, AuditView, ClusterView, HandedInView, KeysView, NewApiTokenView, Page, Problem, StatusView, StreamView,
-    SystemView, TokenView, bodies, head,
+    self, AuditView, ClusterView, HandedInView, KeysView, NewApiTokenView, Page, Problem, RecordView, StatusView,
+    StreamView, SystemView, TokenView, bodies, head,
 };
 use postern_controller_stub::server::Addresses;
 use postern_controller_stub::state::api_tokens::ApiTokenView;
@@ -20,12 +21,14 @@ use postern_protocol::code::CodeSet as _;
 use postern_protocol::message::FromController;
 use postern_protocol::outbox::OwedReport;
 use postern_protocol::signature::{SignatureView, SigningKey, TaskSignature, header};
+use postern_store::SpoolId;
 use reqwest::header::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::choice;
+use crate::store::Bench;
+use crate::{choice, grown};
 
 /// The body of a submission: what is taken can travel, and an error is in words of some length.
 pub fn submission(data: &[u8]) -> bool {
@@ -194,6 +197,50 @@ pub fn request_head(data: &[u8]) -> bool {
             }
         }
     }
+}
+
+/// Results that a member sent, and a cursor, behind its eight bytes and one for how much is asked for: a page is no longer than
+/// that, and leads on or nowhere; and all pages together show what is there, once and in its order.
+pub fn records_page(data: &[u8]) -> bool {
+    const LIST: &str = "records";
+    const RESULTS: SpoolId = SpoolId([8; 16]);
+    const MOST_PAGES: usize = 64;
+    let Some((cursor, rest)) = data.split_first_chunk::<8>() else { return false };
+    let (how, results) = choice(rest);
+    let results = grown(results);
+    let (limit, is_wanted) =
+        (how % 128 + 1, |it: &RecordView| how < 128 || matches!(&*it.outcome, "failed" | "unknown"));
+    let bench = Bench::take();
+    let reader = Arc::new(bench.write(RESULTS, &results));
+    bench.delete(RESULTS);
+    let page_behind = |behind: u64| {
+        let cursor = BASE64URL_NOPAD.encode(format!("{LIST}\n{behind}").as_bytes());
+        let only = if how < 128 { "" } else { "&only=failed" };
+        let page = head::records(&reader, LIST, &format!("limit={limit}&cursor={cursor}{only}"));
+        let page = page.expect("a cursor of this list is taken");
+        let next = page.next.map(|it| BASE64URL_NOPAD.decode(it.as_bytes()).expect("a cursor has one form"));
+        let next = next.map(|it| String::from_utf8_lossy(&it).trim_start_matches("records\n").parse::<u64>());
+        let next = next.map(|it| it.expect("it says how far the page went"));
+        assert!(page.items.len() <= limit && page.items.iter().all(is_wanted), "more than was asked for");
+        assert!(next.is_none_or(|next| next > behind), "{next:?} is not behind {behind}");
+        (page.items, next)
+    };
+    page_behind(u64::from_le_bytes(*cursor));
+
+    let (mut shown, mut behind) = (Vec::new(), Some(0));
+    for _ in 0..MOST_PAGES {
+        let Some(from) = behind else { break };
+        let (items, next) = page_behind(from);
+        shown.extend(items);
+        behind = next;
+    }
+    let lines = results.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<RecordView>(line).ok());
+    let there: Vec<RecordView> = lines.filter(is_wanted).collect();
+    let as_json = |records: &[RecordView]| serde_json::to_value(records).expect("records can be shown");
+    if behind.is_none() && results.split(|byte| *byte == b'\n').all(|line| line.len() < 64 * 1024) {
+        assert_eq!(as_json(&shown), as_json(&there), "a record is left out, or shown twice");
+    }
+    !shown.is_empty()
 }
 
 /// The body of a report that is handed in: it means the same when it was written, and the report in it travels with the

@@ -3,16 +3,18 @@
 //!
 //! Nothing is decided here. Each function calls the one reader that the API has, and tells what can be seen of the result.
 
+use std::sync::Arc;
+
 use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use postern_protocol::id::ApiTokenId;
+use postern_store::SpoolReader;
 
-use super::Problem;
 use super::asked::read_query;
 use super::events::LastEventId;
 use super::once::IdempotencyKey;
 use super::page::{Part, Wanted};
-use super::shield;
+use super::{Page, Problem, RecordView, records, shield};
 use crate::access::Presented;
 use crate::console;
 
@@ -32,6 +34,11 @@ pub fn part(list: &str, query: &str) -> Result<ListPart, Problem> {
     let part: Part<String> = Part::of(list, read_query::<Wanted>(query)?)?;
     let cursor = part.after.as_ref().map(|after| part.cursor(after));
     Ok(ListPart { limit: part.limit, after: part.after, cursor })
+}
+
+/// The page of these results, as a list that is called so, that a query asks for.
+pub fn records(reader: &Arc<SpoolReader>, list: &str, query: &str) -> Result<Page<RecordView>, Problem> {
+    records::page(reader, list, query)
 }
 
 /// The event behind which whoever sends this `Last-Event-ID` goes on.

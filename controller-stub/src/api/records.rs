@@ -10,7 +10,7 @@ use postern_store::{SpoolError, SpoolReader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::asked::{Both, Path, Query};
+use super::asked::{Both, Path, Query, read_query};
 use super::page::{Page, Part, Wanted};
 use super::streams::open_results;
 use super::{Api, Problem};
@@ -70,6 +70,12 @@ pub(super) async fn list(
     let view = api.desk.look(move |state, _| state.task(task)).await??;
     let reader = open_results(&api, &check(view)?).await?;
     blocking(move || read(&reader, &part, which.only)).await.map(Json)
+}
+
+/// The page of these results that a query asks for.
+pub(super) fn page(reader: &Arc<SpoolReader>, list: &str, query: &str) -> Result<Page<RecordView>, Problem> {
+    let Both(which, wanted) = read_query::<Both<Which, Wanted>>(query)?;
+    read(reader, &Part::of(list, wanted)?, which.only)
 }
 
 /// Only a batch that was imported leaves results that can be read here.
