@@ -84,9 +84,11 @@ pub fn failure(mut failure: Failure) -> Failure {
     failure
 }
 
-/// Whether a text tells this secret, which need not be in use.
+/// Whether a text tells this secret, in whatever case. It need not be in use.
 pub fn tells(text: &str, secret: &str) -> bool {
-    text.contains(secret) || Forms::of(secret.as_bytes()).0.iter().any(|form| text.contains(form.as_str()))
+    let text = text.to_lowercase();
+    let tells = |form: &str| text.contains(&form.to_lowercase());
+    tells(secret) || Forms::of(secret.as_bytes()).0.iter().any(|form| tells(form))
 }
 
 /// What a secret looks like in a text.
@@ -225,7 +227,7 @@ mod tests {
     fn what_is_too_short_to_be_a_secret_stays() {
         let _in_use = in_use(b"a");
         assert_eq!(redacted("a message"), "a message");
-        assert!(tells("a message", "a"));
+        assert!(tells("a message", "A"));
     }
 
     #[test]

@@ -360,11 +360,37 @@ async fn what_an_earlier_attempt_may_have_written_is_told_although_it_is_refused
 async fn an_encrypted_value_stands_in_no_message() {
     let lab = Lab::start().await;
     let bad = "not-an-address";
-    for (rules, shown) in [(&[][..], true), (&["Email=encrypted"][..], false)] {
-        let mut task = import_with(request(rules), lines(&[json!({"Username": ACTIVE, "Email": bad})]));
+    // Salesforce trims an address, and puts it into lower case.
+    for written in [bad, "Not-An-Address "] {
+        for (rules, shown) in [(&[][..], true), (&["Email=encrypted"][..], false)] {
+            let mut task = import_with(request(rules), lines(&[json!({"Username": ACTIVE, "Email": written})]));
+            task.attempt(&lab.connector()).await.unwrap();
+            assert_eq!(codes(&task), ["INVALID_EMAIL_ADDRESS"]);
+            let message = task.lines()[0]["message"].as_str().unwrap().to_lowercase();
+            assert_eq!(message.contains(bad), shown, "{:?}", task.lines());
+        }
+    }
+}
+
+/// Look for a value as it is written in words that are no more as they were said, and what is left of it stands there.
+#[tokio::test]
+async fn an_encrypted_value_stands_in_no_message_that_is_cut_or_brought_into_one_line() {
+    let lab = Lab::start().await;
+    let long = format!("Hush-hush {}", "and more ".repeat(60));
+    for (value, quoted) in [("two  Words<br>in\nlines ", "two Words"), (&long, "hush-hush")] {
+        let refused = Mishap::RespondAt {
+            piece: "AboutMe".to_owned(),
+            status: 400,
+            code: "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY".to_owned(),
+            message: format!("UserTrigger: no good: {value}"),
+        };
+        lab.fault("PATCH", "/composite/sobjects", refused, 1);
+        let entry = json!({"Username": ACTIVE, "AboutMe": value});
+        let mut task = import_with(request(&["AboutMe=encrypted"]), lines(&[entry]));
         task.attempt(&lab.connector()).await.unwrap();
-        assert_eq!(codes(&task), ["INVALID_EMAIL_ADDRESS"]);
-        assert_eq!(task.lines()[0]["message"].as_str().unwrap().contains(bad), shown, "{:?}", task.lines());
+        assert_eq!(codes(&task), ["CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"]);
+        let line = task.lines()[0].to_string().to_lowercase();
+        assert!(!line.contains(&quoted.to_lowercase()), "{line}");
     }
 }
 
@@ -396,6 +422,28 @@ async fn a_value_for_which_a_whole_call_is_refused_ends_its_own_entry_alone_and_
             assert!(!line.to_string().contains("poison"), "{line}");
         }
     }
+}
+
+/// Look for each entry's own values alone in what a call is answered with of which nobody knows what became, and the value of one
+/// stands with all the others.
+#[tokio::test]
+async fn a_value_that_a_call_of_unknown_outcome_is_answered_with_stands_in_no_message() {
+    let lab = Lab::with_org(OrgSeed::acme(80)).await;
+    let entry = |number: usize| {
+        let department = if number == 42 { "poison" } else { "Research" };
+        json!({"Username": format!("user{number:04}@acme.example"), "Department": department})
+    };
+    let broke_down = Mishap::RespondAt {
+        piece: "poison".to_owned(),
+        status: 500,
+        code: "UNKNOWN_EXCEPTION".to_owned(),
+        message: "An unexpected error occurred at poison".to_owned(),
+    };
+    lab.fault("PATCH", "/composite/sobjects", broke_down, 100);
+    let mut task = import_with(request(&["Department=encrypted"]), lines(&(1..=60).map(entry).collect::<Vec<_>>()));
+    task.attempt(&lab.connector()).await.unwrap();
+    assert!(task.lines().iter().all(|line| line["outcome"] == "unknown"), "{:?}", task.lines());
+    assert!(task.lines().iter().all(|line| !line.to_string().contains("poison")), "{:?}", task.lines());
 }
 
 /// Send it in bulk, which has no such thing, send the halves of a call that is refused as a whole, or send alone the row that
@@ -432,7 +480,7 @@ async fn of_all_or_none_no_half_is_written() {
 #[tokio::test]
 async fn of_many_values_for_which_whole_calls_are_refused_none_stands_in_another_entrys_message() {
     let lab = Lab::with_org(OrgSeed::acme(80)).await;
-    let department = |number: usize| if number == 60 { "poison" } else { "Sales" };
+    let department = |number: usize| if number == 60 { "poison" } else { "Research" };
     let entry = |number: usize| json!({"Username": format!("user{number:04}@acme.example"), "Department": department(number), "Title": "bad"});
     lab.fault("PATCH", "/composite/sobjects", unreadable("bad"), 100);
     let mut task = import_with(request(&["Department=encrypted"]), lines(&(1..=60).map(entry).collect::<Vec<_>>()));

@@ -7,7 +7,7 @@ use postern_protocol::Failure;
 use postern_protocol::FailureClass::{self, Interrupted, RateLimited, Rejected, Transient, Unauthorized};
 
 use crate::http::{Hop, Lost, Sent};
-use crate::redaction::redacted;
+use crate::redaction::{redacted, tells};
 use table::{Known, SIGN_IN, TABLE};
 
 /// What a call that is longer than is taken fails with.
@@ -35,6 +35,8 @@ const READ_ONLY: &[&str] = &["ORG_IN_MAINTENANCE", "INSERT_UPDATE_DELETE_NOT_ALL
 
 /// The most characters of Salesforce's own words that are passed on.
 const MAX_WORDS: usize = 400;
+/// What stands behind words of which the rest was cut off.
+const CUT: char = '…';
 
 /// Whether a refused sign-in may have counted toward the lock-out of the service account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,8 +266,27 @@ pub(super) fn is_glitch(failure: &Failure) -> bool {
 
 /// Salesforce's words in one line, without its HTML, bounded, and without any secret that they repeat.
 pub(super) fn words(message: &str) -> String {
+    let mut text = in_one_line(message);
+    // A summary has room for so many bytes, and for what is said around them.
+    let end = text.char_indices().nth(MAX_WORDS).map_or(text.len(), |(end, _)| end).min(2 * MAX_WORDS);
+    if end < text.len() {
+        text.truncate(text.floor_char_boundary(end));
+        text.push(CUT);
+    }
+    text
+}
+
+fn in_one_line(message: &str) -> String {
     let text = redacted(message).replace("<br>", " ").replace("<br/>", " ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_WORDS).collect()
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether what is said of a failure may tell this value, which Salesforce trims and puts into another case before it quotes
+/// it. What was cut off may have left a piece of it.
+pub(super) fn may_tell(said: &str, value: &str) -> bool {
+    let as_quoted = in_one_line(value);
+    let is_another = !as_quoted.is_empty() && as_quoted != value;
+    said.contains(CUT) || tells(said, value) || (is_another && tells(said, &as_quoted))
 }
 
 #[cfg(test)]
@@ -317,7 +338,27 @@ mod tests {
     fn salesforces_words_become_one_line() {
         let failure = failure("DUPLICATE_USERNAME", "Duplicate Username.<br>The username \n already exists");
         assert_eq!(failure.summary.as_str(), "Salesforce: Duplicate Username. The username already exists");
-        assert_eq!(words(&"x".repeat(1_000)).len(), MAX_WORDS);
+        for character in ["x", "ä", "語"] {
+            let words = words(&character.repeat(1_000));
+            assert!(words.ends_with(CUT) && words.chars().count() <= MAX_WORDS + 1, "{words}");
+            assert!(super::failure("X", &words).summary.ends_with(CUT), "{words}");
+        }
+        assert_eq!(words(&"x".repeat(MAX_WORDS)).len(), MAX_WORDS);
+    }
+
+    #[test]
+    fn a_value_is_known_in_words_however_they_quote_it() {
+        for (said, value, expected) in [
+            ("bad value: two words", " Two  Words\n", true),
+            ("bad value: a b", "a<br>b", true),
+            ("bad value: 5Q7", "5q7", true),
+            ("bad value: dHdvICBXb3Jkcw", "two  Words", true),
+            ("bad value", "  ", false),
+            ("bad value", "good", false),
+            ("bad value: a…", "of another beginning", true),
+        ] {
+            assert_eq!(may_tell(said, value), expected, "{said}: {value}");
+        }
     }
 
     #[test]

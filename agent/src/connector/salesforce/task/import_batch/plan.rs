@@ -143,7 +143,7 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
         if choices.is_encrypted(&name) && !value.is_empty() {
             hidden.push(attribute.value.clone());
             // Each is named by itself where the org does not have it.
-            if Kind::of(&name).is_some() {
+            if Kind::of(&name).is_some() || schema.find(&name).is_some_and(Field::is_multi_valued) {
                 hidden.extend(values(value).map(|it| Secret::new(it.to_owned())));
             }
         } else if name == choices.audit_key {
@@ -167,9 +167,14 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
             "isactive" => active = Some(boolean("IsActive", value)?),
             _ => {
                 let field = writable(schema, &name, &attribute.name, change)?;
-                let value = json_value(field, value)?;
-                called.note(&choices.naming, &name, &value);
-                fields.insert(&field.name, value);
+                let sent = json_value(field, value)?;
+                // A number or a moment is quoted as it was sent.
+                if choices.is_encrypted(&name) && !sent.is_null() {
+                    let text = sent.as_str().map_or_else(|| sent.to_string(), str::to_owned);
+                    hidden.extend((text != value).then(|| Secret::new(text)));
+                }
+                called.note(&choices.naming, &name, &sent);
+                fields.insert(&field.name, sent);
             }
         }
         seen.push(name);
@@ -621,6 +626,27 @@ mod tests {
             (&[("LastName", "x")], None),
         ] {
             assert_eq!(key_as_written(&entry(Change::Modify, attributes)), meant);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_nowhere_is_known_as_it_is_written_as_it_is_sent_and_one_by_one() {
+        let rules =
+            ["Share__c", "Until__c", "Skills__c", "LastName"].map(|it| format!("{it}=encrypted").parse().unwrap());
+        let mut request = Request::new(Format::Xml);
+        request.attributes = List::new(rules.to_vec()).unwrap();
+        let choices = Choices::of(&request, &schema(), &"acme".parse().unwrap(), None).unwrap();
+        for (name, written, hidden) in [
+            ("Share__c", "1.50", &["1.50", "1.5"][..]),
+            ("Until__c", "2026-01-31T13:00:00+01:00", &["2026-01-31T13:00:00+01:00", "2026-01-31T12:00:00.000Z"]),
+            ("Skills__c", "a;b", &["a;b", "a", "b"]),
+            ("LastName", "x", &["x"]),
+            ("LastName", "", &[]),
+        ] {
+            let entry = entry(Change::Modify, &[("Username", "a@b.c"), (name, written)]);
+            let schema = schema();
+            let plan = plan(&entry, &schema, &choices).unwrap();
+            assert_eq!(plan.hidden.iter().map(Secret::expose).collect::<Vec<_>>(), hidden, "{name}");
         }
     }
 

@@ -17,7 +17,7 @@ use super::super::plan::Refused;
 use super::super::values::Values;
 use super::Unit;
 use super::sent::{RowEnd, Sent};
-use super::work::{record, said};
+use super::work::{KEPT_BACK, record, said};
 use crate::connector;
 use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone, job_id};
 use crate::connector::salesforce::error;
@@ -103,7 +103,7 @@ impl Unit<'_> {
                     return self.send(rows, record, operation).await;
                 }
                 Err(Undone::Not(failure)) => {
-                    let refused = self.refused_together(rows, &failure);
+                    let refused = self.said_together(rows, &failure);
                     let rows = rows.iter().map(|index| (*index, Err(refused.clone()))).collect();
                     return Ok(Sent { rows, lost: None });
                 }
@@ -353,13 +353,15 @@ impl Unit<'_> {
         let mut open: HashMap<String, usize> =
             rows.iter().filter_map(|index| Some((self.key(*index, operation)?, *index))).collect();
         let mut told = Told::default();
+        // What is said of the whole job may be about any of its rows.
+        let why = if self.is_told_together(rows, &info.error) { KEPT_BACK } else { info.error.as_str() };
         for kind in kinds {
             if open.is_empty() {
                 break;
             }
             let call = Call::get_csv(format!("jobs/ingest/{}/{kind}", job.id));
             let reply = self.org.read_raw(&job.asked(call)).await?;
-            for (key, end) in read_results(&reply.body, kind, operation, info) {
+            for (key, end) in read_results(&reply.body, kind, operation, why) {
                 let Some(index) = open.remove(&key) else { continue };
                 match end {
                     Err(refused) if refused.may_pass() => {
@@ -392,15 +394,15 @@ fn unless_retryable(undone: Undone) -> Result<Result<Handed, Undone>, Failure> {
     }
 }
 
-/// What a list of results of a job says of each row, by what joins it to that.
+/// What a list of results of a job says of each row, by what joins it to that. `why` the job ended, as far as it is said.
 fn read_results<'a>(
     body: &'a [u8],
     kind: &'a str,
     operation: Operation,
-    info: &'a Info,
+    why: &'a str,
 ) -> impl Iterator<Item = (String, Result<String, Refused>)> + 'a {
     let rows = csv::Reader::new(body, Delimiter::Comma).map_while(Result::ok).flatten();
-    rows.filter_map(move |row| Some((key_of(&row, operation)?, outcome(kind, &row, info))))
+    rows.filter_map(move |row| Some((key_of(&row, operation)?, outcome(kind, &row, why))))
 }
 
 /// The state of a job, and what one of its lists of results says: of each row its id, or the code that it was refused with.
@@ -412,7 +414,9 @@ pub(in super::super::super::super) fn job_told(
     let Ok(info) = Info::read(state) else { return Vec::new() };
     let kind = [SUCCESSFUL, FAILED, UNPROCESSED].get(list % 3).copied().unwrap_or(FAILED);
     let operation = if list.is_multiple_of(2) { Operation::Insert } else { Operation::Update };
-    read_results(body, kind, operation, &info).map(|(key, end)| (key, end.map_err(|refused| refused.code))).collect()
+    read_results(body, kind, operation, &info.error)
+        .map(|(key, end)| (key, end.map_err(|refused| refused.code)))
+        .collect()
 }
 
 fn cell<'a>(row: &'a Entry, name: &str) -> Option<&'a str> {
@@ -427,13 +431,13 @@ fn key_of(row: &Entry, operation: Operation) -> Option<String> {
     })
 }
 
-fn outcome(kind: &str, row: &Entry, info: &Info) -> Result<String, Refused> {
+fn outcome(kind: &str, row: &Entry, why: &str) -> Result<String, Refused> {
     let text = |name| cell(row, name).unwrap_or_default();
     match kind {
         SUCCESSFUL => Ok(text("sf__Id").to_owned()),
         FAILED => Err(refused(text("sf__Error"))),
         _ => {
-            let why = if info.error.is_empty() { "it was stopped" } else { info.error.as_str() };
+            let why = if why.is_empty() { "it was stopped" } else { why };
             Err(Refused::new("bulk_job_failed", format!("the bulk job ended before this entry: {why}")))
         }
     }

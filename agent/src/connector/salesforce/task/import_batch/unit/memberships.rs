@@ -258,9 +258,8 @@ impl Unit<'_> {
                 self.unanswered = Some(until_now);
             }
             if round == MAX_CALLS {
-                for work in self.work.iter_mut().filter(|work| work.is_open() && !work.moves.is_empty()) {
-                    work.end = Some(End::Unknown(said(&lost)));
-                }
+                let rows = self.rows(|work, _| !work.moves.is_empty());
+                self.end_as_unknown(rows, &lost);
             }
         }
         Ok(())
@@ -323,7 +322,7 @@ impl Unit<'_> {
                     None => return Ok(Some(error::strange(200))),
                 },
                 Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
-                Err(Undone::Not(failure)) => vec![Err(self.refused_together(&rows, &failure)); rows.len()],
+                Err(Undone::Not(failure)) => vec![Err(self.said_together(&rows, &failure)); rows.len()],
                 Err(Undone::Unknown(failure)) => return Ok(Some(failure)),
             };
             self.unless_read_only(&note, &results).await?;

@@ -55,7 +55,7 @@ impl Unit<'_> {
                     let second = rows.split_off(rows.len() / 2);
                     parts.extend([second, rows]);
                 } else {
-                    let refused = self.refused_together(&rows, &failure);
+                    let refused = self.said_together(&rows, &failure);
                     sent.rows.extend(rows.into_iter().map(|index| (index, Err(refused.clone()))));
                 }
             }

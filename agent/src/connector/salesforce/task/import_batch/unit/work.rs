@@ -19,10 +19,9 @@ use crate::connector::salesforce::user::{inactive, not_found, protected, same_id
 use crate::connector::{Effect, Known, Shift};
 use crate::dataset::{Change, Item, Place};
 use crate::policy::Act;
-use crate::redaction::tells;
 
 /// Said in place of words that hold a value that is shown nowhere.
-const KEPT_BACK: &str = "refused; the words are kept back, because they hold a value that is shown nowhere";
+pub(super) const KEPT_BACK: &str = "refused; the words are kept back, because they hold a value that is shown nowhere";
 pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
 
 /// One entry while it is worked on.
@@ -406,16 +405,30 @@ impl<'a> Work<'a> {
     /// Whether words hold a value of it that is shown nowhere.
     fn is_told_by(&self, message: &str) -> bool {
         let hidden = self.plan.as_ref().map(|plan| plan.hidden.as_slice()).unwrap_or_default();
-        hidden.iter().any(|value| tells(message, value.expose()))
+        !message.is_empty() && hidden.iter().any(|value| error::may_tell(message, value.expose()))
     }
 }
 
 impl Unit<'_> {
-    /// What is told of each of these rows, whose call was refused as a whole: the words may be about any of them.
-    pub(super) fn refused_together(&self, rows: &[usize], failure: &Failure) -> Refused {
+    /// What is told of each of these rows, whose call was answered as a whole: the words may be about any of them.
+    pub(super) fn said_together(&self, rows: &[usize], failure: &Failure) -> Refused {
         let refused = said(failure);
-        let tells = |index: &usize| self.work.get(*index).is_some_and(|work| work.is_told_by(&refused.message));
-        if rows.iter().any(tells) { Refused { message: KEPT_BACK.to_owned(), ..refused } } else { refused }
+        if self.is_told_together(rows, &refused.message) {
+            Refused { message: KEPT_BACK.to_owned(), ..refused }
+        } else {
+            refused
+        }
+    }
+
+    /// What is told of rows of which nobody knows what became: others of their call may be known by now.
+    pub(super) fn said_of_all(&self, failure: &Failure) -> Refused {
+        let all: Vec<usize> = (0..self.work.len()).collect();
+        self.said_together(&all, failure)
+    }
+
+    /// Whether words hold a value of one of these rows that is shown nowhere.
+    pub(super) fn is_told_together(&self, rows: &[usize], message: &str) -> bool {
+        rows.iter().any(|index| self.work.get(*index).is_some_and(|work| work.is_told_by(message)))
     }
 }
 
