@@ -35,6 +35,11 @@ const READ_ONLY: &[&str] = &["ORG_IN_MAINTENANCE", "INSERT_UPDATE_DELETE_NOT_ALL
 
 /// The most characters of Salesforce's own words that are passed on.
 const MAX_WORDS: usize = 400;
+/// A message longer than this, in bytes, is none of Salesforce's, and nobody looks through it. To cut it would leave the half of a
+/// secret that it repeats.
+const LONGEST_MESSAGE: usize = 16 * 1024;
+/// Said in its place.
+const NONE_OF_ITS: &str = "(more words than any message of its has)";
 /// What stands behind words of which the rest was cut off.
 const CUT: char = '…';
 
@@ -47,13 +52,17 @@ pub(super) enum Counts {
     No,
 }
 
+fn bounded(message: &str) -> &str {
+    if message.len() > LONGEST_MESSAGE { NONE_OF_ITS } else { message }
+}
+
 fn find(code: &str, message: &str) -> Option<&'static Known> {
-    let message = message.to_lowercase();
+    let message = bounded(message).to_lowercase();
     TABLE.iter().find(|known| known.fits(code, &message))
 }
 
 fn find_at_sign_in(code: &str, message: &str) -> Option<(&'static Known, Counts)> {
-    let lower = message.to_lowercase();
+    let lower = bounded(message).to_lowercase();
     let there = SIGN_IN.iter().find(|(known, _)| known.fits(code, &lower)).map(|(known, counts)| (known, *counts));
     // What is said of a session or a user says nothing about the credentials.
     there.or_else(|| find(code, message).map(|known| (known, Counts::No)))
@@ -177,7 +186,7 @@ pub(super) fn too_large() -> Failure {
 
 /// Whether a refusal says that the call was too long.
 pub(super) fn says_too_long(status: u16, message: &str) -> bool {
-    matches!(status, 413 | 414 | 431) || message.to_lowercase().contains("uri too long")
+    matches!(status, 413 | 414 | 431) || bounded(message).to_lowercase().contains("uri too long")
 }
 
 /// The failure of a call that is longer than the org, or what stands between, takes.
@@ -266,7 +275,7 @@ pub(super) fn is_glitch(failure: &Failure) -> bool {
 
 /// Salesforce's words in one line, without its HTML, bounded, and without any secret that they repeat.
 pub(super) fn words(message: &str) -> String {
-    let mut text = in_one_line(message);
+    let mut text = in_one_line(bounded(message));
     // A summary has room for so many bytes, and for what is said around them.
     let end = text.char_indices().nth(MAX_WORDS).map_or(text.len(), |(end, _)| end).min(2 * MAX_WORDS);
     if end < text.len() {
@@ -358,6 +367,19 @@ mod tests {
             ("bad value: a…", "of another beginning", true),
         ] {
             assert_eq!(may_tell(said, value), expected, "{said}: {value}");
+        }
+    }
+
+    #[test]
+    fn f64_a_message_that_is_too_long_is_replaced_and_not_looked_through() {
+        let longest = "uri too long ".repeat(LONGEST_MESSAGE / 13);
+        assert!(failure("X", &longest).summary.starts_with("Salesforce: uri too long") && says_too_long(400, &longest));
+        let longer = "uri too long ".repeat(LONGEST_MESSAGE / 13 + 1);
+        assert_eq!(failure("X", &longer).summary.as_str(), format!("Salesforce: {NONE_OF_ITS}"));
+        assert!(!says_too_long(400, &longer));
+        let (ours, theirs) = ("security token", "x".repeat(LONGEST_MESSAGE));
+        for find in [failure, refused_sign_in] {
+            assert!(find("X", &format!("{ours}{theirs}")).summary.ends_with(NONE_OF_ITS));
         }
     }
 

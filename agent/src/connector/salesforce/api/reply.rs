@@ -21,6 +21,9 @@ const OF_JOBS: &[&str] = &[
     "TooManyLockFailure",
 ];
 
+/// The longest code there is has about fifty letters.
+const LONGEST_CODE: usize = 100;
+
 /// What was answered, and when by the service's clock. It may hold a password, so it has no `Debug`.
 pub(in super::super) struct Answer {
     pub(in super::super) json: Json,
@@ -112,7 +115,7 @@ pub(in super::super) fn job_id(made: &Json) -> Option<&str> {
 /// so that they are known by name.
 fn code(text: &str) -> Option<String> {
     let is_in_capitals = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    let is_code = !text.is_empty() && text.bytes().all(is_in_capitals);
+    let is_code = !text.is_empty() && text.len() <= LONGEST_CODE && text.bytes().all(is_in_capitals);
     (is_code || OF_JOBS.contains(&text)).then(|| text.to_ascii_uppercase())
 }
 
@@ -166,6 +169,7 @@ mod tests {
         let refused = r#"[{"message":"m","errorCode":"DUPLICATE_USERNAME"}]"#;
         let away = r#"[{"message":"m","errorCode":"SERVER_UNAVAILABLE"}]"#;
         let page = "<html></html>";
+        let long_code = format!(r#"[{{"message":"m","errorCode":"{}"}}]"#, "A".repeat(LONGEST_CODE + 1));
         let gateway = r#"{"errorCode":"blocked","message":"by policy"}"#;
         let other_gateway = r#"{"errorCode":"AccessDenied","message":"by policy"}"#;
         let job = r#"[{"message":"m","errorCode":"InvalidJobState"}]"#;
@@ -201,6 +205,7 @@ mod tests {
             (500, page, "unknown"),
             (503, page, "unknown"),
             (502, "", "unknown"),
+            (400, &long_code, "unknown"),
         ] {
             assert_eq!(class(status, body, StatusCode::NO_CONTENT), expected, "{status} {body}");
         }
