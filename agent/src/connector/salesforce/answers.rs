@@ -133,7 +133,7 @@ pub fn head(status: StatusCode, headers: &HeaderMap) -> Told {
 
 /// The rows of a table that comes in these pieces: nothing if it is no whole table with these columns.
 pub fn table<'a>(columns: Vec<String>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<Vec<Option<String>>>> {
-    let (mut table, mut rows) = (Table::new(columns), Vec::new());
+    let (mut table, mut rows) = (Table::new(columns, usize::MAX), Vec::new());
     pieces.into_iter().try_for_each(|piece| table.take(piece, &mut rows))?;
     table.is_whole().then_some(rows)
 }

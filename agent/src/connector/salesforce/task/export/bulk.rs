@@ -131,7 +131,7 @@ impl Bulk {
         let read = || async {
             let reply = org.read_raw(&call).await?;
             let head = Head::read(&reply.headers)?;
-            let (mut table, mut rows) = (table(plan), Rows::new());
+            let (mut table, mut rows) = (table(plan, count), Rows::new());
             let taken = table.take(&reply.body, &mut rows);
             taken.filter(|()| table.is_whole()).ok_or_else(|| error::strange(200))?;
             head.check(rows.len())?;
@@ -181,7 +181,7 @@ impl Bulk {
         let Some(call) = self.call(PAGE) else { return Ok(None) };
         let download = patiently(org, || org.download(&call)).await?;
         let head = Head::read(download.headers())?;
-        Ok(Some(Page { download, head, table: table(plan), read: 0, known: self.taken }))
+        Ok(Some(Page { download, head, table: table(plan, PAGE), read: 0, known: self.taken }))
     }
 
     /// What reads the next page; nothing after the last.
@@ -247,8 +247,9 @@ impl Head {
     }
 }
 
-fn table(plan: &Plan) -> Table {
-    Table::new(plan.columns.iter().map(|column| column.name.clone()).collect())
+/// What reads a page of at most so many records.
+fn table(plan: &Plan, most: usize) -> Table {
+    Table::new(plan.columns.iter().map(|column| column.name.clone()).collect(), most)
 }
 
 /// What tells statements apart. Results are read with the version of the API that made the job.

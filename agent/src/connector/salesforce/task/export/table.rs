@@ -13,6 +13,8 @@ pub(in super::super::super) struct Table {
     headed: bool,
     cell: Vec<u8>,
     row: Vec<Option<String>>,
+    /// How many more rows there may be.
+    room: usize,
 }
 
 /// What the next byte belongs to.
@@ -31,12 +33,13 @@ enum At {
 }
 
 impl Table {
-    /// A table with these columns.
-    pub(in super::super::super) fn new(names: Vec<String>) -> Self {
-        Self { names, at: At::Cell, headed: false, cell: Vec::new(), row: Vec::new() }
+    /// A table with these columns and no more than so many rows. A row without values is a few bytes here, and a hundred times
+    /// as many once it is read.
+    pub(in super::super::super) fn new(names: Vec<String>, most: usize) -> Self {
+        Self { names, at: At::Cell, headed: false, cell: Vec::new(), row: Vec::new(), room: most }
     }
 
-    /// Takes a piece, and adds the rows that end in it. `None`: this is no table with these columns.
+    /// Takes a piece, and adds the rows that end in it. `None`: this is no table with these columns, or one with more rows.
     pub(in super::super::super) fn take(&mut self, piece: &[u8], rows: &mut Rows) -> Option<()> {
         let mut rest = piece;
         while let Some((byte, after)) = rest.split_first() {
@@ -108,6 +111,7 @@ impl Table {
             return None;
         }
         if self.headed {
+            self.room = self.room.checked_sub(1)?;
             rows.push(row);
         }
         self.headed = true;
@@ -121,7 +125,7 @@ mod tests {
 
     /// The rows of a text that comes in pieces of so many bytes.
     fn read(text: &str, pieces: usize) -> Option<Vec<Vec<String>>> {
-        let mut table = Table::new(vec!["Id".to_owned(), "Title".to_owned()]);
+        let mut table = Table::new(vec!["Id".to_owned(), "Title".to_owned()], usize::MAX);
         let mut rows = Rows::new();
         text.as_bytes().chunks(pieces).try_for_each(|piece| table.take(piece, &mut rows))?;
         table
@@ -136,6 +140,17 @@ mod tests {
             assert_eq!(read(text, pieces).unwrap(), [["1", "a,\"b\"\n\"c"], ["2", ""], ["3", ""], ["4", "é😀"]]);
         }
         assert!(read("\"Id\",\"Title\"\n", 3).unwrap().is_empty());
+    }
+
+    /// F64: 32 MiB of commas and line feeds would take a gigabyte.
+    #[test]
+    fn f64_a_table_has_no_more_rows_than_were_asked_for() {
+        for (sent, most) in [(250, Some(250)), (251, None), (100_000, None)] {
+            let mut table = Table::new(vec!["Id".to_owned(), "Title".to_owned()], 250);
+            let mut rows = Rows::new();
+            let taken = table.take(format!("Id,Title\n{}", ",\n".repeat(sent)).as_bytes(), &mut rows);
+            assert_eq!((taken.map(|()| rows.len()), rows.len()), (most, 250), "{sent}");
+        }
     }
 
     #[test]
