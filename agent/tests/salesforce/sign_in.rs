@@ -399,7 +399,8 @@ async fn a_session_whose_header_is_called_malformed_is_renewed_once() {
 /// A token for an API at that address.
 fn token(instance: &str) -> Mishap {
     let id = "https://login.salesforce.com/id/00D5g000001AbCdEAK/0055g00000XyZ12AAF";
-    let body = serde_json::json!({ "access_token": "00D!x", "instance_url": instance, "id": id }).to_string();
+    let body =
+        serde_json::json!({ "access_token": "00D5g000001AbCd!x", "instance_url": instance, "id": id }).to_string();
     Mishap::OtherReply { status: 200, body }
 }
 

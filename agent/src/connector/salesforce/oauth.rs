@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
+use super::session::is_token;
 use super::user::is_id;
 use crate::http::read_json;
 
@@ -80,7 +81,7 @@ pub(super) fn parse(succeeded: bool, body: &[u8]) -> Option<Answer> {
     if !succeeded {
         return refusal(&read_json(body).ok()?);
     }
-    let token: Token = read_json(body).ok()?;
+    let token: Token = read_json(body).ok().filter(|it: &Token| is_token(&it.access))?;
     let mut path = token.id.path_segments()?.rev();
     let (user, organization) = (path.next().filter(|id| is_id(id))?.to_owned(), path.next()?.to_owned());
     let instance = Url::parse(&token.instance_url.origin().ascii_serialization()).ok()?;
@@ -101,15 +102,25 @@ mod tests {
 
     #[test]
     fn a_session_is_read_even_if_fields_are_missing() {
-        let body = br#"{"access_token":"00D!x","instance_url":"https://acme.my.salesforce.com",
+        let body = br#"{"access_token":"00D5g000001AbCd!x","instance_url":"https://acme.my.salesforce.com",
             "id":"https://login.salesforce.com/id/00D5g000001AbCdEAK/0055g00000XyZ12AAF","issued_at":"1763766000000"}"#;
         let Some(Answer::Session { instance, session, user, organization }) = parse(true, body) else {
             panic!("it is a session")
         };
-        assert_eq!((instance.as_str(), session.as_str()), ("https://acme.my.salesforce.com/", "00D!x"));
+        assert_eq!((instance.as_str(), session.as_str()), ("https://acme.my.salesforce.com/", "00D5g000001AbCd!x"));
         assert_eq!((user.as_str(), organization.as_str()), ("0055g00000XyZ12AAF", "00D5g000001AbCdEAK"));
         let nobody = String::from_utf8_lossy(body).replace("0055g00000XyZ12AAF", "");
         assert!(parse(true, nobody.as_bytes()).is_none(), "nothing would protect the service account");
+    }
+
+    /// It would be taken out of every line of the log, and out of what others answer.
+    #[test]
+    fn what_is_too_short_to_be_a_token_is_no_session() {
+        for (token, is_one) in [("", false), ("HTTP/", false), ("00D5g000001AbCd", false), ("00D5g000001AbCd!", true)] {
+            let id = "https://login.salesforce.com/id/00D5g000001AbCdEAK/0055g00000XyZ12AAF";
+            let body = serde_json::json!({ "access_token": token, "instance_url": "https://acme.my.salesforce.com", "id": id });
+            assert_eq!(parse(true, body.to_string().as_bytes()).is_some(), is_one, "{token}");
+        }
     }
 
     #[test]

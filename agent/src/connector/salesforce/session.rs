@@ -19,6 +19,15 @@ const MAX_HOSTS: usize = 16;
 /// account sign in, and soon enough for one that is just being moved.
 const IN_VAIN: Duration = Duration::from_secs(10);
 
+/// What is shorter is no token: those that Salesforce makes up have a hundred characters and more. Texts are kept free of it, which
+/// a word that stands everywhere would make unreadable.
+const SHORTEST: usize = 16;
+
+/// Whether what a sign-in was answered with can be a session's token.
+pub(super) fn is_token(text: &str) -> bool {
+    text.len() >= SHORTEST
+}
+
 /// The hosts that the sign-ins of this process led to.
 #[derive(Default)]
 struct Hosts(Vec<String>);

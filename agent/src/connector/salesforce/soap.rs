@@ -5,6 +5,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::elements;
+use super::session::is_token;
 use super::user::is_id;
 
 /// The newest version that has `login()`; Salesforce retires it in Summer '27.
@@ -65,7 +66,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Answer> {
     Some(Answer::Session {
         password_expired: found.password_expired.as_deref() == Some("true"),
         instance,
-        session: Zeroizing::new(found.session_id.filter(|id| !id.is_empty())?),
+        session: Zeroizing::new(found.session_id.filter(|id| is_token(id))?),
         user: found.user_id.filter(|id| is_id(id))?,
         organization: found.organization_id.unwrap_or_default(),
     })
@@ -165,9 +166,11 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_none() {
         let no_session = SESSION.replace("<sessionId>00D5g000001AbCd!AQ&amp;0</sessionId>", "");
+        let short = SESSION.replace("00D5g000001AbCd!AQ&amp;0", "00D!AQ");
         let bomb = format!("<!DOCTYPE a [<!ENTITY b \"b\">]>{SESSION}");
         let huge = SESSION.replace("AQ&amp;0", &"x".repeat(elements::MAX_BODY));
-        for body in ["", "<html><body>Maintenance</body></html>", "{}", &no_session, &bomb, &huge, "<a><b></a>"] {
+        for body in ["", "<html><body>Maintenance</body></html>", "{}", &no_session, &short, &bomb, &huge, "<a><b></a>"]
+        {
             assert!(parse(body.as_bytes()).is_none(), "{body}");
         }
         assert!(parse(&[0xff, 0xfe]).is_none());
