@@ -33,6 +33,13 @@ struct Shelf {
     taken: i64,
 }
 
+impl Shelf {
+    fn is_empty(&self) -> bool {
+        // The org says what it likes.
+        self.used.saturating_add(self.taken) >= self.total
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct LicenseRow {
@@ -95,7 +102,7 @@ impl Stock {
                 continue;
             }
             if let Some(shelf) = new.and_then(|it| self.licenses.get_mut(&it)) {
-                if shelf.used + shelf.taken >= shelf.total {
+                if shelf.is_empty() {
                     let message = format!("no license `{}` would be left for this user", shelf.name);
                     shelf.taken += 1;
                     work.fail("LICENSE_LIMIT_EXCEEDED", message);
@@ -148,4 +155,25 @@ async fn active_profiles(
 async fn rows<T: for<'de> Deserialize<'de>>(org: &Salesforce, query: &str) -> Result<Vec<T>, Failure> {
     let (rows, _) = org.query(query).await?;
     rows.into_iter().map(|row| serde_json::from_value(row).map_err(|_| error::strange(200))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Add them up as they are, and a dry run ends as a defect of the agent.
+    #[test]
+    fn numbers_of_licenses_may_be_any() {
+        for (used, total, taken, is_empty) in [
+            (9, 10, 0, false),
+            (9, 10, 1, true),
+            (10, 10, -1, false),
+            (i64::MAX, i64::MAX, 1, true),
+            (i64::MIN, i64::MIN, -1, true),
+            (i64::MIN, 0, -1, false),
+        ] {
+            let shelf = Shelf { name: "Salesforce".to_owned(), total, used, taken };
+            assert_eq!(shelf.is_empty(), is_empty, "{shelf:?}");
+        }
+    }
 }
