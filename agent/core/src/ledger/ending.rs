@@ -7,7 +7,7 @@ use postern_protocol::seal::SealedOutput;
 use postern_protocol::trace::TraceContext;
 use postern_protocol::{Epoch, Failure, Outcome, ReportNo};
 
-use super::GivenUp;
+use super::{GivenUp, failure};
 use crate::journal::Earlier;
 
 /// How an attempt ended a task, in the words of a report.
@@ -67,6 +67,7 @@ impl Ending {
         match why {
             // What is to be remembered of a task says nothing of what was done.
             GivenUp::ProcessDied if !shared && !journal.has_begun() => {
+                let failure = failure.with_next_step(failure::NOTHING_WAS_CHANGED);
                 Self { outcome: Outcome::DeadLettered, ..Self::failed(failure) }
             }
             GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
@@ -132,5 +133,24 @@ mod tests {
         assert_eq!(known(&[done], GivenUp::Failed), (Outcome::PartiallySucceeded, Changed::Yes));
         assert_eq!(known(&both, GivenUp::Failed), (Outcome::Unknown, Changed::Yes));
         assert_eq!(known(&both, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Yes));
+    }
+
+    /// Or somebody looks at five thousand accounts of which none was touched.
+    #[test]
+    fn nobody_is_sent_to_look_where_nothing_was_changed() {
+        let entry = |mark| JournalEntry { step: 0, mark, note: Vec::new(), effect: Vec::new() };
+        for (journal, shared, looks) in [
+            (vec![], false, false),
+            (vec![entry(Mark::Memo)], false, false),
+            (vec![entry(Mark::Memo)], true, true),
+            (vec![entry(Mark::Intent)], false, true),
+        ] {
+            let journal: Earlier = journal.into_iter().collect();
+            let ending = Ending::given_up(failure::process_died(""), &journal, GivenUp::ProcessDied, shared);
+            let next_step = ending.failure.unwrap().next_step;
+            assert_eq!(next_step.contains("Look at the accounts"), looks, "{next_step}");
+            assert_eq!(ending.changed == Changed::No, !looks, "{next_step}");
+            assert!(next_step.contains("the agent's log"), "{next_step}");
+        }
     }
 }

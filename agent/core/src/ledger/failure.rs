@@ -49,6 +49,9 @@ pub(super) fn process_died(target: &str) -> Failure {
     ))
 }
 
+/// What to do about a task in which the process died before it had begun anything.
+pub(super) const NOTHING_WAS_CHANGED: &str = "Nothing was changed. Look at the agent's log before submitting it again";
+
 /// The code of a failure of this agent's own: no lease is long enough for the calls that it may make.
 pub const LEASES_TOO_SHORT: &str = "leases_too_short";
 
