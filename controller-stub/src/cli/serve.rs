@@ -50,7 +50,7 @@ pub struct Serve {
     /// For how many days after its certificate ran out a member may get a new one by proof of the old key, 0 to 14
     #[arg(long, value_name = "DAYS", default_value_t = 14)]
     pub recovery_days: u64,
-    /// How long a lease lasts, in seconds; agents' `request_timeout_secs` must stay below two thirds of it
+    /// How long a lease lasts, in seconds, with `--settle-secs` 840 at most; agents' `request_timeout_secs` must stay below two thirds of it
     #[arg(long, default_value_t = 180)]
     pub lease_ttl_secs: u64,
     /// How long after a lease has run out a change may still appear, in seconds; only then is the task given to another

@@ -63,7 +63,7 @@ pub(super) fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
     );
     Failure::new(FailureClass::Rejected, LEASES_TOO_SHORT, summary).with_next_step(
         "Lower the connected system's `request_timeout_secs` to at least a second less than two thirds of the lease, or have the controller's \
-         `--lease-ttl-secs` raised.",
+         `--lease-ttl-secs` raised: with its `--settle-secs` it may be 840 at most.",
     )
 }
 
