@@ -5,7 +5,8 @@ use std::fmt::Display;
 use postern_protocol::message::v1::MembershipState;
 
 /// What is done for an agent that its controller does not let in any more.
-pub const AGAIN: &str = "enroll this agent again: `postern enroll --again` with a fresh token, which an operator makes";
+pub const AGAIN: &str = "enroll this agent again: stop it, and run `postern enroll --again --controller URL` with a fresh token, which \
+    an operator makes";
 
 /// What a member in this state may do.
 pub const fn means(state: MembershipState) -> &'static str {

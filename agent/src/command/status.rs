@@ -287,9 +287,11 @@ fn system_words(system: &Value) -> String {
     let signing_in = match text(sign_in, "state").as_str() {
         "signed_in" => format!("signed in{last}{seen}"),
         "failing" => format!("cannot sign in: {}", text(sign_in, "failure")),
-        "blocked" => {
-            "does not sign in any more, so that the account is not locked out: see `postern reset-sign-in`".to_owned()
-        }
+        "blocked" => format!(
+            "does not sign in any more, so that the account is not locked out: see `postern reset-sign-in --system {}`, for \
+             which the agent has to be stopped",
+            text(system, "name")
+        ),
         _ => "not signed in yet".to_owned(),
     };
     let waiting: Vec<String> = ["interactive", "provisioning", "batch"]

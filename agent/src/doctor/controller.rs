@@ -378,8 +378,8 @@ fn step(is: impl Fn(&SessionRefusal) -> bool) -> &'static str {
         "try again later"
     } else if is(&WrongCertificate) {
         "if it waits to be accepted, as after a restore of the controller, an operator does that (`postern-controller \
-         member accept`, needs the role administrator); if not, enroll this agent again: `postern enroll --again` with a \
-         fresh token, which an operator makes"
+         member accept`, needs the role administrator); if not, enroll this agent again: stop it, and run `postern enroll --again \
+         --controller URL` with a fresh token, which an operator makes"
     } else if [Revoked, UnknownMember].iter().any(&is) {
         AGAIN
     } else {
@@ -465,7 +465,9 @@ mod tests {
         assert_eq!(status(17 * DAY - 1, true), Status::Warning, "it should have");
         assert_eq!(status(17 * DAY, true), Status::Failed);
         assert_eq!(certificate(12 * DAY, true, Some("disk")).status, Status::Warning);
-        assert!(certificate(18 * DAY, false, None).next.contains("enroll --again"));
+        assert!(
+            certificate(18 * DAY, false, None).next.contains("stop it, and run `postern enroll --again --controller")
+        );
     }
 
     #[test]
@@ -476,15 +478,18 @@ mod tests {
         assert_eq!((pending.status, pending.next.contains("member approve mbr_1")), (Status::Warning, true));
         assert_eq!(found(MembershipState::Draining).status, Status::Warning);
         assert_eq!(found(MembershipState::Disabled).status, Status::Failed);
-        assert!(found(MembershipState::Revoked).next.contains("enroll --again"));
+        assert!(found(MembershipState::Revoked).next.contains("stop it, and run `postern enroll --again --controller"));
     }
 
     #[test]
     fn a_refusal_is_told_with_what_its_reason_asks_for() {
-        assert!(refused("revoked", "x").next.contains("enroll --again"));
+        assert!(refused("revoked", "x").next.contains("stop it, and run `postern enroll --again --controller"));
         assert!(refused("rolled_back", "x").next.contains("member enable"));
         let wrong = refused("wrong_certificate", "x").next;
-        assert!(wrong.contains("member accept") && wrong.contains("enroll --again"), "{wrong}");
+        assert!(
+            wrong.contains("member accept") && wrong.contains("stop it, and run `postern enroll --again --controller"),
+            "{wrong}"
+        );
         assert_eq!(refused("overloaded", "x").next, "try again later");
         assert!(refused("stopping", "x").next.contains("by itself"), "nothing is wrong with the agent");
     }

@@ -69,9 +69,11 @@ fn not_useful(facts: &Facts, verdict: &mut Verdict) {
         let message = "there is no connected system: add a `[[connected_system]]` to the configuration";
         verdict.against(Word::Useful, "no_connected_system", message);
     } else if systems.iter().all(|(_, why)| why.is_some()) {
-        let step = "correct its credentials, or run `postern reset-sign-in` when the cause is mended";
         for (system, why) in systems.iter().filter_map(|(system, why)| Some((system, why.as_ref()?))) {
-            let message = format!("nobody may sign in to `{system}` ({why}): {step}");
+            let message = format!(
+                "nobody may sign in to `{system}` ({why}): correct its credentials, or mend the cause, stop the agent, and run \
+                 `postern reset-sign-in --system {system}`"
+            );
             verdict.against(Word::Useful, "sign_in_blocked", message);
         }
     }
@@ -155,6 +157,9 @@ mod tests {
         ] {
             assert_eq!(judged(&facts), (vec![true, true, false], vec![code.to_owned()]));
         }
+        let verdict = judge(&Facts { systems: Some(vec![blocked()]), ..fine() });
+        let message = verdict.reasons(Word::Useful).map(|it| it.message.clone()).collect::<String>();
+        assert!(message.ends_with("stop the agent, and run `postern reset-sign-in --system acme`"), "{message}");
         let one_of_two = Facts { systems: Some(vec![blocked(), (other, None)]), ..fine() };
         assert_eq!(judged(&one_of_two).0, [true; 3], "there is work for the other");
     }

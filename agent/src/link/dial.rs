@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{self, http};
 use url::Url;
 
 use crate::config::{NO_CONTROLLER_URL, Proxy, SecretError, controller_url};
+use crate::member_state::AGAIN;
 use crate::redaction::{self, redacted};
 
 /// The most bytes a proxy's answer to CONNECT may have before its end is seen.
@@ -88,7 +89,7 @@ pub enum DialError {
     #[error(
         "{host} does not accept this agent's certificate (TLS alert {}): it ran out, the clock of one of the two hosts is \
          wrong, its root is not trusted there any more, or another controller issued it; if both clocks are right and the \
-         agent gets no other by proof of its key, run `postern enroll --again` with a fresh token",
+         agent gets no other by proof of its key, {AGAIN}",
         u8::from(*alert)
     )]
     OwnCertificate {

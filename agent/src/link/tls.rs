@@ -11,15 +11,16 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Credential, Trust};
+use crate::member_state::AGAIN;
 
 /// Why TLS cannot be set up at all.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A certificate or key is not usable.
-    #[error("the agent's certificate, its key or a root that it trusts is not usable; run `postern enroll --again`")]
+    #[error("the agent's certificate, its key or a root that it trusts is not usable; {AGAIN}")]
     Identity(#[source] rustls::Error),
     /// The verifier cannot be built.
-    #[error("the roots that this agent trusts are not usable; run `postern enroll --again`")]
+    #[error("the roots that this agent trusts are not usable; {AGAIN}")]
     Verifier(#[from] rustls::client::VerifierBuilderError),
 }
 
@@ -172,8 +173,7 @@ impl Beside for NamesIssuer {
             rustls::Error::General(format!(
                 "the certificate presented was issued by `{}`, not by a root that this agent trusts: another \
                  controller, or a proxy that intercepts TLS and must let this host pass; or the controller's root was \
-                 replaced while this agent was away, and it has to be enrolled again with a fresh token (`postern enroll \
-                 --again`)",
+                 replaced while this agent was away: {AGAIN}",
                 issuer(end_entity)
             ))
         })

@@ -184,7 +184,8 @@ impl Guard {
         )
         .with_next_step(
             "Correct the account, its password or its token in the configuration; if the cause was in Salesforce, \
-             mend it there and run `postern reset-sign-in` for this connected system.",
+             mend it there, stop the agent, and run `postern reset-sign-in --system NAME` with the name of this connected \
+             system.",
         )
     }
 }
@@ -263,6 +264,7 @@ mod tests {
         }
         let failure = crash(&guard).check(2, later(10_000)).unwrap_err();
         assert_eq!(failure.code.as_str(), "sign_in_blocked");
+        assert!(failure.next_step.contains("stop the agent, and run `postern reset-sign-in --system"), "{failure}");
         assert!(failure.summary.contains("2 times, the last time with INVALID_LOGIN"));
     }
 

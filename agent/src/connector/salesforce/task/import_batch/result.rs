@@ -263,7 +263,7 @@ impl Tally {
         let failure = Failure::new(FailureClass::Rejected, "entries_failed", summary).with_next_step(
             "Read the results: each entry's line says what happened and what to do. The console shows them with the task, \
              and `postern-controller task results` prints them. Mend what failed and import that again; both \
-             `task results` and `postern exec` write it to a file with `--failed`.",
+             `task results`, with the dataset in `--dataset`, and `postern exec` write it to a file with `--failed`.",
         );
         let (outcome, certainty) = match (good, unknown) {
             (1.., _) => (Outcome::PartiallySucceeded, Certainty::Certain),
