@@ -536,7 +536,7 @@ impl Walk {
             browser.find(drain).await;
         };
         self.go("#/members").await;
-        browser.click_twice(drain).await;
+        browser.click_twice(drain, enable).await;
         is_drained().await;
         browser.script("document.querySelector('[id^=drain-]').focus()").await;
         browser.keys(ENTER).await;

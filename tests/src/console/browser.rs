@@ -144,11 +144,17 @@ impl Browser {
         .await
     }
 
+    /// Does something with what the `XPath` finds, and again with what it finds then if a page that is drawn anew has taken
+    /// that away.
+    async fn with<T>(&self, xpath: &str, mut act: impl AsyncFnMut(&str) -> Result<T, Value>) -> T {
+        wait_for(xpath, async || act(&self.find(xpath).await).await).await
+    }
+
     /// What an element says.
     pub async fn text(&self, xpath: &str) -> String {
-        let element = self.find(xpath).await;
-        let text = self.try_ask(Method::GET, &format!("/element/{element}/text"), Value::Null).await;
-        text.unwrap_or_else(|error| panic!("{xpath}: {error}")).as_str().unwrap_or_default().to_owned()
+        let text =
+            async |element: &str| self.try_ask(Method::GET, &format!("/element/{element}/text"), Value::Null).await;
+        self.with(xpath, text).await.as_str().unwrap_or_default().to_owned()
     }
 
     /// Whether the page has such an element now.
@@ -171,40 +177,49 @@ impl Browser {
 
     /// Clicks, once there is something to be clicked.
     pub async fn click(&self, xpath: &str) {
-        wait_for(&format!("a click at {xpath}"), async || {
-            let element = self.find(xpath).await;
-            self.try_ask(Method::POST, &format!("/element/{element}/click"), json!({})).await
-        })
-        .await;
+        self.with(xpath, async |it| self.try_ask(Method::POST, &format!("/element/{it}/click"), json!({})).await).await;
     }
 
     /// Begins to press what the `XPath` finds, as the mouse or the space bar does.
     pub async fn hold(&self, with: Hold, xpath: &str) {
-        let element = self.find(xpath).await;
-        let actions = match with {
-            Hold::Pointer => {
-                let origin = json!({ ELEMENT: element });
-                let moved = json!({ "type": "pointerMove", "origin": origin, "x": 0, "y": 0 });
-                let down = json!({ "type": "pointerDown", "button": 0 });
-                json!([{ "type": "pointer", "id": "mouse", "actions": [moved, down] }])
-            }
-            Hold::Space => {
-                self.ask("/execute/sync", json!({ "script": "arguments[0].focus()", "args": [{ ELEMENT: element }] }))
-                    .await;
-                json!([{ "type": "key", "id": "keyboard", "actions": [{ "type": "keyDown", "value": SPACE }] }])
-            }
-        };
-        self.ask("/actions", json!({ "actions": actions })).await;
+        self.with(xpath, async |element| {
+            let actions = match with {
+                Hold::Pointer => {
+                    let origin = json!({ ELEMENT: element });
+                    let moved = json!({ "type": "pointerMove", "origin": origin, "x": 0, "y": 0 });
+                    let down = json!({ "type": "pointerDown", "button": 0 });
+                    json!([{ "type": "pointer", "id": "mouse", "actions": [moved, down] }])
+                }
+                Hold::Space => {
+                    self.script_on(element, "arguments[0].focus()").await?;
+                    json!([{ "type": "key", "id": "keyboard", "actions": [{ "type": "keyDown", "value": SPACE }] }])
+                }
+            };
+            self.try_ask(Method::POST, "/actions", json!({ "actions": actions })).await
+        })
+        .await;
     }
 
-    /// Clicks twice at the same place, as somebody does who is used to it: whatever comes of the first is there by the second.
-    pub async fn click_twice(&self, xpath: &str) {
-        let element = self.find(xpath).await;
-        let moved = json!({ "type": "pointerMove", "origin": { ELEMENT: element }, "x": 0, "y": 0 });
-        let (down, up) = (json!({ "type": "pointerDown", "button": 0 }), json!({ "type": "pointerUp", "button": 0 }));
-        let pause = json!({ "type": "pause", "duration": 250 });
-        let actions = json!([moved, down, up, pause, down, up]);
-        self.ask("/actions", json!({ "actions": [{ "type": "pointer", "id": "mouse", "actions": actions }] })).await;
+    async fn script_on(&self, element: &str, text: &str) -> Result<Value, Value> {
+        let body = json!({ "script": text, "args": [{ ELEMENT: element }] });
+        self.try_ask(Method::POST, "/execute/sync", body).await
+    }
+
+    /// Clicks twice at the same place, as somebody does who is used to it: what comes of the first, `then`, is there by the
+    /// second. However long it takes to come, the second is said to be that of a double click.
+    pub async fn click_twice(&self, xpath: &str, then: &str) {
+        let middle = "arguments[0].scrollIntoView({ block: 'center' });\
+                      const { x, y, width, height } = arguments[0].getBoundingClientRect();\
+                      return [x + width / 2, y + height / 2];";
+        let place = self.with(xpath, async |element| self.script_on(element, middle).await).await;
+        for count in [1, 2] {
+            for what in ["mousePressed", "mouseReleased"] {
+                let event =
+                    json!({ "type": what, "x": place[0], "y": place[1], "button": "left", "clickCount": count });
+                self.devtools("Input.dispatchMouseEvent", event).await;
+            }
+            self.find(then).await;
+        }
     }
 
     /// Lets go of all that is being pressed.
@@ -219,15 +234,19 @@ impl Browser {
 
     /// Writes into a field, in place of what is there.
     pub async fn write(&self, id: &str, text: &str) {
-        let element = self.find(&format!("//*[@id='{id}']")).await;
-        self.ask(&format!("/element/{element}/clear"), json!({})).await;
-        self.ask(&format!("/element/{element}/value"), json!({ "text": text })).await;
+        self.with(&format!("//*[@id='{id}']"), async |element| {
+            self.try_ask(Method::POST, &format!("/element/{element}/clear"), json!({})).await?;
+            self.try_ask(Method::POST, &format!("/element/{element}/value"), json!({ "text": text })).await
+        })
+        .await;
     }
 
     /// Chooses a file.
     pub async fn attach(&self, id: &str, file: &Path) {
-        let element = self.find(&format!("//*[@id='{id}']")).await;
-        self.ask(&format!("/element/{element}/value"), json!({ "text": file })).await;
+        self.with(&format!("//*[@id='{id}']"), async |element| {
+            self.try_ask(Method::POST, &format!("/element/{element}/value"), json!({ "text": file })).await
+        })
+        .await;
     }
 
     /// Chooses of a list.
