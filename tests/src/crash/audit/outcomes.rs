@@ -13,11 +13,8 @@ const DEATHS_OF_IMPORT: usize = 20;
 /// In how many deaths each of the five entries of an import is found to be one that the process dies of: the halves that
 /// it was tried in, and each alone.
 const DEATHS_OF_ALL_ENTRIES: usize = 9;
-/// A run of fewer tasks says nothing about rates.
-const TASKS_FOR_RATES: u64 = 1_000;
-/// One task in so many may be given up: two deaths in one step are bad luck at this rate of kills, and many would mean
-/// that deaths are miscounted.
-const GIVEN_UP: u64 = 20;
+/// A run of fewer kills says nothing about rates.
+const KILLS_FOR_RATES: u64 = 50;
 
 pub(super) fn check(it: &Ended, trouble: Trouble) -> Vec<String> {
     let may_be = match it.told.outcome.as_str() {
@@ -59,8 +56,10 @@ fn deaths_until_given_up(it: &Ended) -> usize {
     if it.kind == TaskKind::ImportBatch && it.told.changed != "no" { DEATHS_OF_IMPORT } else { DEATHS }
 }
 
+/// Two deaths in one step are bad luck, which some kills have; each has several tasks in its way, so that many would mean
+/// that deaths are miscounted. How many tasks there are between two kills is for the speed of the machine to say.
 pub(super) fn check_rates(tally: &Tally) -> Option<String> {
     let dead: u64 = tally.outcomes.values().filter_map(|outcomes| outcomes.get("dead_lettered")).sum();
-    (tally.tasks >= TASKS_FOR_RATES && dead * GIVEN_UP > tally.tasks)
-        .then(|| format!("{dead} of {} tasks were dead-lettered", tally.tasks))
+    (tally.rounds >= KILLS_FOR_RATES && dead > tally.rounds)
+        .then(|| format!("{dead} tasks were dead-lettered in {} kills", tally.rounds))
 }
