@@ -12,7 +12,7 @@ use crate::{JOE, programs};
 #[tokio::test]
 async fn what_a_revoked_member_owes_is_taken_out_and_counts_as_in_a_session() {
     let lab = Lab::start(programs()).await;
-    let options = AgentOptions { request_timeout_secs: 40, ..AgentOptions::default() };
+    let options = AgentOptions { request_timeout_secs: 30, ..AgentOptions::default() };
     let mut agent = lab.member_with("agent", options).await;
     lab.hold_changes();
     let task = lab.controller.submit("disable_user", JOE).await;

@@ -256,10 +256,10 @@ async fn f44_a_copy_of_an_agent_with_its_store_is_noticed_as_soon_as_both_have_c
 /// The call that is being made ends as it ends and its report is kept; the task goes to another member, which looks first.
 #[tokio::test]
 async fn f48_a_member_that_is_revoked_in_the_middle_of_a_task_finishes_the_call_and_keeps_its_report() {
-    let (lease_ttl, settle) = (Duration::from_secs(10), Duration::from_secs(2));
+    let (lease_ttl, settle) = (Duration::from_secs(12), Duration::from_secs(2));
     let controller = ControllerOptions { lease_ttl, settle, ..ControllerOptions::default() };
     let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
-    let options = AgentOptions { request_timeout_secs: 8, ..AgentOptions::default() };
+    let options = AgentOptions { request_timeout_secs: 7, ..AgentOptions::default() };
     let mut first = lab.member_with("first", options.clone()).await;
     lab.hold_changes();
     let task = lab.controller.submit("disable_user", JOE).await;

@@ -41,7 +41,7 @@ async fn a_stopped_agent_leaves_no_socket_behind() {
 async fn a_stop_gives_back_what_has_not_begun_and_warns_of_nothing() {
     let lab = Lab::start(programs()).await;
     let mut agent = lab
-        .member_with("agent", AgentOptions { concurrency: 2, request_timeout_secs: 40, ..AgentOptions::default() })
+        .member_with("agent", AgentOptions { concurrency: 2, request_timeout_secs: 30, ..AgentOptions::default() })
         .await;
     let submit = async |number| {
         let account = format!("user{number:04}@acme.example");

@@ -78,13 +78,13 @@ async fn f73_a_dead_members_task_is_given_to_another_when_its_lease_has_run_out(
 /// A lab whose leases do not last long, and how its agents are configured.
 async fn short_leases() -> (Lab, AgentOptions) {
     let controller = ControllerOptions {
-        lease_ttl: Duration::from_secs(8),
+        lease_ttl: Duration::from_secs(9),
         settle: Duration::from_secs(2),
         heartbeat: Duration::from_secs(1),
         ..ControllerOptions::default()
     };
     let lab = Lab::start_with(programs(), LabOptions { users: 20, controller }).await;
-    (lab, AgentOptions { request_timeout_secs: 6, ..AgentOptions::default() })
+    (lab, AgentOptions { request_timeout_secs: 5, ..AgentOptions::default() })
 }
 
 async fn in_state(lab: &Lab, task: TaskId, state: &str) {
@@ -189,7 +189,7 @@ async fn f72_no_change_begins_after_a_hard_disable_while_200_tasks_are_under_way
     const TASKS: usize = 200;
     const SLOTS: usize = 32;
     let lab = Lab::start_with(programs(), LabOptions { users: TASKS, ..LabOptions::default() }).await;
-    let options = AgentOptions { concurrency: SLOTS, request_timeout_secs: 40, ..AgentOptions::default() };
+    let options = AgentOptions { concurrency: SLOTS, request_timeout_secs: 30, ..AgentOptions::default() };
     let agent = lab.member_with("agent", options).await;
     lab.hold_changes();
     let before = unanswered(&lab);

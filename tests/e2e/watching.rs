@@ -42,7 +42,7 @@ async fn verdict_becomes(lab: &Lab, verdict: &str) -> Value {
 async fn status_tells_on_one_screen_what_an_agent_does_and_names_accounts_and_secrets_to_nobody() {
     let lab = Lab::start(programs()).await;
     // The change is held all along.
-    let options = AgentOptions { request_timeout_secs: 40, ..AgentOptions::default() };
+    let options = AgentOptions { request_timeout_secs: 30, ..AgentOptions::default() };
     let agent = lab.member_with("agent", options).await;
     lab.hold_changes();
     let task = lab.controller.submit("disable_user", JOE).await;
