@@ -62,6 +62,7 @@ struct Run {
     number: u64,
     task: String,
     /// Whether that is taken anew: then nothing counted as handed over before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     anew: bool,
     /// When it began, for people.
     started: String,

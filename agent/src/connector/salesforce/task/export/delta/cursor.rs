@@ -106,6 +106,7 @@ impl Reached {
 struct Pending {
     task: String,
     /// Whether that is taken anew: then the cursor had begun anew with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     anew: bool,
     /// From when it asks; `None`: from the beginning.
     from: Option<i64>,
