@@ -258,6 +258,16 @@ impl World {
         }
     }
 
+    /// What a member refused once, it may take in a session of a process that allows changes.
+    fn forget_refusals(&mut self, member: MemberId, link: LinkId) {
+        let Some(m) = self.members.iter().position(|it| it.id == member && it.allows_changes_over(link)) else {
+            return;
+        };
+        for truth in self.tasks.values_mut() {
+            truth.refused_by.remove(&m);
+        }
+    }
+
     /// The controller's process dies, and one starts after `down`.
     pub fn kill_controller(&mut self, down: Millis) {
         self.tell(|_| "the controller dies".to_owned());
@@ -390,7 +400,13 @@ impl World {
                 };
                 return Some(After::Greet(link, Box::new(state.introduce(introduction, at))));
             }
-            Request::Establish(member, number) => state.establish(member, number, at),
+            Request::Establish(member, number) => {
+                state.establish(member, number, at);
+                let of_number = |it: &(&LinkId, &Session)| it.1.member == member && it.1.number == Some(number);
+                if let Some(link) = process.sessions.iter().find(of_number).map(|(link, _)| *link) {
+                    self.forget_refusals(member, link);
+                }
+            }
             Request::Hear(member, number, frame) => {
                 if let FromMember::Renew(renew) = &*frame {
                     self.renewals.insert((member, renew.nonce), true_time);

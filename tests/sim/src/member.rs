@@ -114,6 +114,12 @@ impl Member {
         self.disk.reports.is_empty() && self.disk.tasks().next().is_none()
     }
 
+    /// Whether this connection is that of a process whose policy allows changes.
+    pub fn allows_changes_over(&self, link: LinkId) -> bool {
+        let process = self.process.as_ref().filter(|it| it.policy == Policy::Allows);
+        process.and_then(|it| it.link.as_ref()).is_some_and(|(present, _)| *present == link)
+    }
+
     pub fn works(&self) -> bool {
         self.process.as_ref().is_some_and(|it| !it.attempts.is_empty())
     }

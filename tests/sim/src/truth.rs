@@ -8,7 +8,7 @@ use postern_controller_stub::state::record::Finish;
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::outcome::Certainty;
-use postern_protocol::{Outcome, TaskId, TaskKind};
+use postern_protocol::{MemberId, Outcome, TaskId, TaskKind};
 
 use crate::agenda::Millis;
 use crate::attempt::{Told, told_by};
@@ -79,8 +79,8 @@ pub struct Truth {
     /// The wall clock of the controllers was put forward meanwhile: one that restarts takes it for alone for longer.
     pub wall_went_on: bool,
     /// The members whose disks lost its results.
-    pub lost_by: BTreeSet<usize>,
-    /// The members that ever refused it by their policy.
+    pub lost_by: BTreeSet<MemberId>,
+    /// The members that refused it by their policy, and were not there since without it.
     pub refused_by: BTreeSet<usize>,
     /// The changes that were asked for.
     pub calls: Vec<Call>,
@@ -239,7 +239,7 @@ impl Truth {
                 Some(Told::Failed) => made.is_empty() || self.failed_first(record, &made),
                 Some(Told::Unknown) => lost,
                 // What no result tells of was not done, or the outcome says that it is not known.
-                None if !self.lost_by.is_empty() => outcome != Outcome::Succeeded,
+                None if finish.member.is_some_and(|it| self.lost_by.contains(&it)) => outcome != Outcome::Succeeded,
                 None => outcome != Outcome::Succeeded && (made.is_empty() || finish.certainty == Certainty::Unknown),
             };
             let is_done = matches!(end, Some(Told::Made | Told::There));

@@ -128,7 +128,8 @@ impl World {
         let (Some((link, _)), Some(stream)) = (&process.link, process.uploads.get(&task)) else { return };
         let (link, stream) = (*link, *stream);
         if !self.members[m].disk.payloads.contains(&stream.id) {
-            self.truth(task).lost_by.insert(m);
+            let member = self.members[m].id;
+            self.truth(task).lost_by.insert(member);
             return self.member_input(m, Input::ResultsLost(task));
         }
         self.send(link, End::Controller, Packet::Payload(task, stream));
