@@ -156,6 +156,39 @@ async fn what_a_controller_that_was_put_back_lost_is_told_again_whichever_task_c
     }
 }
 
+/// An operator had another list of attributes since. Let the old task that comes again have the cursor, and every run that is wanted
+/// fails until somebody begins it anew; leave the cursor as it was, and what files that are lost told is told by nobody.
+#[tokio::test]
+async fn an_old_task_that_comes_again_leaves_the_cursor_to_the_question_of_now() {
+    for is_handed_over in [true, false] {
+        let deltas = Deltas::start().await;
+        let mut wanted = request(BOTH);
+        wanted["attributes"] = json!(["Username", "IsActive"]);
+        let mut old: Vec<Task> = Vec::new();
+        for _ in 0..2 {
+            let mut task = export(request(BOTH));
+            task.attempt(&deltas.connector).await.unwrap();
+            deltas.lab.keep.deliver(task.id());
+            old.push(task);
+        }
+        let mut restart = wanted.clone();
+        restart["delta"]["restart"] = json!(true);
+        deltas.run(restart, is_handed_over).await;
+        deltas.lab.sim.advance(LAG);
+
+        for task in &mut old {
+            task.taken_anew(&deltas.lab.keep);
+            for _ in 0..2 {
+                let failure = task.attempt(&deltas.connector).await.unwrap_err();
+                assert_eq!(failure.code.as_str(), "cursor_changed", "handed over: {is_handed_over}");
+            }
+        }
+        let (everything, _) = deltas.run(wanted.clone(), true).await;
+        assert_eq!((everything.records, everything.since.as_str()), (21, ""));
+        assert_eq!(deltas.run(wanted, true).await.0.records, 0);
+    }
+}
+
 /// Begin anew at each attempt, and one that dies again and again never gets further than to make a job for everything.
 #[tokio::test]
 async fn another_attempt_at_what_is_done_anew_goes_on_with_the_job_of_the_one_before() {

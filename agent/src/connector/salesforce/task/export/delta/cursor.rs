@@ -170,16 +170,18 @@ impl Cursor {
         } else if anew && asked.is_none() {
             // Which files of other runs are lost nobody here knows.
             state.forget();
+            if let Some(changed) = state.changed(&about, &begin) {
+                // An old question is not to keep the cursor from whoever asks the one that followed it.
+                keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
+                return Err(changed);
+            }
         } else if state.lost.len() >= MAX_LOST {
             forgot = Some(LOST_TOO_OFTEN);
             state.forget();
-        } else if state.reached.is_some() {
-            if state.about != about {
-                return Err(asked_otherwise(begin.name));
-            }
-            if is_of_another(&state.org, begin.org) {
-                return Err(led_elsewhere(begin.name, &state.org, begin.org));
-            }
+        } else if state.reached.is_some()
+            && let Some(changed) = state.changed(&about, &begin)
+        {
+            return Err(changed);
         }
         if !begin.org.is_empty() {
             begin.org.clone_into(&mut state.org);
@@ -281,6 +283,14 @@ impl State {
         let (until, reaches_back) = (span.until.as_millisecond(), span.reaches_back);
         self.pending = Some(Pending { task, anew, from, reaches_back, reached: Reached { until, ahead } });
         Ok(span)
+    }
+
+    /// Why the cursor is none of this question, if another had it before.
+    fn changed(&self, about: &str, begin: &Begin<'_>) -> Option<Failure> {
+        if !self.about.is_empty() && self.about != about {
+            return Some(asked_otherwise(begin.name));
+        }
+        is_of_another(&self.org, begin.org).then(|| led_elsewhere(begin.name, &self.org, begin.org))
     }
 
     /// Everything is handed over again.
