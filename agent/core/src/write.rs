@@ -77,7 +77,7 @@ pub enum Payload {
     None,
     /// It was handed over.
     HandedOver,
-    /// The task was taken anew: the controller lost what it was told of it.
+    /// The task was taken anew: the controller may have lost what it was told of it.
     Lost,
 }
 

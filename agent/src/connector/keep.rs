@@ -42,8 +42,8 @@ pub trait Keep: Send + Sync {
     /// Whether a task succeeded and what came of it is known to be in the hands of its requester's side.
     fn delivered(&self, task: TaskId) -> Result<bool, Failure>;
 
-    /// Whether a task that had ended here was taken anew. Then the controller lost what came of it, perhaps because it was put back
-    /// from a copy, and may have lost what came of others.
+    /// Whether a task that had ended here was taken anew. Then the controller may have lost what came of it and of others, because
+    /// it was put back from a copy; or it wanted no more than another attempt, having given the task to another member meanwhile.
     fn taken_anew(&self, task: TaskId) -> Result<bool, Failure>;
 
     /// Whether what comes of a task, or came of it, may yet be handed over: it is not over here, or its results are on their way.

@@ -183,9 +183,13 @@ async fn an_old_task_that_comes_again_leaves_the_cursor_to_the_question_of_now()
                 assert_eq!(failure.code.as_str(), "cursor_changed", "handed over: {is_handed_over}");
             }
         }
-        let (everything, _) = deltas.run(wanted.clone(), true).await;
-        assert_eq!((everything.records, everything.since.as_str()), (21, ""));
-        assert_eq!(deltas.run(wanted, true).await.0.records, 0);
+        for delivered in [false, true] {
+            let (everything, _) = deltas.run(wanted.clone(), delivered).await;
+            assert_eq!((everything.records, everything.since.as_str()), (21, ""));
+            assert!(everything.warnings[0].contains("may have lost"), "{:?}", everything.warnings);
+        }
+        let (quiet, _) = deltas.run(wanted, true).await;
+        assert_eq!((quiet.records, quiet.warnings.len()), (0, 0), "{:?}", quiet.warnings);
     }
 }
 

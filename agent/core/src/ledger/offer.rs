@@ -117,8 +117,8 @@ impl Ledger {
         self.arrivals += 1;
         let task = offer.task;
         let accept = Accept { task, epoch: offer.epoch };
-        // It is done anew because nobody has what came of it: connectors are not to take that for handed over meanwhile. If the
-        // controller lost that, it may have lost what came of others too.
+        // It is done anew because nobody has what came of it: connectors are not to take that for handed over meanwhile. The
+        // controller may have lost it, and then what came of others too.
         if offer.kind.known().is_some_and(TaskKind::is_batch)
             && let Some(stone) = self.tombstones.get(task).filter(|it| it.payload != Payload::Lost)
         {

@@ -186,7 +186,7 @@ async fn begin_delta(
     };
     let (cursor, span, forgot) = Cursor::begin(org.keep.as_ref(), begin).await?;
     if let Some(forgot) = forgot {
-        plan.warn(forgot.to_owned());
+        plan.warn(forgot);
     }
     if span.reaches_back {
         plan.warn(if span.from.is_none() { READS_EVERYTHING } else { REACHES_BACK }.to_owned());

@@ -269,8 +269,8 @@ pub(super) fn place(name: &str) -> String {
 const UNKNOWN: &str = "What the collection remembered was written by another version of the agent, so it begins anew: nobody is \
                        told to be gone whom only earlier runs saw";
 
-const FILES_LOST: &str = "The controller lost what it had of this task, and perhaps files of other runs: who is gone is told again, but for \
-                          those whom a later run has let go; compare with the newest file that is left";
+const FILES_LOST: &str = "A task of the collection had ended here and came again: the controller may have lost files, so who is gone is \
+                          told again, but for those whom a later run has let go; compare with the newest file that is left";
 
 fn full(shown: &str) -> Failure {
     let summary =

@@ -57,6 +57,9 @@ pub(in super::super::super::super) struct State {
     about: String,
     /// The id of the org; empty if it was not known.
     org: String,
+    /// Why it began anew: told until a file that tells it was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    forgot: Option<String>,
     /// The key of the hashes.
     key: String,
 }
@@ -136,12 +139,12 @@ pub(in super::super) struct Begin<'a> {
 }
 
 impl Cursor {
-    /// Begins a run, and says what has been forgotten, if anything had to be. What the run finds counts when its task is
-    /// known to have been handed over.
+    /// Begins a run, and says what has been forgotten, if anything had to be and nobody was told yet. What the run finds counts
+    /// when its task is known to have been handed over.
     pub(in super::super) async fn begin(
         keep: &dyn Keep,
         begin: Begin<'_>,
-    ) -> Result<(Self, Span, Option<&'static str>), Failure> {
+    ) -> Result<(Self, Span, Option<String>), Failure> {
         let place = place(begin.object, begin.name);
         let stored = keep.recall(&place)?;
         if stored.is_none() && !admit(keep, CURSORS, &place, MAX_CURSORS).await? {
@@ -153,7 +156,7 @@ impl Cursor {
         if !begin.restart && known.as_ref().map_or(Ok(false), |state| state.waits_for_another(&task, keep))? {
             return Err(on_its_way(begin.name));
         }
-        let mut forgot = (stored.is_some() && known.is_none()).then_some(UNKNOWN);
+        let is_unknown = stored.is_some() && known.is_none();
         if begin.restart || known.is_none() {
             // A record of which nothing is remembered is new: cut off in the middle, this makes nobody miss one.
             buckets::forget(keep, &place).await?;
@@ -164,20 +167,26 @@ impl Cursor {
         // Another attempt at a task asks the same, so that it can go on with the job of the one before.
         let asked = state.pending.as_ref().filter(|pending| pending.task == task && pending.anew == anew).cloned();
         state.settle(keep)?;
-        forgot = forgot.or(anew.then_some(FILES_LOST));
-        if begin.restart {
-            state.forget();
-        } else if anew && asked.is_none() {
+        if is_unknown {
+            state.forgot = Some(UNKNOWN.to_owned());
+        }
+        let comes_again = anew && asked.is_none();
+        if comes_again {
             // Which files of other runs are lost nobody here knows.
             state.forget();
+            state.forgot.get_or_insert_with(|| FILES_LOST.to_owned());
+        }
+        if begin.restart {
+            state.forget();
+        } else if comes_again {
             if let Some(changed) = state.changed(&about, &begin) {
                 // An old question is not to keep the cursor from whoever asks the one that followed it.
                 keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
                 return Err(changed);
             }
         } else if state.lost.len() >= MAX_LOST {
-            forgot = Some(LOST_TOO_OFTEN);
             state.forget();
+            state.forgot = Some(LOST_TOO_OFTEN.to_owned());
         } else if state.reached.is_some()
             && let Some(changed) = state.changed(&about, &begin)
         {
@@ -193,6 +202,7 @@ impl Cursor {
         // On disk before any hash of this run is, so that a later run knows them for what they are.
         keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, state.key.as_bytes());
+        let forgot = state.forgot.clone();
         Ok((Self { place, key, state }, span, forgot))
     }
 
@@ -261,6 +271,7 @@ impl State {
             (_, None) => self.sure.filter(|_| !run.reaches_back),
         };
         self.reached = Some(now);
+        self.forgot = None;
     }
 
     /// What the next run asks for; `asked` is what another attempt at its task did.
@@ -338,8 +349,8 @@ pub(in super::super::super::super) async fn forget_cursor(
 
 const UNKNOWN: &str = "What the cursor remembered was written by another version of the agent, so it begins anew: everything is handed over";
 
-const FILES_LOST: &str = "The controller lost what it had of this task, so files of other runs of the cursor may be lost as well and it \
-                          begins anew: everything is handed over";
+const FILES_LOST: &str = "A task of the cursor had ended here and came again: the controller may have lost files, so the cursor begins \
+                          anew: everything is handed over";
 
 const LOST_TOO_OFTEN: &str =
     "So many runs of the cursor were never handed over that it begins anew: everything is handed over";
@@ -510,6 +521,7 @@ mod tests {
             lost: rows(MAX_LOST - 1),
             about: short_hash(&["all"]),
             org: "00D5g000004c92EAAQ".to_owned(),
+            forgot: Some(FILES_LOST.to_owned()),
             ..State::new()
         };
         keep.keep(&place(&object, &name), serde_json::to_vec(&full).unwrap()).await.unwrap();
@@ -524,13 +536,18 @@ mod tests {
             now,
         };
         let (cursor, span, forgot) = Cursor::begin(&keep, begin()).await.unwrap();
-        assert_eq!((cursor.state.lost.len(), span.from, forgot), (0, None, Some(LOST_TOO_OFTEN)));
+        assert_eq!((cursor.state.lost.len(), span.from, forgot.as_deref()), (0, None, Some(LOST_TOO_OFTEN)));
         let (_, _, forgot) = Cursor::begin(&keep, begin()).await.unwrap();
-        assert_eq!(forgot, None);
+        assert_eq!(
+            forgot.as_deref(),
+            Some(LOST_TOO_OFTEN),
+            "the file of this attempt may be the one that is handed over"
+        );
         let one_less = State { lost: rows(MAX_LOST - 2), ..full };
         keep.keep(&place(&object, &name), serde_json::to_vec(&one_less).unwrap()).await.unwrap();
         let (cursor, _, forgot) = Cursor::begin(&keep, begin()).await.unwrap();
-        assert_eq!((cursor.state.lost.len(), forgot), (MAX_LOST - 1, None), "and that was kept");
+        let expected = (MAX_LOST - 1, Some(FILES_LOST));
+        assert_eq!((cursor.state.lost.len(), forgot.as_deref()), expected, "and that was kept");
     }
 
     /// Look for what is kept of it, and one whose forgetting was cut off has its place for ever.
