@@ -73,7 +73,7 @@ certificate is in use, because somebody may have a copy of them. The agents come
     },
     /// Throw a member out for good: its session ends, and no certificate of it is of use any more
     #[command(
-        after_help = "Example:\n  postern-controller member revoke mbr_0195d8a0...\n\nIts agent can only come back as another member, with a new token (`postern enroll --again`). What it has not told yet is\ntaken out with `postern outbox export` there, and handed in with `postern-controller outbox import` here."
+        after_help = "Example:\n  postern-controller member revoke mbr_0195d8a0...\n\nIts agent can only come back as another member, with a new token (`postern enroll --again --controller URL`). What it\nhas not told yet is taken out with `postern outbox export` there, and handed in with `postern-controller outbox import` here."
     )]
     Revoke {
         /// The member
