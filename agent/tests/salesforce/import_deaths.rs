@@ -91,6 +91,24 @@ async fn f10_a_deadly_entry_for_a_user_of_an_earlier_job_gets_nothing_of_its_res
     assert_eq!(task.lines()[59]["code"], "killed_the_agent");
 }
 
+/// Read of a job's results only as many rows as the half has that is tried, and what the job did of the rest of them is sent again,
+/// over whatever was changed since.
+#[tokio::test]
+async fn f10_what_a_job_of_the_whole_unit_did_is_sent_again_by_no_half_of_it() {
+    let lab = Lab::with_org(OrgSeed::acme(60)).await;
+    let connector = lab.connector();
+    let entries: Vec<Value> = (1..=60).map(|number| titled(number, "Moved")).collect();
+    let mut task = import(50, &entries);
+    for _ in 0..2 {
+        lab.fault("GET", "/jobs/ingest", Mishap::HangAt { piece: String::new() }, 1);
+        task.dies_in_the_call(&lab, &connector).await;
+    }
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((counts(&conclusion).modified, told_once(&task, 60).len()), (60, 0));
+    let updates: Vec<u64> = (1..=60).map(|number| lab.effects(&user(number)).updates).collect();
+    assert_eq!(updates, [1; 60]);
+}
+
 fn counts(conclusion: &Conclusion) -> Output {
     let Some(TaskOutput::ImportBatch(output)) = conclusion.output.clone() else { panic!("{conclusion:?}") };
     output

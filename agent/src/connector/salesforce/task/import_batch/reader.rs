@@ -15,7 +15,7 @@ use crate::dataset::{self, DatasetError, Entries, Entry, Item, Whole};
 /// How much is done and journaled together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size {
-    entries: usize,
+    pub(super) entries: usize,
     /// Of names and values: what a unit holds in memory.
     bytes: usize,
 }

@@ -14,6 +14,7 @@ use tokio_util::bytes::Bytes;
 use super::super::jobs::{Info, Made, State, left_to_another};
 use super::super::memory::{Job, Note, Operation, Rows};
 use super::super::plan::Refused;
+use super::super::reader::Size;
 use super::super::values::Values;
 use super::Unit;
 use super::sent::{RowEnd, Sent};
@@ -361,7 +362,7 @@ impl Unit<'_> {
             }
             let call = Call::get_csv(format!("jobs/ingest/{}/{kind}", job.id));
             let reply = self.org.read_raw(&job.asked(call)).await?;
-            for (key, end) in read_results(&reply.body, self.work.len(), kind, operation, why) {
+            for (key, end) in read_results(&reply.body, kind, operation, why) {
                 let Some(index) = open.remove(&key) else { continue };
                 match end {
                     Err(refused) if refused.may_pass() => {
@@ -394,16 +395,15 @@ fn unless_retryable(undone: Undone) -> Result<Result<Handed, Undone>, Failure> {
     }
 }
 
-/// What a list of results of a job says of each row, by what joins it to that: of as many as the job may have had, at most. `why`
-/// the job ended, as far as it is said.
+/// What a list of results of a job says of each row, by what joins it to that: of as many as any job may have had, at most. One of
+/// an earlier attempt may have had more than are tried now. `why` the job ended, as far as it is said.
 fn read_results<'a>(
     body: &'a [u8],
-    most: usize,
     kind: &'a str,
     operation: Operation,
     why: &'a str,
 ) -> impl Iterator<Item = (String, Result<String, Refused>)> + 'a {
-    let rows = csv::Reader::new(body, Delimiter::Comma).map_while(Result::ok).flatten().take(most);
+    let rows = csv::Reader::new(body, Delimiter::Comma).map_while(Result::ok).flatten().take(Size::JOB.entries);
     rows.filter_map(move |row| Some((key_of(&row, operation)?, outcome(kind, &row, why))))
 }
 
@@ -416,7 +416,7 @@ pub(in super::super::super::super) fn job_told(
     let Ok(info) = Info::read(state) else { return Vec::new() };
     let kind = [SUCCESSFUL, FAILED, UNPROCESSED].get(list % 3).copied().unwrap_or(FAILED);
     let operation = if list.is_multiple_of(2) { Operation::Insert } else { Operation::Update };
-    read_results(body, usize::MAX, kind, operation, &info.error)
+    read_results(body, kind, operation, &info.error)
         .map(|(key, end)| (key, end.map_err(|refused| refused.code)))
         .collect()
 }
@@ -522,10 +522,10 @@ mod tests {
 
     /// F64: 32 MiB have millions of them.
     #[test]
-    fn f64_of_a_list_of_results_no_more_rows_are_read_than_the_job_had() {
-        for (more, found) in [(1, 1), (2, 0), (10_000, 0)] {
+    fn f64_of_a_list_of_results_no_more_rows_are_read_than_a_job_may_have() {
+        for (more, found) in [(1, 1), (9_999, 1), (10_000, 0)] {
             let body = format!("sf__Id,Username\n{}1,a@b.c\n", "1,\n".repeat(more));
-            let told = read_results(body.as_bytes(), 2, SUCCESSFUL, Operation::Insert, "");
+            let told = read_results(body.as_bytes(), SUCCESSFUL, Operation::Insert, "");
             assert_eq!(told.filter(|(key, _)| key == "a@b.c").count(), found, "{more}");
         }
     }
