@@ -446,6 +446,42 @@ async fn a_value_that_a_call_of_unknown_outcome_is_answered_with_stands_in_no_me
     assert!(task.lines().iter().all(|line| !line.to_string().contains("poison")), "{:?}", task.lines());
 }
 
+/// Look for values in the agent's own words, or for a sign that Salesforce writes, too, and nobody learns what to do.
+#[tokio::test]
+async fn words_that_tell_no_encrypted_value_are_told_with_what_to_do() {
+    let lab = Lab::start().await;
+    for words in ["This user is the default owner of leads", "Propriétaire par défaut des pistes, des requêtes…"] {
+        let refused = Mishap::Respond {
+            status: 400,
+            code: Some("DEPENDENCY_EXISTS".to_owned()),
+            message: Some(words.to_owned()),
+        };
+        lab.fault("PATCH", "/composite/sobjects", refused, 1);
+        let entry = json!({"Username": ACTIVE, "IsActive": false, "Department": "Take"});
+        let mut task = import_with(request(&["Department=encrypted"]), lines(&[entry]));
+        task.attempt(&lab.connector()).await.unwrap();
+        let message = task.lines()[0]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(words) && message.contains("Take the user out"), "{message}");
+    }
+}
+
+/// The same for what nobody answered: of those rows it is not known that they were refused.
+#[tokio::test]
+async fn why_an_outcome_is_unknown_is_told_whatever_the_encrypted_values_are() {
+    let lab = Lab::with_org(OrgSeed::acme(80)).await;
+    let entry = |number: usize| {
+        let department = if number == 42 { "Sales" } else { "Research" };
+        json!({"Username": format!("user{number:04}@acme.example"), "Department": department})
+    };
+    lab.fault("PATCH", "/composite/sobjects", Mishap::Refuse, 100);
+    let mut task = import_with(request(&["Department=encrypted"]), lines(&(1..=60).map(entry).collect::<Vec<_>>()));
+    task.attempt(&lab.connector()).await.unwrap();
+    for line in task.lines() {
+        let message = line["message"].as_str().unwrap();
+        assert!(line["outcome"] == "unknown" && message.starts_with("Salesforce did not answer at "), "{line}");
+    }
+}
+
 /// Send it in bulk, which has no such thing, send the halves of a call that is refused as a whole, or send alone the row that
 /// met a lock, and half is done of what was to be done as a whole or not at all.
 #[tokio::test]

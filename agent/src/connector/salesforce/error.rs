@@ -40,8 +40,15 @@ const MAX_WORDS: usize = 400;
 const LONGEST_MESSAGE: usize = 16 * 1024;
 /// Said in its place.
 const NONE_OF_ITS: &str = "(more words than any message of its has)";
-/// What stands behind words of which the rest was cut off.
-const CUT: char = '…';
+/// What stands behind words of which the rest was cut off. Nobody else writes it.
+const CUT: &str = "… (cut)";
+/// Said in place of words that may tell a value that is shown nowhere.
+pub(super) const KEPT_BACK: &str = "(kept back: it may hold a value that is shown nowhere)";
+
+/// What a summary says before words of others, and nothing else does behind those.
+const SAYS: &str = "Salesforce: ";
+const TAKES: &str = "the call is longer than the org, or what stands between, takes: ";
+const NAMES: &str = "nothing was sent, because Salesforce named what is no path at its host: ";
 
 /// Whether a refused sign-in may have counted toward the lock-out of the service account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +90,7 @@ fn said(known: Option<&Known>, unknown: FailureClass, code: &str, message: &str)
     let words = words(message);
     // A summary is no sentence: a next step may follow it.
     let words = words.trim_end_matches('.');
-    let summary = if words.is_empty() { format!("Salesforce answered {code}") } else { format!("Salesforce: {words}") };
+    let summary = if words.is_empty() { format!("Salesforce answered {code}") } else { format!("{SAYS}{words}") };
     Failure::new(class, name, summary).with_next_step(next_step)
 }
 
@@ -128,8 +135,7 @@ pub(super) fn lost(lost: &Lost) -> Failure {
 
 /// The failure of a call that was not made, because no address can be made of what Salesforce named.
 pub(super) fn no_address(path: &str) -> Failure {
-    let summary = format!("nothing was sent: {} is no path at the host that Salesforce named", words(path));
-    Failure::new(Transient, "no_address", summary)
+    Failure::new(Transient, "no_address", format!("{NAMES}{}", words(path)))
         .with_next_step("It may pass by itself; if it stays, check `domain`, and what stands between.")
 }
 
@@ -191,8 +197,7 @@ pub(super) fn says_too_long(status: u16, message: &str) -> bool {
 
 /// The failure of a call that is longer than the org, or what stands between, takes.
 pub(super) fn too_long(class: FailureClass, said: &str) -> Failure {
-    let summary = format!("the call is longer than the org, or what stands between, takes: {}", words(said));
-    Failure::new(class, TOO_LONG, summary)
+    Failure::new(class, TOO_LONG, format!("{TAKES}{}", words(said)))
         .with_next_step("Look for a proxy that bounds the length of calls, and let it pass longer ones.")
 }
 
@@ -280,9 +285,15 @@ pub(super) fn words(message: &str) -> String {
     let end = text.char_indices().nth(MAX_WORDS).map_or(text.len(), |(end, _)| end).min(2 * MAX_WORDS);
     if end < text.len() {
         text.truncate(text.floor_char_boundary(end));
-        text.push(CUT);
+        text.push_str(CUT);
     }
     text
+}
+
+/// What a summary says in our own words, and the words of others behind those.
+pub(super) fn ours_and_theirs(summary: &str) -> (&str, &str) {
+    let ours = [SAYS, TAKES, NAMES].into_iter().find(|ours| summary.starts_with(ours));
+    summary.split_at(ours.map_or(summary.len(), str::len))
 }
 
 fn in_one_line(message: &str) -> String {
@@ -290,8 +301,8 @@ fn in_one_line(message: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether what is said of a failure may tell this value, which Salesforce trims and puts into another case before it quotes
-/// it. What was cut off may have left a piece of it.
+/// Whether words of others may tell this value, which Salesforce trims and puts into another case before it quotes it. What was
+/// cut off may have left a piece of it.
 pub(super) fn may_tell(said: &str, value: &str) -> bool {
     let as_quoted = in_one_line(value);
     let is_another = !as_quoted.is_empty() && as_quoted != value;
@@ -349,7 +360,7 @@ mod tests {
         assert_eq!(failure.summary.as_str(), "Salesforce: Duplicate Username. The username already exists");
         for character in ["x", "ä", "語"] {
             let words = words(&character.repeat(1_000));
-            assert!(words.ends_with(CUT) && words.chars().count() <= MAX_WORDS + 1, "{words}");
+            assert!(words.ends_with(CUT) && words.chars().count() <= MAX_WORDS + CUT.chars().count(), "{words}");
             assert!(super::failure("X", &words).summary.ends_with(CUT), "{words}");
         }
         assert_eq!(words(&"x".repeat(MAX_WORDS)).len(), MAX_WORDS);
@@ -364,9 +375,21 @@ mod tests {
             ("bad value: dHdvICBXb3Jkcw", "two  Words", true),
             ("bad value", "  ", false),
             ("bad value", "good", false),
-            ("bad value: a…", "of another beginning", true),
+            ("bad value: a… (cut)", "of another beginning", true),
+            ("bad value: a…", "of another beginning", false),
         ] {
             assert_eq!(may_tell(said, value), expected, "{said}: {value}");
+        }
+    }
+
+    /// What others said is looked through, and nothing that is said around it.
+    #[test]
+    fn words_of_others_are_told_from_our_own() {
+        for failure in [failure("X", "theirs"), too_long(Rejected, "theirs"), no_address("theirs")] {
+            assert_eq!(ours_and_theirs(failure.summary.as_str()).1, "theirs");
+        }
+        for failure in [failure("X", ""), no_answer(), strange(420), strange(500), strange(503), too_large()] {
+            assert_eq!(ours_and_theirs(failure.summary.as_str()), (failure.summary.as_str(), ""));
         }
     }
 

@@ -69,12 +69,41 @@ impl Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) code: String,
-    pub(super) message: String,
+    /// What is said of it in our own words,
+    ours: String,
+    /// then in words of others, or of the dataset, which may hold a value that is shown nowhere,
+    theirs: String,
+    /// and then in our own again.
+    next_step: String,
 }
 
 impl Refused {
     pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into() }
+        Self { ours: message.into(), ..Self::quoting(code, "", "", "") }
+    }
+
+    pub(super) fn quoting(code: &str, ours: &str, theirs: &str, next_step: &str) -> Self {
+        let [code, ours, theirs, next_step] = [code, ours, theirs, next_step].map(str::to_owned);
+        Self { code, ours, theirs, next_step }
+    }
+
+    /// The words in it that are not ours.
+    pub(super) fn theirs(&self) -> &str {
+        &self.theirs
+    }
+
+    /// The same without those.
+    pub(super) fn kept_back(&self) -> Self {
+        Self { theirs: error::KEPT_BACK.to_owned(), ..self.clone() }
+    }
+
+    /// The same with more before it.
+    pub(super) fn after(self, before: &str) -> Self {
+        Self { ours: format!("{before}{}", self.ours), ..self }
+    }
+
+    pub(super) fn message(&self) -> String {
+        [self.ours.as_str(), &self.theirs, &self.next_step].concat()
     }
 
     /// Whether the same may be taken soon: somebody else was at the row, or the org took no writes.

@@ -21,7 +21,7 @@ pub(super) use sent::AT_ONCE;
 pub(in super::super::super) use sent::written;
 use sent::{Record, RowEnd, Sent};
 use serde_json::{Map, Value as Json};
-use work::{End, TAKEN, Work, disabling_record, record, said};
+use work::{End, TAKEN, Work, disabling_record, found_out, record};
 
 use super::super::super::api::{Longest, MAX_CALLS};
 use super::super::super::schema::describe::Described;
@@ -418,7 +418,9 @@ impl<'a> Unit<'a> {
             let ours = found.iter().find(|(name, _)| name.eq_ignore_ascii_case(&work.account));
             match ours {
                 Some((_, found)) => work.found(found.id.clone()),
-                None => work.end = Some(End::unsent(said(&error::failure("DUPLICATE_USERNAME", TAKEN)), &self.memory)),
+                None => {
+                    work.end = Some(End::unsent(found_out(&error::failure("DUPLICATE_USERNAME", TAKEN)), &self.memory));
+                }
             }
         }
         Ok(())

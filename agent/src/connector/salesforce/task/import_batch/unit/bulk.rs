@@ -18,7 +18,7 @@ use super::super::reader::Size;
 use super::super::values::Values;
 use super::Unit;
 use super::sent::{RowEnd, Sent};
-use super::work::{KEPT_BACK, record, said};
+use super::work::{record, said};
 use crate::connector;
 use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone, job_id};
 use crate::connector::salesforce::error;
@@ -355,7 +355,7 @@ impl Unit<'_> {
             rows.iter().filter_map(|index| Some((self.key(*index, operation)?, *index))).collect();
         let mut told = Told::default();
         // What is said of the whole job may be about any of its rows.
-        let why = if self.is_told_together(rows, &info.error) { KEPT_BACK } else { info.error.as_str() };
+        let why = if self.is_told_together(rows, &info.error) { error::KEPT_BACK } else { info.error.as_str() };
         for kind in kinds {
             if open.is_empty() {
                 break;
@@ -440,7 +440,7 @@ fn outcome(kind: &str, row: &Entry, why: &str) -> Result<String, Refused> {
         FAILED => Err(refused(text("sf__Error"))),
         _ => {
             let why = if why.is_empty() { "it was stopped" } else { why };
-            Err(Refused::new("bulk_job_failed", format!("the bulk job ended before this entry: {why}")))
+            Err(Refused::quoting("bulk_job_failed", "the bulk job ended before this entry: ", why, ""))
         }
     }
 }
@@ -516,7 +516,7 @@ mod tests {
         ] {
             let refused = refused(error);
             assert_eq!(refused.code, code);
-            assert!(refused.message.contains(words), "{}", refused.message);
+            assert!(refused.message().contains(words), "{}", refused.message());
         }
     }
 

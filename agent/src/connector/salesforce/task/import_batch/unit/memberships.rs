@@ -9,8 +9,9 @@ use postern_protocol::Failure;
 use postern_protocol::task::import_batch::Difference;
 use serde_json::{Value as Json, json};
 
+use super::super::plan::Refused;
 use super::sent::fates;
-use super::work::{End, said};
+use super::work::{End, found_out};
 use super::{AT_ONCE, Unit};
 use crate::clock;
 use crate::connector::Shift;
@@ -194,15 +195,22 @@ impl Unit<'_> {
         let Some(plan) = &work.plan else { return };
         let mut wanted = Vec::new();
         for name in plan.memberships.iter().filter(|(it, _)| *it == kind).flat_map(|(_, names)| names) {
-            let of_org = || format!("`{}` in its {}", name.chars().take(80).collect::<String>(), kind.attribute());
+            let no_one = |code: &str, has: &str, behind: &str| {
+                let name: String = name.chars().take(80).collect();
+                let behind = format!("` in its {}{behind}", kind.attribute());
+                Some(End::Failed(Refused::quoting(code, &format!("the org has {has} `"), &name, &behind)))
+            };
             match catalogue.find(name) {
                 Some(Named::One(id)) if wanted.contains(&id) => (),
                 Some(Named::One(id)) => wanted.push(id),
                 Some(Named::Several) => {
-                    let message = format!("the org has several {}: give the id of the one that is meant", of_org());
-                    return work.fail("ambiguous_value", message);
+                    work.end = no_one("ambiguous_value", "several", ": give the id of the one that is meant");
+                    return;
                 }
-                None => return work.fail("unknown_value", format!("the org has no {}", of_org())),
+                None => {
+                    work.end = no_one("unknown_value", "no", "");
+                    return;
+                }
             }
         }
         let none = Vec::new();
@@ -221,7 +229,7 @@ impl Unit<'_> {
         let leaves: Vec<&&(String, String)> = held.iter().filter(|(_, id)| goes(id)).collect();
         let is_service_account = work.id.as_deref().is_some_and(|id| same_id(id, service_account));
         if is_service_account && !leaves.is_empty() {
-            work.end = Some(End::Failed(said(&protected())));
+            work.end = Some(End::Failed(found_out(&protected())));
             return;
         }
         if !(joins.is_empty() && leaves.is_empty()) {

@@ -5,7 +5,7 @@ use postern_protocol::Failure;
 use super::super::memory::{self, Note};
 use super::super::plan::Refused;
 use super::Unit;
-use super::work::{End, Work, said};
+use super::work::{End, Work, found_out};
 use crate::metrics::metrics;
 use crate::policy::{Act, Refused as ByPolicy};
 
@@ -55,7 +55,7 @@ impl Unit<'_> {
 
     /// Nothing is sent of an entry. What another member may have sent of it, nobody can tell here.
     fn refuse_by_policy(&mut self, index: usize, by: &ByPolicy) {
-        let refused = said(&by.failure());
+        let refused = found_out(&by.failure());
         let end = if self.memory.may_have_acted { End::Unknown(refused) } else { End::Failed(refused) };
         self.refused.extend(self.work.get(index).map(|work| (work.number, by.rule.to_string())));
         self.end(index, end);

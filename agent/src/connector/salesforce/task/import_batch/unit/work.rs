@@ -20,8 +20,6 @@ use crate::connector::{Effect, Known, Shift};
 use crate::dataset::{Change, Item, Place};
 use crate::policy::Act;
 
-/// Said in place of words that hold a value that is shown nowhere.
-pub(super) const KEPT_BACK: &str = "refused; the words are kept back, because they hold a value that is shown nowhere";
 pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
 
 /// One entry while it is worked on.
@@ -142,7 +140,7 @@ impl<'a> Work<'a> {
         let Some(plan) = self.plan.as_ref().filter(|_| self.end.is_none()) else { return };
         let Key::Id(id) = &plan.key else { return };
         if same_id(id, service_account) && plan.cuts_off(None) {
-            self.end = Some(End::Failed(said(&protected())));
+            self.end = Some(End::Failed(found_out(&protected())));
         } else {
             self.id = Some(id.clone());
         }
@@ -162,12 +160,12 @@ impl<'a> Work<'a> {
                     self.adopted = Some(Adopted { is_in_use: !is_let_in && found.is_in_use() });
                     self.found(found.id.clone());
                 } else {
-                    self.end = Some(End::unsent(said(&error::failure("DUPLICATE_USERNAME", TAKEN)), memory));
+                    self.end = Some(End::unsent(found_out(&error::failure("DUPLICATE_USERNAME", TAKEN)), memory));
                 }
             }
             Change::Modify => match resolve(plan, self.number, users, memory) {
                 Some(found) => self.meet_user(found, memory, choices, service_account),
-                None => self.end = Some(End::unsent(said(&not_found(plan.key.text())), memory)),
+                None => self.end = Some(End::unsent(found_out(&not_found(plan.key.text())), memory)),
             },
         }
     }
@@ -182,7 +180,7 @@ impl<'a> Work<'a> {
         self.signs_in_otherwise = changes_email(plan, found) || changes_identity(plan, found);
         let cuts_off = plan.cuts_off(Some(&found.username)) || self.signs_in_otherwise || changes_profile(plan, found);
         if same_id(&found.id, service_account) && cuts_off {
-            self.end = Some(End::Failed(said(&protected())));
+            self.end = Some(End::Failed(found_out(&protected())));
         } else if plan.password.is_some() && !found.is_active && plan.active != Some(true) {
             self.end = self.end_of_inactive(found, memory);
         } else if found.is_active && changes_email(plan, found) {
@@ -196,7 +194,7 @@ impl<'a> Work<'a> {
 
     /// An inactive user gets no password, unless it is inactive because an earlier attempt came as far as that.
     fn end_of_inactive(&self, found: &Found, memory: &Memory) -> Option<End> {
-        let refused = said(&inactive(&self.account));
+        let refused = found_out(&inactive(&self.account));
         let disables = self.plan.as_ref().is_some_and(Plan::disables_last);
         match memory.passwords.get(&self.number) {
             Some(sent) if sent.before != found.last_password_change_date => None,
@@ -252,15 +250,14 @@ impl<'a> Work<'a> {
             (true, true) => "was created, but ".to_owned(),
             (true, false) => "was changed, but ".to_owned(),
         };
-        let message = format!("the user {done}{what}: {}", refused.message);
-        self.end = Some(End::Failed(Refused { message, ..refused }));
+        self.end = Some(End::Failed(refused.after(&format!("the user {done}{what}: "))));
     }
 
     /// The user is not among those that were read. If it was asked for, it is not there: what nobody holds is not as wanted.
     pub(super) fn miss(&mut self, choices: &Choices) {
         let Some(plan) = self.plan.as_ref().filter(|_| self.end.is_none()) else { return };
         if self.id.is_some() && plan.looks_at(choices).next().is_some() {
-            self.end = Some(End::Failed(said(&not_found(plan.key.text()))));
+            self.end = Some(End::Failed(found_out(&not_found(plan.key.text()))));
         }
     }
 
@@ -349,7 +346,7 @@ impl<'a> Work<'a> {
             account_id: self.named_by(&choices.naming.account, |it| &it.account),
             login_id: self.named_by(&choices.naming.login, |it| &it.login),
             code: refused.map(|it| clipped(&it.code)),
-            message: refused.map(|it| clipped(self.discreet(&it.message))),
+            message: refused.map(|it| clipped(&self.discreet(it))),
             partly: self.has_failed() && self.touched,
             perhaps: self.has_failed() && !self.touched && self.may_be_changed(),
             changes: if choices.dry_run && self.end.is_none() { told(&self.shifts) } else { Vec::new() },
@@ -398,14 +395,14 @@ impl<'a> Work<'a> {
     }
 
     /// Salesforce may repeat a value that it refuses, and some are shown nowhere.
-    fn discreet<'m>(&self, message: &'m str) -> &'m str {
-        if self.is_told_by(message) { KEPT_BACK } else { message }
+    fn discreet(&self, refused: &Refused) -> String {
+        if self.is_told_by(refused.theirs()) { refused.kept_back().message() } else { refused.message() }
     }
 
-    /// Whether words hold a value of it that is shown nowhere.
-    fn is_told_by(&self, message: &str) -> bool {
+    /// Whether words of others may hold a value of it that is shown nowhere.
+    fn is_told_by(&self, words: &str) -> bool {
         let hidden = self.plan.as_ref().map(|plan| plan.hidden.as_slice()).unwrap_or_default();
-        !message.is_empty() && hidden.iter().any(|value| error::may_tell(message, value.expose()))
+        !words.is_empty() && hidden.iter().any(|value| error::may_tell(words, value.expose()))
     }
 }
 
@@ -413,11 +410,7 @@ impl Unit<'_> {
     /// What is told of each of these rows, whose call was answered as a whole: the words may be about any of them.
     pub(super) fn said_together(&self, rows: &[usize], failure: &Failure) -> Refused {
         let refused = said(failure);
-        if self.is_told_together(rows, &refused.message) {
-            Refused { message: KEPT_BACK.to_owned(), ..refused }
-        } else {
-            refused
-        }
+        if self.is_told_together(rows, refused.theirs()) { refused.kept_back() } else { refused }
     }
 
     /// What is told of rows of which nobody knows what became: others of their call may be known by now.
@@ -426,9 +419,9 @@ impl Unit<'_> {
         self.said_together(&all, failure)
     }
 
-    /// Whether words hold a value of one of these rows that is shown nowhere.
-    pub(super) fn is_told_together(&self, rows: &[usize], message: &str) -> bool {
-        rows.iter().any(|index| self.work.get(*index).is_some_and(|work| work.is_told_by(message)))
+    /// Whether words of others may hold a value of one of these rows that is shown nowhere.
+    pub(super) fn is_told_together(&self, rows: &[usize], words: &str) -> bool {
+        rows.iter().any(|index| self.work.get(*index).is_some_and(|work| work.is_told_by(words)))
     }
 }
 
@@ -478,8 +471,19 @@ fn changes_profile(plan: &Plan<'_>, found: &Found) -> bool {
     new.is_some_and(|new| found.profile_id.as_deref().is_none_or(|old| !same_id(old, new)))
 }
 
+/// Why a call failed.
 pub(super) fn said(failure: &Failure) -> Refused {
-    let (summary, next_step) = (failure.summary.as_str(), failure.next_step.as_str());
-    let message = if next_step.is_empty() { summary.to_owned() } else { format!("{summary}. {next_step}") };
-    Refused::new(failure.code.as_str(), message)
+    let (ours, theirs) = error::ours_and_theirs(failure.summary.as_str());
+    Refused::quoting(failure.code.as_str(), ours, theirs, &behind(failure))
+}
+
+/// What the agent found out by itself, in its own words alone.
+pub(super) fn found_out(failure: &Failure) -> Refused {
+    Refused::new(failure.code.as_str(), format!("{}{}", failure.summary.as_str(), behind(failure)))
+}
+
+/// The next step as a sentence behind the summary.
+fn behind(failure: &Failure) -> String {
+    let next_step = failure.next_step.as_str();
+    if next_step.is_empty() { String::new() } else { format!(". {next_step}") }
 }
