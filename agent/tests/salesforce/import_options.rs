@@ -482,6 +482,33 @@ async fn why_an_outcome_is_unknown_is_told_whatever_the_encrypted_values_are() {
     }
 }
 
+/// What leaves a unit to another attempt is told as the task's failure, and logged. Look only at what is told of rows, and the
+/// value of one stands there.
+#[tokio::test]
+async fn an_encrypted_value_stands_in_no_failure_of_an_attempt() {
+    let at_poison = |status, code: &str| Mishap::RespondAt {
+        piece: "poison".to_owned(),
+        status,
+        code: code.to_owned(),
+        message: "An unexpected error occurred at poison".to_owned(),
+    };
+    for (bulk_threshold, method, path, mishap, class) in [
+        (5, "PUT", "/batches", at_poison(500, "UNKNOWN_EXCEPTION"), FailureClass::Transient),
+        (100, "PATCH", "/composite/sobjects", at_poison(429, "REQUEST_LIMIT_EXCEEDED"), FailureClass::RateLimited),
+    ] {
+        let lab = Lab::start().await;
+        lab.fault(method, path, mishap, 100);
+        let entry = |number| json!({"Username": format!("user{number:04}@acme.example"), "Department": "poison"});
+        let request = Request { bulk_threshold, ..request(&["Department=encrypted"]) };
+        let mut task = import_with(request, lines(&(1..=8).map(entry).collect::<Vec<_>>()));
+        for _ in 0..2 {
+            let failure = task.attempt(&lab.connector()).await.unwrap_err();
+            assert_eq!(failure.class.known(), Some(class), "{failure:?}");
+            assert!(!format!("{failure:?}").contains("poison"), "{failure:?}");
+        }
+    }
+}
+
 /// Send it in bulk, which has no such thing, send the halves of a call that is refused as a whole, or send alone the row that
 /// met a lock, and half is done of what was to be done as a whole or not at all.
 #[tokio::test]

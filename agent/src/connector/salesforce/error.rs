@@ -5,6 +5,7 @@ mod table;
 
 use postern_protocol::Failure;
 use postern_protocol::FailureClass::{self, Interrupted, RateLimited, Rejected, Transient, Unauthorized};
+use postern_protocol::bounded::Text;
 
 use crate::http::{Hop, Lost, Sent};
 use crate::redaction::{redacted, tells};
@@ -299,6 +300,13 @@ pub(super) fn ours_and_theirs(summary: &str) -> (&str, &str) {
 fn in_one_line(message: &str) -> String {
     let text = redacted(message).replace("<br>", " ").replace("<br/>", " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The same failure without words of others.
+pub(super) fn kept_back(failure: Failure) -> Failure {
+    let (ours, _) = ours_and_theirs(failure.summary.as_str());
+    let summary = Text::clipped(format!("{ours}{KEPT_BACK}"));
+    Failure { summary, ..failure }
 }
 
 /// Whether words of others may tell this value, which Salesforce trims and puts into another case before it quotes it. What was

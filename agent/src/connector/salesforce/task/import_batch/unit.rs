@@ -139,6 +139,11 @@ impl<'a> Unit<'a> {
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
     pub(super) async fn run(mut self) -> Result<Vec<Line>, Failure> {
+        let ended = self.work_off().await;
+        self.ended(ended)
+    }
+
+    async fn work_off(&mut self) -> Result<(), Failure> {
         // What earlier attempts sent can only be looked for when it is there, if it ever will be.
         self.outlast().await?;
         let service_account = self.prepare().await?;
@@ -154,8 +159,7 @@ impl<'a> Unit<'a> {
         self.outlast().await?;
         self.set_passwords().await?;
         self.disable().await?;
-        self.outlast().await?;
-        Ok(self.lines())
+        self.outlast().await
     }
 
     /// Waits until no call without an answer can take effect any more: what the unit wants is there, but it could be undone
@@ -169,21 +173,27 @@ impl<'a> Unit<'a> {
 
     /// Says what would be done, as far as the stock of licenses goes.
     pub(super) async fn plan(mut self, stock: &mut Stock) -> Result<Vec<Line>, Failure> {
-        self.prepare().await?;
-        stock.draw(self.org, &mut self.work, self.longest).await?;
-        Ok(self.lines())
+        let ended = match self.prepare().await {
+            Ok(_) => stock.draw(self.org, &mut self.work, self.longest).await,
+            Err(failure) => Err(failure),
+        };
+        self.ended(ended)
     }
 
     /// Whether every entry passes what can be checked before anything is sent.
     pub(super) async fn passes(mut self) -> Result<bool, Failure> {
-        self.prepare().await?;
-        Ok(self.work.iter().all(Work::is_open))
+        match self.prepare().await {
+            Ok(_) => Ok(self.work.iter().all(Work::is_open)),
+            Err(failure) => Err(self.discreet(failure)),
+        }
     }
 
     /// Reports the unit without sending anything: what fails for itself, and the others because of it.
     pub(super) async fn refuse(mut self) -> Result<Vec<Line>, Failure> {
-        self.prepare().await?;
-        Ok(self.leave_out(Unsent::AnotherFailed))
+        match self.prepare().await {
+            Ok(_) => Ok(self.leave_out(Unsent::AnotherFailed)),
+            Err(failure) => Err(self.discreet(failure)),
+        }
     }
 
     /// Reports the unit without looking at anything. Whether something was sent for it before, nobody can tell then.
@@ -204,6 +214,14 @@ impl<'a> Unit<'a> {
     /// Whether any of it may have been sent, here or elsewhere.
     pub(super) fn may_have_acted(&self) -> bool {
         self.memory.may_have_acted
+    }
+
+    /// What is told of its entries, or why it is left to another attempt.
+    fn ended(self, ended: Result<(), Failure>) -> Result<Vec<Line>, Failure> {
+        match ended {
+            Ok(()) => Ok(self.lines()),
+            Err(failure) => Err(self.discreet(failure)),
+        }
     }
 
     fn lines(self) -> Vec<Line> {

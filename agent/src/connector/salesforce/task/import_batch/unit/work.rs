@@ -419,6 +419,12 @@ impl Unit<'_> {
         self.said_together(&all, failure)
     }
 
+    /// A failure that leaves the unit to another attempt: it is told as the task's, and logged.
+    pub(super) fn discreet(&self, failure: Failure) -> Failure {
+        let (_, theirs) = error::ours_and_theirs(failure.summary.as_str());
+        if self.work.iter().any(|work| work.is_told_by(theirs)) { error::kept_back(failure) } else { failure }
+    }
+
     /// Whether words of others may hold a value of one of these rows that is shown nowhere.
     pub(super) fn is_told_together(&self, rows: &[usize], words: &str) -> bool {
         rows.iter().any(|index| self.work.get(*index).is_some_and(|work| work.is_told_by(words)))
