@@ -509,6 +509,19 @@ async fn an_encrypted_value_stands_in_no_failure_of_an_attempt() {
     }
 }
 
+/// Cut it without the sign that it was, and what is left of it is taken for another value.
+#[tokio::test]
+async fn an_encrypted_name_that_the_org_does_not_have_stands_in_no_message_however_long_it_is() {
+    let lab = Lab::start().await;
+    for length in [20, 80, 81] {
+        let entry = json!({"Username": ACTIVE, "Groups": "x".repeat(length)});
+        let mut task = import_with(request(&["Groups=encrypted"]), lines(&[entry]));
+        task.attempt(&lab.connector()).await.unwrap();
+        let line = task.lines()[0].to_string();
+        assert!(line.contains("unknown_value") && !line.contains("xxx"), "{line}");
+    }
+}
+
 /// Send it in bulk, which has no such thing, send the halves of a call that is refused as a whole, or send alone the row that
 /// met a lock, and half is done of what was to be done as a whole or not at all.
 #[tokio::test]

@@ -281,9 +281,13 @@ pub(super) fn is_glitch(failure: &Failure) -> bool {
 
 /// Salesforce's words in one line, without its HTML, bounded, and without any secret that they repeat.
 pub(super) fn words(message: &str) -> String {
-    let mut text = in_one_line(bounded(message));
-    // A summary has room for so many bytes, and for what is said around them.
-    let end = text.char_indices().nth(MAX_WORDS).map_or(text.len(), |(end, _)| end).min(2 * MAX_WORDS);
+    // A summary has room for so many, and for what is said around them.
+    cut(in_one_line(bounded(message)), MAX_WORDS)
+}
+
+/// The first characters of a text, in twice as many bytes at most, and the sign that there were more.
+pub(super) fn cut(mut text: String, most: usize) -> String {
+    let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end).min(2 * most);
     if end < text.len() {
         text.truncate(text.floor_char_boundary(end));
         text.push_str(CUT);

@@ -116,6 +116,9 @@ impl Catalogue {
     }
 }
 
+/// The most characters of a name that the org does not have that are told; no group or permission set has more.
+const MAX_NAME: usize = 80;
+
 /// What users are in: by user, the records and what they are about.
 type Held = HashMap<String, Vec<(String, String)>>;
 
@@ -196,7 +199,7 @@ impl Unit<'_> {
         let mut wanted = Vec::new();
         for name in plan.memberships.iter().filter(|(it, _)| *it == kind).flat_map(|(_, names)| names) {
             let no_one = |code: &str, has: &str, behind: &str| {
-                let name: String = name.chars().take(80).collect();
+                let name = error::cut(name.clone(), MAX_NAME);
                 let behind = format!("` in its {}{behind}", kind.attribute());
                 Some(End::Failed(Refused::quoting(code, &format!("the org has {has} `"), &name, &behind)))
             };
