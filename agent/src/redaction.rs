@@ -86,9 +86,20 @@ pub fn failure(mut failure: Failure) -> Failure {
 
 /// Whether a text tells this secret, in whatever case. It need not be in use.
 pub fn tells(text: &str, secret: &str) -> bool {
-    let text = text.to_lowercase();
-    let tells = |form: &str| text.contains(&form.to_lowercase());
+    let text = folded(text);
+    // Folding leaves a third of a text at the least, and no form of a secret is shorter than itself.
+    if secret.len() > 3 * text.len() {
+        return false;
+    }
+    let tells = |form: &str| text.contains(&folded(form));
     tells(secret) || Forms::of(secret.as_bytes()).0.iter().any(|form| tells(form))
+}
+
+/// A text in lower case, letter by letter: in a whole word a letter may hang on those around it, and what is a part of a text would
+/// not be one of it any more.
+fn folded(text: &str) -> String {
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
 }
 
 /// What a secret looks like in a text.

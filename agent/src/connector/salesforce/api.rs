@@ -29,7 +29,7 @@ use reply::missed;
 
 pub(super) use call::Call;
 pub(super) use query::{Longest, Page, found, is_locator};
-pub(super) use reply::{Answer, Miss, classify, date, job_id};
+pub(super) use reply::{Answer, Miss, classify, date, error_code, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
 pub(super) const LOCK_TRIES: u32 = 5;

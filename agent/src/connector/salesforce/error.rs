@@ -380,11 +380,16 @@ mod tests {
 
     #[test]
     fn a_value_is_known_in_words_however_they_quote_it() {
+        let long = "bad value: x ".repeat(1_000);
         for (said, value, expected) in [
             ("bad value: two words", " Two  Words\n", true),
             ("bad value: a b", "a<br>b", true),
             ("bad value: 5Q7", "5q7", true),
             ("bad value: dHdvICBXb3Jkcw", "two  Words", true),
+            ("bad value: ΝΙΚΟΣ.Department", "ΝΙΚΟΣ", true),
+            ("bad value: Νίκος", "ΝΊΚΟΣ", true),
+            ("bad value: νίκοσ, or another", "Νίκος", true),
+            ("bad value: x", &long, false),
             ("bad value", "  ", false),
             ("bad value", "good", false),
             ("bad value: a… (cut)", "of another beginning", true),

@@ -87,14 +87,14 @@ fn is_renewable(code: &str, message: &str) -> bool {
 pub(super) fn problem(json: &Json) -> Option<(String, String)> {
     let object = json.as_array().map_or(Some(json), |list| list.first())?;
     let text = |name: &str| object.get(name).and_then(Json::as_str);
-    Some((code(text("errorCode")?)?, text("message")?.to_owned()))
+    Some((error_code(text("errorCode")?)?, text("message")?.to_owned()))
 }
 
 /// The same in XML, which is what a call is refused with that takes CSV alone: `<Errors><Error><errorCode>…`.
 fn problem_in_xml(body: &[u8]) -> Option<(String, String)> {
     let (mut named, mut message) = (None, String::new());
     elements::each(body, |name, value| match name {
-        "errorCode" if named.is_none() => named = code(value),
+        "errorCode" if named.is_none() => named = error_code(value),
         "message" if message.is_empty() => message = std::mem::take(value),
         _ => (),
     })?;
@@ -113,7 +113,7 @@ pub(in super::super) fn job_id(made: &Json) -> Option<&str> {
 
 /// Salesforce's codes are words in capitals. Those of bulk jobs come in another spelling too, which is a gateway's as well,
 /// so that they are known by name.
-fn code(text: &str) -> Option<String> {
+pub(in super::super) fn error_code(text: &str) -> Option<String> {
     let is_in_capitals = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let is_code = !text.is_empty() && text.len() <= LONGEST_CODE && text.bytes().all(is_in_capitals);
     (is_code || OF_JOBS.contains(&text)).then(|| text.to_ascii_uppercase())

@@ -384,7 +384,7 @@ impl<'a> Unit<'a> {
             Err(failure) if then.is_left(&failure) => return Err(failure),
             found => found,
         };
-        let lost = self.said_of_all(lost);
+        let mut unknown = Vec::new();
         for index in rows {
             let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else {
                 continue;
@@ -392,12 +392,13 @@ impl<'a> Unit<'a> {
             match (&found, work.plan.as_ref().map(|plan| plan.key.text().to_owned())) {
                 (Ok(found), Some(name)) => match found.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
                     Some((_, found)) => work.found(found.id.clone()),
-                    None if then != Then::Send => work.end = Some(End::Unknown(lost.clone())),
+                    None if then != Then::Send => unknown.push(index),
                     None => (),
                 },
-                _ => work.end = Some(End::Unknown(lost.clone())),
+                _ => unknown.push(index),
             }
         }
+        self.end_as_unknown(unknown, lost);
         Ok(())
     }
 
@@ -465,19 +466,23 @@ impl<'a> Unit<'a> {
     /// Looks for users that may be changed yet, and are not sent again.
     async fn look_for_modified(&mut self, rows: Vec<usize>, lost: &Failure, then: Then) -> Result<(), Failure> {
         let done = self.found_as_sent(&rows, record, then).await?;
-        let lost = self.said_of_all(lost);
+        let mut unknown = Vec::new();
         for index in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
             match work.id.clone().filter(|_| done.contains(&index)) {
                 Some(id) => work.found(id),
-                None => work.end = Some(End::Unknown(lost.clone())),
+                None => unknown.push(index),
             }
         }
+        self.end_as_unknown(unknown, lost);
         Ok(())
     }
 
     /// Nobody knows what became of these rows, of whose call this was said.
     fn end_as_unknown(&mut self, rows: Vec<usize>, lost: &Failure) {
+        if rows.is_empty() {
+            return;
+        }
         let lost = self.said_of_all(lost);
         for index in rows {
             if let Some(work) = self.work.get_mut(index) {

@@ -17,10 +17,10 @@ use super::super::plan::Refused;
 use super::super::reader::Size;
 use super::super::values::Values;
 use super::Unit;
-use super::sent::{RowEnd, Sent};
+use super::sent::{NO_CODE, RowEnd, Sent};
 use super::work::{record, said};
 use crate::connector;
-use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone, job_id};
+use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone, error_code, job_id};
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::governor::OnlyJob;
 use crate::connector::salesforce::role_lane::{Role, takes_lane};
@@ -447,10 +447,10 @@ fn outcome(kind: &str, row: &Entry, why: &str) -> Result<String, Refused> {
 
 /// `CODE:message:Field Field --`; the message may hold colons.
 fn refused(error: &str) -> Refused {
-    let told = error.split_once(':').filter(|(code, _)| !code.is_empty());
-    let (code, rest) = told.unwrap_or(("UNKNOWN_EXCEPTION", error));
+    let told = error.split_once(':').and_then(|(code, rest)| Some((error_code(code)?, rest)));
+    let (code, rest) = told.unwrap_or_else(|| (NO_CODE.to_owned(), error));
     let message = rest.rsplit_once(':').map_or(rest, |(message, _)| message);
-    said(&error::failure(code, message))
+    said(&error::failure(&code, message))
 }
 
 /// Ids, where there are any, and fields as a table with a column for each field that one of them has.
@@ -496,6 +496,7 @@ fn put(table: &mut String, place: usize, cell: &str) {
 mod tests {
     use serde_json::json;
 
+    use super::super::sent::fates;
     use super::*;
 
     #[test]
@@ -517,6 +518,17 @@ mod tests {
             let refused = refused(error);
             assert_eq!(refused.code, code);
             assert!(refused.message().contains(words), "{}", refused.message());
+        }
+    }
+
+    /// A code is told without being looked through.
+    #[test]
+    fn what_is_no_code_of_salesforces_is_told_of_a_row_as_none() {
+        for code in ["poison", "POISON AT", &"X".repeat(101)] {
+            let of_call = json!([{ "success": false, "errors": [{ "statusCode": code, "message": "bad" }] }]);
+            let of_call = fates(&of_call, 1).unwrap().remove(0).unwrap_err();
+            let told = [refused(&format!("{code}:bad:--")).code, of_call.code];
+            assert_eq!(told, ["UNKNOWN_EXCEPTION", "UNKNOWN_EXCEPTION"]);
         }
     }
 

@@ -7,7 +7,7 @@ use super::super::memory::Operation;
 use super::super::plan::Refused;
 use super::Unit;
 use super::work::{Work, said};
-use crate::connector::salesforce::api::{Call, LOCK_TRIES, Undone, lock_wait};
+use crate::connector::salesforce::api::{Call, LOCK_TRIES, Undone, error_code, lock_wait};
 use crate::connector::salesforce::error;
 
 /// What Salesforce takes in one call.
@@ -16,6 +16,9 @@ pub(in super::super) const AT_ONCE: usize = 200;
 /// How often calls for many rows are halved: as often as it takes to find two rows among 200. Where every row is refused, that is
 /// 32 calls more.
 const MAX_HALVINGS: usize = 16;
+
+/// The code of a row that was refused with none that is one of Salesforce's.
+pub(super) const NO_CODE: &str = "UNKNOWN_EXCEPTION";
 
 /// What a call is to say of one of a unit's entries.
 pub(super) type Record = fn(&Work<'_>) -> Option<Json>;
@@ -156,6 +159,6 @@ fn row(answer: &Json) -> Result<String, Refused> {
     }
     let error = answer.get("errors").and_then(|errors| errors.get(0));
     let text = |name: &str| error.and_then(|error| error.get(name)).and_then(Json::as_str).unwrap_or_default();
-    let code = if text("statusCode").is_empty() { "UNKNOWN_EXCEPTION" } else { text("statusCode") };
-    Err(said(&error::failure(code, text("message"))))
+    let code = error_code(text("statusCode"));
+    Err(said(&error::failure(code.as_deref().unwrap_or(NO_CODE), text("message"))))
 }
