@@ -89,12 +89,18 @@ async fn patient_client(reach: &Reach) -> Result<Client, Failure> {
 fn place(reach: &Reach) -> Result<Where, Failure> {
     Ok(match (&reach.api_url, &reach.api_token_file, &reach.data_dir) {
         (Some(url), Some(token_file), _) => Where::Url { url: url.clone(), token_file: token_file.clone() },
-        (Some(url), None, Some(directory)) => Where::UrlOfDataDir { url: url.clone(), directory: directory.clone() },
+        // Of a directory that only a variable names, the first administrator's token is not sent there: nobody named it.
+        (Some(url), None, Some(directory)) if reach.is_dir_typed => {
+            Where::UrlOfDataDir { url: url.clone(), directory: directory.clone() }
+        }
         (None, token_file, Some(directory)) => {
             Where::DataDir { directory: directory.clone(), token_file: token_file.clone() }
         }
-        (Some(_), None, None) => {
-            return Err(Failure::new(Exit::Usage, "--api-url needs --api-token-file, a file with an API token"));
+        (Some(_), None, _) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--api-url, or POSTERN_CONTROLLER_API_URL, needs --api-token-file, a file with an API token",
+            ));
         }
         (None, _, None) => {
             return Err(Failure::new(

@@ -12,8 +12,12 @@ use crate::config::variable;
 pub struct Reach {
     /// The data directory of a controller on this host.
     pub data_dir: Option<PathBuf>,
+    /// Whether it was typed, and not found in a variable.
+    pub is_dir_typed: bool,
     /// The URL of the API.
     pub api_url: Option<String>,
+    /// Whether it was typed, and not found in a variable.
+    pub is_url_typed: bool,
     /// The file with a token for the API.
     pub api_token_file: Option<PathBuf>,
     /// Whether to answer in JSON.
@@ -42,23 +46,22 @@ struct Options {
 
 impl FromArgMatches for Reach {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let Options { mut data_dir, mut api_url, mut api_token_file, json } = Options::from_arg_matches(matches)?;
+        let Options { data_dir, mut api_url, mut api_token_file, json } = Options::from_arg_matches(matches)?;
         let comes_from = |option: &str, source| matches.value_source(option) == Some(source);
         let is_typed = |option| comes_from(option, ValueSource::CommandLine);
+        let (is_dir_typed, is_url_typed) = (is_typed("data_dir"), is_typed("api_url"));
         let is_of_environment = |option| comes_from(option, ValueSource::EnvVariable);
         // Files of variables leave them empty.
         api_url.take_if(|it| it.is_empty() && is_of_environment("api_url"));
-        if is_typed("data_dir") && is_of_environment("api_url") && api_url.take().is_some() {
+        if is_dir_typed && is_of_environment("api_url") && api_url.take().is_some() {
             // It is for that URL, and no other controller is to see it.
             api_token_file.take_if(|_| is_of_environment("api_token_file"));
         }
         // The same where the environment names its URL as well.
         let of_another = variable(API_URL).is_some_and(|it| !it.is_empty() && Some(it) != api_url);
-        let is_for_another = is_typed("api_url") && of_another;
+        let is_for_another = is_url_typed && of_another;
         api_token_file.take_if(|_| is_for_another && is_of_environment("api_token_file"));
-        // Whoever is at the URL would be sent the first administrator's token, which nobody named.
-        data_dir.take_if(|_| api_url.is_some() && is_of_environment("data_dir") && api_token_file.is_none());
-        Ok(Self { data_dir, api_url, api_token_file, json })
+        Ok(Self { data_dir, is_dir_typed, api_url, is_url_typed, api_token_file, json })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

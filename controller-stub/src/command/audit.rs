@@ -61,9 +61,12 @@ async fn verify(reach: &Reach, which: &WhichLog, heads: &[Head]) -> Result<(), F
     }
 }
 
-/// The end of the log as a running controller remembers it; nothing if none runs.
+/// The end of the log as a running controller remembers it; nothing if none runs. Where only variables name a URL, and nothing
+/// a token for it, that is whoever the log's directory names.
 async fn remembered(reach: &Reach) -> Result<Option<Head>, Failure> {
-    let client = match client(reach) {
+    let mut reach = reach.clone();
+    reach.api_url.take_if(|_| !reach.is_url_typed && reach.api_token_file.is_none());
+    let client = match client(&reach) {
         Err(failure) if failure.exit == Exit::Unreachable => return Ok(None),
         client => client?,
     };

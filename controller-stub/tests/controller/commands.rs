@@ -161,8 +161,16 @@ async fn what_stands_on_the_command_line_counts_before_variables() {
         let (code, _, err) = here.program_in(variables, &["status", "--api-url", &url]);
         assert!(code == Some(2) && err.contains("--api-token-file"), "a token that nobody named: {code:?} {err}");
     }
-    let (code, _, err) = here.program_in(&[("POSTERN_CONTROLLER_DATA_DIR", &there_dir), url_var], &["status"]);
+    let by_variables = [("POSTERN_CONTROLLER_DATA_DIR", there_dir.as_str()), url_var];
+    let (code, _, err) = here.program_in(&by_variables, &["status"]);
     assert!(code == Some(2) && err.contains("--api-token-file"), "nor by variables alone: {code:?} {err}");
+    // A log is read where it is, and its own controller asked.
+    let (code, _, err) = here.program_in(&by_variables, &["audit", "show"]);
+    assert_eq!(code, Some(0), "{err}");
+    let (code, told, err) = here.program_in(&by_variables, &["audit", "verify"]);
+    assert!(code == Some(0) && told.contains("what the running controller remembers"), "{code:?} {told} {err}");
+    let (code, told, err) = here.program_in(&by_variables[..1], &["audit", "verify", "--api-url", &url]);
+    assert!(code == Some(2) && told.contains("not compared") && err.contains("--api-token-file"), "{told} {err}");
 }
 
 /// Refuse the id where nothing is sealed, and who heard no answer to a reset can only ask for another, with a second mail.
