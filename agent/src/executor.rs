@@ -72,6 +72,8 @@ pub struct Start {
 pub struct Halt {
     /// Fires when it should stop at the next point where it can.
     pub stop: CancellationToken,
+    /// Fires when the controller tells that nothing more of it may be begun.
+    pub late: CancellationToken,
     /// Fires when the agent is about to stop: what runs is finished, and nothing is waited for.
     pub stopping: CancellationToken,
 }
@@ -178,9 +180,21 @@ impl Executor {
         });
         let made = Arc::clone(&journal.made);
         let policy = Arc::clone(admission.policy());
-        let (stop, stopping) = (halt.stop.clone(), halt.stopping.clone());
-        let cx =
-            AttemptCx { task, system, reconcile, alone, earlier, deadline, stop, finds_out, stopping, policy, journal };
+        let Halt { stop, late, stopping } = halt.clone();
+        let cx = AttemptCx {
+            task,
+            system,
+            reconcile,
+            alone,
+            earlier,
+            deadline,
+            late,
+            stop,
+            finds_out,
+            stopping,
+            policy,
+            journal,
+        };
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
             Err(failure) => {

@@ -33,7 +33,7 @@ pub use self::conclusion::lose_results;
 use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
 pub use self::event::{Again, Ended, Event, GivenUp, Offered, Refusal, Unfinished};
-pub use self::failure::{IN_THE_SYSTEM, LEASES_TOO_SHORT, to_be_looked_at};
+pub use self::failure::{EXPIRED, IN_THE_SYSTEM, LEASES_TOO_SHORT, to_be_looked_at};
 use self::held::Held;
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;
@@ -163,6 +163,11 @@ impl Ledger {
     /// Whether a task should stop at the next point where it can.
     pub fn is_unwanted(&self, task: TaskId, now: Timestamp) -> bool {
         self.tasks.get(&task).is_some_and(|held| held.is_unwanted(now))
+    }
+
+    /// Whether nothing more of a task may be begun.
+    pub fn is_late(&self, task: TaskId, now: Timestamp) -> bool {
+        self.tasks.get(&task).is_some_and(|held| held.is_expired(now))
     }
 
     /// Whether a task is no longer wanted by whoever submitted it.

@@ -19,8 +19,8 @@ mod write;
 pub use backoff::Backoff;
 pub use journal::{Earlier, JournalEntry, Mark};
 pub use ledger::{
-    Again, CallsLeft, Ended, Event, GivenUp, IN_THE_SYSTEM, LEASES_TOO_SHORT, Ledger, Offered, Refusal, Restored,
-    RestoredTask, Unfinished, to_be_looked_at,
+    Again, CallsLeft, EXPIRED, Ended, Event, GivenUp, IN_THE_SYSTEM, LEASES_TOO_SHORT, Ledger, Offered, Refusal,
+    Restored, RestoredTask, Unfinished, to_be_looked_at,
 };
 pub use limits::Limits;
 pub use membership::Membership;

@@ -96,6 +96,8 @@ pub struct AttemptCx {
     pub earlier: Earlier,
     /// When nothing more of the task may be begun: what has begun is gone on with, so that no record is left half done.
     pub deadline: Option<Timestamp>,
+    /// Fires when the controller tells of a deadline that has passed, and that was forgotten here.
+    pub late: CancellationToken,
     /// Fires when the task should stop at the next point where it can.
     pub stop: CancellationToken,
     /// Whether that was so before the attempt began: it is there to find out what became of what was sent.
@@ -173,7 +175,15 @@ impl AttemptCx {
 
     /// Whether nothing more of the task may be begun.
     pub fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| clock::now() >= deadline)
+        self.late.is_cancelled() || self.deadline.is_some_and(|deadline| clock::now() >= deadline)
+    }
+
+    /// Resolves when nothing more of the task may be begun; never if it has no deadline.
+    pub async fn until_late(&self) {
+        tokio::select! {
+            () = self.late.cancelled() => (),
+            () = clock::sleep_until(self.deadline) => (),
+        }
     }
 
     /// Whether earlier attempts on this agent may have brought this step about.

@@ -41,7 +41,7 @@ const FULL_DISK: Duration = Duration::from_secs(10);
 /// An attempt that runs.
 struct Attempt {
     since: UnixMillis,
-    stop: CancellationToken,
+    halt: Halt,
 }
 
 /// The dispatcher at work: the one owner of the ledger.
@@ -136,7 +136,7 @@ impl Loop {
             tokio::select! {
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
-                    self.running.values().for_each(|attempt| attempt.stop.cancel());
+                    self.running.values().for_each(|attempt| attempt.halt.stop.cancel());
                 }
                 first = self.inputs.recv(), if !choked => {
                     let Some(first) = first else { return Ok(()) };
@@ -468,9 +468,13 @@ impl Loop {
     async fn act(&mut self, event: Event) {
         match event {
             Event::Start { offer, origin, resumed, earlier, deadline, alone } => {
-                let finds_out = self.ledger.is_unwanted(offer.task, clock::now());
-                // It may have been told to stop while it was not running yet.
-                let halt = self.runs(offer.task, finds_out || self.ledger.stops(offer.task));
+                let (task, now) = (offer.task, clock::now());
+                let finds_out = self.ledger.is_unwanted(task, now);
+                // It may have been told to stop, or that it is late, while it was not running yet.
+                let halt = self.runs(task, finds_out || self.ledger.stops(task));
+                if self.ledger.is_late(task, now) {
+                    halt.late.cancel();
+                }
                 self.executor.start(*offer, Start { origin, resumed, earlier, deadline, alone, finds_out, halt });
             }
             Event::GiveUp { offer, origin, failure, why } => {
@@ -479,7 +483,12 @@ impl Loop {
             }
             Event::Stop(task) => {
                 if let Some(attempt) = self.running.get(&task).filter(|_| self.ledger.heeds_stop(task)) {
-                    attempt.stop.cancel();
+                    attempt.halt.stop.cancel();
+                }
+            }
+            Event::Late(task) => {
+                if let Some(attempt) = self.running.get(&task) {
+                    attempt.halt.late.cancel();
                 }
             }
             Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
@@ -497,8 +506,9 @@ impl Loop {
         if should_stop {
             stop.cancel();
         }
-        self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
-        Halt { stop, stopping: self.stopping.clone() }
+        let halt = Halt { stop, late: CancellationToken::new(), stopping: self.stopping.clone() };
+        self.running.insert(task, Attempt { since: clock::unix_millis(), halt: halt.clone() });
+        halt
     }
 
     fn tell_again(&self, Again { task, kind, system, after, failure }: Again) {

@@ -428,6 +428,25 @@ async fn nobody_waits_for_another_members_job_beyond_the_deadline() {
     }
 }
 
+/// The member was started again and has forgotten the deadline: the controller tells that it has passed.
+#[tokio::test]
+async fn a_member_that_is_told_of_the_deadline_waits_for_no_job_and_tells_of_each_entry() {
+    for is_waiting in [true, false] {
+        let (lab, mut task) = taken_over_in_a_job().await;
+        lab.sim.switch(&Switches { bulk_millis: Some(3_600_000), ..Switches::default() }).unwrap();
+        let (late, connector) = (task.late.clone(), lab.connector());
+        let told = async {
+            while is_waiting && !lab.counters().routes.contains_key("GET jobs/ingest") {
+                tokio::task::yield_now().await;
+            }
+            late.cancel();
+        };
+        let (conclusion, ()) = tokio::join!(task.attempt(&connector), told);
+        let conclusion = conclusion.unwrap();
+        assert_eq!((output(&conclusion).unknown, jobs(&lab)), (CREATES + MODIFIES, 1), "{is_waiting}");
+    }
+}
+
 /// Take it for an org that lists no jobs, and what a job of the former member is at work on is done beside it.
 #[tokio::test]
 async fn a_list_of_jobs_that_is_not_told_for_another_reason_ends_the_attempt() {

@@ -364,6 +364,8 @@ pub struct Task {
     pub reach: Arc<Mutex<Option<Duration>>>,
     /// When nothing more of it may be begun.
     pub deadline: Option<Timestamp>,
+    /// The controller tells that this is over.
+    pub late: CancellationToken,
     pub stop: CancellationToken,
     pub stopping: CancellationToken,
     pub policy: Arc<Policy>,
@@ -393,6 +395,7 @@ impl Task {
             disk_holds: None,
             reach: Arc::default(),
             deadline: None,
+            late: CancellationToken::new(),
             stop: CancellationToken::new(),
             stopping: CancellationToken::new(),
             policy: Arc::default(),
@@ -483,6 +486,7 @@ impl Task {
             alone: self.alone,
             earlier,
             deadline: self.deadline,
+            late: self.late.clone(),
             stop: self.stop.clone(),
             finds_out: self.stop.is_cancelled(),
             stopping: self.stopping.clone(),

@@ -193,9 +193,9 @@ impl Queue {
         let Some(entry) = self.tasks.get_mut(&lease.task) else { return LeaseVerdict::Unknown };
         let begun = matches!(entry.record.state, TaskState::Started { .. } | TaskState::InDoubt { started: true, .. });
         // A holder that was restarted has forgotten the deadline.
-        let late = is_surely_late && !begun && entry.deadline.is_some_and(|deadline| deadline <= now);
+        let late = is_surely_late && entry.deadline.is_some_and(|deadline| deadline <= now);
         // What another member may have begun has to be looked at, wanted or not.
-        if (entry.record.cancel_requested && !begun || late) && !entry.record.reconcile {
+        if (entry.record.cancel_requested || late) && !begun && !entry.record.reconcile {
             return LeaseVerdict::Cancelled;
         }
         entry.until = now + self.config.lease_ttl;

@@ -8,6 +8,7 @@ use postern_protocol::outcome::Certainty;
 use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId, Timestamp};
 
 use super::ending::Ending;
+use super::failure::EXPIRED;
 use super::held::Parked;
 use super::{Again, Event, Gated, GivenUp, Ledger, Unfinished, failure};
 use crate::journal::JournalEntry;
@@ -179,8 +180,11 @@ impl Ledger {
     /// Ends a task that no further attempt follows, whatever its last one failed of. Whether that is so.
     fn end_without_retry(&mut self, task: TaskId, failure: &Failure, now: Timestamp) -> bool {
         let Some(held) = self.tasks.get(&task) else { return true };
-        let (begun, untouched, target) = (held.is_begun(), held.is_untouched(), held.offer.target.clone());
         let interrupted = is_interruption(failure);
+        // What a process before this one took back only the journal knows, and an attempt that has read it.
+        let is_found_untouched = interrupted && failure.code.as_str() == EXPIRED && !held.in_doubt();
+        let untouched = held.is_untouched() || is_found_untouched;
+        let (begun, target) = (held.is_begun(), held.offer.target.clone());
         if held.fenced.is_some() {
             // What has begun may be leased to this member again, which then goes on from the journal.
             if !begun {

@@ -140,6 +140,8 @@ pub enum Event {
     },
     /// Ask a running attempt to stop where it can.
     Stop(TaskId),
+    /// Tell a running attempt that its deadline has passed, of which it knows nothing.
+    Late(TaskId),
     /// The intent under this ticket is on disk, and the task may act.
     Granted(u64),
     /// The intent under this ticket must not be acted on.

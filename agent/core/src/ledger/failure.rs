@@ -128,8 +128,11 @@ pub(super) fn cancelled() -> Failure {
     interrupted("cancelled", "The task was cancelled")
 }
 
+/// The code of what ends an attempt that finds nothing begun when its deadline has passed.
+pub const EXPIRED: &str = "expired";
+
 pub(super) fn expired() -> Failure {
-    interrupted("expired", "The deadline of the task passed before it began")
+    interrupted(EXPIRED, "The deadline of the task passed before it began")
 }
 
 pub(super) fn not_enabled() -> Failure {

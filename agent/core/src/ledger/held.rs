@@ -99,6 +99,11 @@ impl Possible {
     }
 }
 
+/// When nothing more of an offer that comes now may be begun.
+pub(super) fn deadline_of(offer: &Offer, now: Timestamp) -> Option<Timestamp> {
+    (offer.deadline_ms > 0).then(|| now + Duration::from_millis(offer.deadline_ms))
+}
+
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct Held {
@@ -151,7 +156,7 @@ impl Held {
     /// The controller announces every payload once the offer is accepted, and only then it is known to be here: one that is
     /// left from an earlier lease may be on its way out.
     pub(super) fn offered(offer: Offer, origin: Origin, arrival: u64, now: Timestamp) -> Self {
-        let deadline = (offer.deadline_ms > 0).then(|| now + Duration::from_millis(offer.deadline_ms));
+        let deadline = deadline_of(&offer, now);
         let here = match origin {
             Origin::Controller => Vec::new(),
             Origin::Local(_) => offer.streams.iter().map(|stream| stream.id).collect(),
@@ -302,9 +307,11 @@ impl Held {
         }
     }
 
-    /// Whether an attempt should go no further than to find out what there is.
+    /// Whether an attempt should go no further than to find out what there is. A batch that is late tells of each entry that it
+    /// is, and is not to stop before.
     pub(super) fn is_unwanted(&self, now: Timestamp) -> bool {
-        self.cancelled || self.fenced.is_some() || (!self.may_have_acted() && self.is_expired(now))
+        let is_late = !self.is_batch() && !self.may_have_acted() && self.is_expired(now);
+        self.cancelled || self.fenced.is_some() || is_late
     }
 
     /// How it ended, if it has.

@@ -9,7 +9,7 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::Repeat;
 use postern_protocol::{Outcome, ReportNo, TaskKind, Timestamp};
 
-use super::held::Held;
+use super::held::{Held, deadline_of};
 use super::{Event, Gated, Ledger, Offered, Refusal, failure};
 use crate::lease::Lease;
 use crate::write::{Origin, Payload, TaskState, Tombstone, Write};
@@ -175,6 +175,8 @@ impl Ledger {
         held.offer.alone_since = offer.alone_since;
         held.offer.alone_ms = offer.alone_ms;
         held.offered_at = Some(now);
+        // A restart may have forgotten it.
+        held.deadline = deadline_of(offer, now).or(held.deadline);
         // They may have been sealed again since, and signed.
         held.offer.sealed.clone_from(&offer.sealed);
         held.offer.signature.clone_from(&offer.signature);

@@ -46,12 +46,12 @@ impl Ledger {
         self.retry_parked(now);
     }
 
-    /// The deadline of a task has passed. Whoever has counted it itself knows what to do, and is not disturbed.
+    /// The deadline of a task has passed. Whoever has counted it itself knows that, and so does each attempt that follows.
     fn learn_that_it_is_late(&mut self, task: TaskId, now: Timestamp) {
         let Some(held) = self.tasks.get_mut(&task).filter(|held| held.deadline.is_none()) else { return };
         held.deadline = Some(now);
-        if held.running && held.is_unwanted(now) {
-            self.events.push_back(Event::Stop(task));
+        if held.running {
+            self.events.push_back(Event::Late(task));
         }
     }
 

@@ -235,6 +235,30 @@ impl Connector for Importing {
     }
 }
 
+/// A system where batches wait until they are late, and tell whether they were asked to stop.
+struct Waiting {
+    begun: Arc<Notify>,
+}
+
+impl Connector for Waiting {
+    fn name(&self) -> &'static str {
+        "waiting"
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        Box::pin(async {
+            self.begun.notify_one();
+            cx.until_late().await;
+            let code = if cx.stop.is_cancelled() { "stopped" } else { "late" };
+            Err(Failure::new(FailureClass::Rejected, code, "It is late"))
+        })
+    }
+}
+
 fn acme() -> SystemName {
     "acme".parse().unwrap()
 }
@@ -671,9 +695,46 @@ fn import(n: u8) -> Offer {
 
 /// Every lease that a member asks for is kept.
 fn kept(asked: &Renew, ttl_ms: u32) -> FromController {
-    let verdict = LeaseVerdict::Kept.into();
+    answered(asked, ttl_ms, LeaseVerdict::Kept)
+}
+
+fn answered(asked: &Renew, ttl_ms: u32, verdict: LeaseVerdict) -> FromController {
+    let verdict = verdict.into();
     let leases = asked.leases.iter().map(|lease| RenewedLease { lease: *lease, verdict }).collect();
     Renewed { nonce: asked.nonce, ttl_ms, leases: List::new(leases).unwrap() }.into()
+}
+
+/// The controller tells of the deadline while an attempt that knows of none waits, or before it runs. Stop it, and nothing is told
+/// of its entries; tell it nothing, and it waits for ever.
+#[tokio::test]
+async fn an_attempt_is_told_of_a_deadline_that_was_forgotten_and_is_not_stopped() {
+    for is_running in [true, false] {
+        let begun = Arc::<Notify>::default();
+        let held = vec![Offer { reconcile: true, ..import(1) }];
+        let connector = Arc::new(Waiting { begun: Arc::clone(&begun) });
+        let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_holding(held, Policy::default(), connector);
+        let told = async {
+            dispatcher.connect(Duration::from_secs(60), frames).await;
+            let kept = is_running.then_some(LeaseVerdict::Kept);
+            for verdict in kept.into_iter().chain([LeaseVerdict::Late]) {
+                let renew = next(&mut sent, |frame| matches!(frame, FromMember::Renew(_))).await;
+                let FromMember::Renew(renew) = renew else { unreachable!() };
+                dispatcher.frame(answered(&renew, 3_000, verdict)).await;
+                if verdict == LeaseVerdict::Kept {
+                    begun.notified().await;
+                }
+            }
+            let reported = next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+            let FromMember::Report(report) = reported else { unreachable!() };
+            let code = report.failure.map(|failure| failure.code.to_string());
+            assert_eq!(code.as_deref(), Some("late"), "{is_running}");
+            dispatcher.stop().await;
+            dispatcher.disconnected().await;
+        };
+        let work = tokio::time::timeout(PATIENCE, work.run(CancellationToken::new()));
+        let (ended, ()) = tokio::join!(work, told);
+        ended.expect("it is told").unwrap();
+    }
 }
 
 /// A batch is taken, and its results find a disk with enough space for records and none for payloads.

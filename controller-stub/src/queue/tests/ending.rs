@@ -338,9 +338,10 @@ fn a_deadline_that_passed_ends_the_lease_of_what_has_not_begun() {
     assert_eq!(world.outcome(1), Some(Outcome::Expired), "nobody has cancelled it");
 }
 
-/// Say only that it is kept, and one that was restarted waits for what another member sent, and goes on after the deadline.
+/// Say only that it is kept, and one that was restarted waits for what another member sent, and goes on after the deadline, or
+/// sends the rest of a batch that it began in time.
 #[test]
-fn a_holder_is_told_that_the_deadline_passed_of_what_it_has_to_look_at() {
+fn a_holder_is_told_that_the_deadline_passed_of_what_is_not_cancelled_by_it() {
     let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
     let mut record = world.record(1);
     (record.deadline, record.state, record.reconcile) = (Some(UnixMillis(at(0).wall.0 + 500)), TaskState::Queued, true);
@@ -354,7 +355,12 @@ fn a_holder_is_told_that_the_deadline_passed_of_what_it_has_to_look_at() {
     world.queue.tick(at(TTL));
     assert_eq!(world.state(1), "accepted", "it is kept");
     world.queue.start(ONE, lease);
-    assert_eq!(world.queue.renew(ONE, lease, at(TTL).now), LeaseVerdict::Kept, "it began in time");
+    assert_eq!(
+        world.queue.renew(ONE, lease, at(TTL).now),
+        LeaseVerdict::Late,
+        "what it has begun of a batch is not all"
+    );
+    assert_eq!(world.state(1), "started");
 }
 
 #[test]

@@ -258,7 +258,7 @@ codes! {
         3 Fenced = "fenced",
         /// The controller does not know the task.
         4 Unknown = "unknown",
-        /// It holds for another ttl, and the deadline passed of a task that has not begun here, and may have elsewhere.
+        /// It holds for another ttl, and the deadline passed of a task that may have begun, here or elsewhere.
         5 Late = "late",
     }
 }

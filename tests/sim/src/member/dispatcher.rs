@@ -162,8 +162,8 @@ impl World {
                         self.members[m].disk.payloads.remove(&stream);
                     }
                 }
-                // Nobody counts here, nor runs tasks of this machine.
-                Event::Again(_) | Event::Ended(_) | Event::LocalReport(_) => (),
+                // Nobody counts here, nor runs tasks of this machine, nor leaves out what is late.
+                Event::Late(_) | Event::Again(_) | Event::Ended(_) | Event::LocalReport(_) => (),
             }
         }
     }

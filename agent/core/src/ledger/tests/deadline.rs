@@ -94,6 +94,65 @@ fn what_may_have_had_an_effect_is_found_out_after_its_deadline() {
     assert_eq!(desk.events(), [Event::Granted(2)], "the next step of what has begun");
 }
 
+/// Whether the attempt that begins knows a deadline, and which.
+fn deadline_at_start(desk: &mut Desk) -> Option<Timestamp> {
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    let [Event::Start { deadline, .. }] = events.as_slice() else { panic!("{events:?}") };
+    *deadline
+}
+
+/// It was begun here, and the process that knew the deadline is gone.
+fn restarted_in_the_midst() -> Desk {
+    let held = restored(Origin::Controller, TaskState::Started { unended: 0 }, 1);
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..held });
+    desk.connect();
+    desk
+}
+
+/// Keep the word from what has begun, and the rest of a batch is sent hours after the deadline.
+#[test]
+fn what_was_begun_here_learns_of_the_deadline_after_a_restart_and_goes_on() {
+    let mut desk = restarted_in_the_midst();
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(deadline_at_start(&mut desk), None);
+    desk.now = desk.now + TTL / 3;
+    desk.renew(LeaseVerdict::Late);
+    assert_eq!(desk.events(), [Event::Late(id(1))]);
+    assert!(!desk.ledger.is_unwanted(id(1), desk.now));
+    desk.ledger.handle_intend(id(1), 2, intent(1), REACH, desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(2)], "the next step of what has begun");
+
+    let mut desk = restarted_in_the_midst();
+    desk.renew(LeaseVerdict::Late);
+    assert_eq!(deadline_at_start(&mut desk), Some(at(100)));
+}
+
+/// Leave it out, and a batch of which all was taken back before the restart is tried again and again, as fast as it can.
+#[test]
+fn what_came_to_nothing_before_a_restart_ends_once_an_attempt_finds_it_late() {
+    let mut desk = restarted_in_the_midst();
+    desk.renew(LeaseVerdict::Late);
+    deadline_at_start(&mut desk);
+    desk.ledger.handle_failed(id(1), failure::expired(), desk.now);
+    assert_eq!(starts(&desk.events()), []);
+    desk.sync();
+    assert!(desk.reports().iter().any(|it| it.outcome.known() == Some(Outcome::Expired)));
+}
+
+/// Go on without it, and what is leased anew after a restart knows no deadline until it has passed.
+#[test]
+fn a_newer_offer_brings_the_deadline_that_a_restart_forgot() {
+    let mut desk = restarted_in_the_midst();
+    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 2) });
+    desk.sync();
+    desk.ledger.renew_now();
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(deadline_at_start(&mut desk), Some(at(105)));
+}
+
 /// Another member may have begun it, and this one was restarted: only the controller knows the deadline.
 fn restarted_in_doubt(state: TaskState) -> Desk {
     let mut held = restored(Origin::Controller, state, 1);
@@ -121,17 +180,33 @@ fn what_another_may_have_begun_is_not_begun_late_by_a_member_that_forgot_the_dea
     assert_eq!(starts(&desk.events()), [id(1)]);
     desk.now = desk.now + TTL / 3;
     desk.renew(LeaseVerdict::Late);
-    assert_eq!(desk.events(), [Event::Stop(id(1))], "it may wait for what another sent");
+    assert_eq!(desk.events(), [Event::Late(id(1))], "it may wait for what another sent");
+    assert!(desk.ledger.is_late(id(1), desk.now));
     desk.ledger.handle_intend(id(1), 3, intent(0), REACH, desk.now);
     let refused = desk.events();
     assert!(matches!(refused.as_slice(), [Event::Refused(3, _)]), "{refused:?}");
 
     let mut desk = restarted_in_doubt(TaskState::Started { unended: 0 });
     desk.renew(LeaseVerdict::Late);
+    assert_eq!(deadline_at_start(&mut desk), Some(at(100)));
+    assert!(!desk.ledger.is_unwanted(id(1), desk.now), "what may have had an effect here is gone on with");
+}
+
+/// Stop it, before it runs or while it does, and it ends as a whole that is not known, with nothing told of any entry.
+#[test]
+fn a_batch_that_another_may_have_begun_is_not_stopped_to_be_late() {
+    let mut held = restored(Origin::Controller, TaskState::Journaled { unended: 0 }, 0);
+    held.tasks[0].offer =
+        Offer { kind: TaskKind::ImportBatch.into(), reconcile: true, ..offer(1, TaskKind::DisableUser, 1) };
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..held });
+    desk.connect();
+    desk.renew(LeaseVerdict::Late);
     desk.events();
     desk.sync();
     assert_eq!(starts(&desk.events()), [id(1)]);
-    assert!(!desk.ledger.is_unwanted(id(1), desk.now), "what may have had an effect here is gone on with");
+    assert!(desk.ledger.is_late(id(1), desk.now) && !desk.ledger.is_unwanted(id(1), desk.now));
+    desk.ledger.handle_cancel(id(1));
+    assert!(desk.ledger.is_unwanted(id(1), desk.now), "nobody wants to be told");
 }
 
 /// Stop it, and a batch that tells of each of its entries that it is late tells nothing of any.

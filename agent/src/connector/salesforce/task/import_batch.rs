@@ -20,6 +20,7 @@ mod values;
 
 use std::time::Duration;
 
+use postern_agent_core::EXPIRED;
 use postern_protocol::outcome::Certainty;
 use postern_protocol::task::import_batch::Request;
 use postern_protocol::{Failure, FailureClass, Timestamp};
@@ -272,7 +273,7 @@ impl Batch<'_> {
         }
         let is_told = tokio::select! {
             is_told = self.org.outlast_jobs(self.begun, &cx.stop) => is_told?,
-            () = clock::sleep_until(cx.deadline) => false,
+            () = cx.until_late() => false,
         };
         let was_told = cx.earlier.memos(UNTOLD).next().is_none();
         if was_told && !is_told {
@@ -342,8 +343,9 @@ async fn tally(cx: &AttemptCx) -> Result<Tally, Failure> {
     read.map_err(|error| unread(error.to_string()))?.map_err(|error| unread(error.to_string()))
 }
 
+/// Nothing of the batch is proved done, nor open in its journal.
 fn late() -> Failure {
-    Failure::new(FailureClass::Interrupted, "expired", "the deadline passed before any entry was begun")
+    Failure::new(FailureClass::Interrupted, EXPIRED, "the deadline passed before any entry was begun")
 }
 
 fn stopped_midway(done: u64, total: u64) -> Failure {
