@@ -76,7 +76,7 @@ struct Entry {
     alone: Ago,
     /// Members that did not take it, and when they may be asked again; `None`: never.
     refused_by: BTreeMap<MemberId, Option<Timestamp>>,
-    /// What the last of them said.
+    /// What the last of them said that may be asked again, while it is waited for, or the last of all.
     refused_because: String,
     /// What the last of them said that will not take it at all.
     fails_because: String,

@@ -99,8 +99,10 @@ impl Queue {
             Some(Rejection::Invalid) => self.fail(id, &told(why), at),
             Some(Rejection::NeedsReseal) if cannot_open => (),
             Some(Rejection::Unsupported | Rejection::NeedsReseal | Rejection::Policy | Rejection::BadSignature) => {
-                self.note_refused(id, why);
                 self.wait_for(id, member, None);
+                if !self.waits_for_another(id, at.now) {
+                    self.note_refused(id, why);
+                }
                 self.note_lasting(id, member, why);
                 self.end_refused(id, at);
             }
@@ -148,6 +150,12 @@ impl Queue {
             entry.refused_by.insert(member, until);
             self.refusals.entry(member).or_default().insert(id);
         }
+    }
+
+    /// Whether a member that did not take it may do so once its time has come.
+    fn waits_for_another(&self, id: TaskId, now: Timestamp) -> bool {
+        let stands = |until: &Option<Timestamp>| until.is_some_and(|until| now < until);
+        self.tasks.get(&id).is_some_and(|it| it.refused_by.values().any(stands))
     }
 
     fn note_refused(&mut self, id: TaskId, why: RejectedAs<'_>) {

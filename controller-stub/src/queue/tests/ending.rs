@@ -210,6 +210,13 @@ fn a_task_says_why_it_waits_now_and_fails_with_what_was_said_last_for_good() {
     world.queue.reject(TWO, lease, no(Rejection::StoreFault, 1_000), at(0));
     assert_eq!(world.queue.waits_for(id(1)), "a member did not take it: store_fault: no");
 
+    // Its session was cut, and it is asked again while the other's disk is still full.
+    world.queue.disconnect(ONE, at(1).now);
+    world.queue.connect(ONE, holder(10));
+    let lease = world.assign(1).unwrap();
+    world.queue.reject(ONE, lease, no(Rejection::Unsupported, 0), at(1));
+    assert_eq!(world.queue.waits_for(id(1)), "a member did not take it: store_fault: no");
+
     world.queue.disconnect(TWO, at(1).now);
     let waits = world.queue.waits_for(id(1));
     assert!(waits.starts_with("a member refused it: unsupported: no; it fails soon"), "{waits}");
