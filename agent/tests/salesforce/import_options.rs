@@ -509,6 +509,22 @@ async fn an_encrypted_value_stands_in_no_failure_of_an_attempt() {
     }
 }
 
+/// Go by words that are kept back, and what is over in seconds is waited for for a quarter of an hour.
+#[tokio::test]
+async fn how_long_a_busy_org_is_left_alone_does_not_hang_on_words_that_are_kept_back() {
+    let lab = Lab::start().await;
+    let (code, message) = ("REQUEST_LIMIT_EXCEEDED".to_owned(), "ConcurrentPerOrgLongTxn Limit exceeded.".to_owned());
+    let busy = Mishap::Respond { status: 403, code: Some(code), message: Some(message) };
+    lab.fault("PATCH", "/composite/sobjects", busy, 100);
+    let connector = lab.connector();
+    let entry = json!({"Username": ACTIVE, "Department": "IT"});
+    let mut task = import_with(request(&["Department=encrypted"]), lines(&[entry]));
+    let failure = task.attempt(&connector).await.unwrap_err();
+    assert!(failure.summary.contains("kept back"), "{failure:?}");
+    let patience = connector.patience(&failure);
+    assert!(patience > Duration::ZERO && patience <= Duration::from_secs(20), "{patience:?}");
+}
+
 /// Cut it without the sign that it was, and what is left of it is taken for another value.
 #[tokio::test]
 async fn an_encrypted_name_that_the_org_does_not_have_stands_in_no_message_however_long_it_is() {

@@ -151,6 +151,8 @@ impl Governor {
     /// fail of does not wait for it.
     pub(super) fn asked(&self, failure: &Failure, wait: Option<Duration>) {
         let now = clock::now();
+        // An import keeps words back that hold a value of its own by chance, so nobody may go by them later.
+        let wait = wait.or_else(|| is_too_many_at_once(failure).then_some(TOO_MANY_AT_ONCE));
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).asked(failure.code.as_str(), wait, now);
         if is_used_up(failure) {
             self.budget().refused(now + wait.unwrap_or(USED_UP).min(LONGEST) + FIRST_LOOK);
@@ -205,7 +207,7 @@ impl Governor {
         let asked = waits.left(failure.code.as_str(), clock::now());
         match failure.code.as_str() {
             // The answer may have said better.
-            "REQUEST_LIMIT_EXCEEDED" if asked.is_zero() && failure.summary.contains("Concurrent") => TOO_MANY_AT_ONCE,
+            _ if asked.is_zero() && is_too_many_at_once(failure) => TOO_MANY_AT_ONCE,
             "REQUEST_LIMIT_EXCEEDED" if asked.is_zero() => USED_UP,
             "login_rate_exceeded" | "LOGIN_RATE_EXCEEDED" => LONGEST,
             "api_budget_reserved" => asked.max(USED_UP),
@@ -228,6 +230,10 @@ async fn permit(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 /// Whether the org takes no more calls today, as opposed to too many at once.
 fn is_used_up(failure: &Failure) -> bool {
     failure.code.as_str() == "REQUEST_LIMIT_EXCEEDED" && failure.summary.contains("TotalRequests")
+}
+
+fn is_too_many_at_once(failure: &Failure) -> bool {
+    failure.code.as_str() == "REQUEST_LIMIT_EXCEEDED" && failure.summary.contains("Concurrent")
 }
 
 /// The failure of a batch that leaves the rest of the calls to others.
