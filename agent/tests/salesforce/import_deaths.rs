@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postern_agent::connector::{Conclusion, Connector};
 use postern_protocol::bounded::List;
@@ -232,6 +233,24 @@ async fn entries_that_were_not_begun_before_the_deadline_are_not_sent() {
     (elsewhere.reconcile, elsewhere.deadline) = (true, Some(Timestamp::from_millis(0)));
     let conclusion = elsewhere.attempt(&connector).await.unwrap();
     assert_eq!(counts(&conclusion).unknown, 3, "another member may have done them");
+}
+
+/// Ask for the deadline only before the wait, and the first intent behind it is refused: of each entry nothing would be told.
+#[tokio::test]
+async fn entries_of_another_member_are_told_of_if_the_deadline_passes_while_its_calls_are_waited_for() {
+    let lab = Lab::start().await;
+    let settings = lab.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 6000");
+    let connector = lab.connector_with(&settings);
+    let mut task = import(2_000, &[titled(1, "One"), titled(2, "Two")]);
+    task.reconcile = true;
+    let late = task.late.clone();
+    let passes = async {
+        // Before the first part is begun nobody has looked for anything.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        late.cancel();
+    };
+    let (conclusion, ()) = tokio::join!(task.attempt(&connector), passes);
+    assert_eq!((counts(&conclusion.unwrap()).unknown, task.intents()), (2, 0), "another member may have done them");
 }
 
 /// The agent is started anew with another service account while a batch is interrupted. Take for the batch's own only what that one

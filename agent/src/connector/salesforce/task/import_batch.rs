@@ -231,17 +231,22 @@ impl Batch<'_> {
                 return Err(stopped());
             }
             let mut work = Unit::new(self, unit, items);
-            let lines = match self.unsent(&work, tally) {
-                _ if earlier.is_deadly(part) => work.leave_out(Unsent::Deadly),
+            let is_deadly = earlier.is_deadly(part);
+            let mut why = self.unsent(&work, tally);
+            if why.is_none() && !is_deadly {
+                self.org.may_go_on().await?;
+                if work.may_have_acted() {
+                    // No entry is to blame if the process dies meanwhile.
+                    cx.journal.progress(tally.entries(), total, OUTLASTING);
+                    work.outlast().await?;
+                    cx.journal.progress(tally.entries(), total, IMPORTING);
+                    why = self.unsent(&work, tally);
+                }
+            }
+            let lines = match why {
+                _ if is_deadly => work.leave_out(Unsent::Deadly),
                 Some(why) => work.leave_out(why),
                 None => {
-                    self.org.may_go_on().await?;
-                    if work.may_have_acted() {
-                        // No entry is to blame if the process dies meanwhile.
-                        cx.journal.progress(tally.entries(), total, OUTLASTING);
-                        work.outlast().await?;
-                        cx.journal.progress(tally.entries(), total, IMPORTING);
-                    }
                     cx.memo(unit, parts::attempted(part)).await?;
                     let ended = tokio::select! {
                         ended = work.run() => ended,
