@@ -183,6 +183,8 @@ async fn an_old_task_that_comes_again_leaves_the_cursor_to_the_question_of_now()
                 assert_eq!(failure.code.as_str(), "cursor_changed", "handed over: {is_handed_over}");
             }
         }
+        let failure = export(request(BOTH)).attempt(&deltas.connector).await.unwrap_err();
+        assert_eq!(failure.code.as_str(), "cursor_changed", "nor is one that was done nowhere yet to have it");
         for delivered in [false, true] {
             let (everything, _) = deltas.run(wanted.clone(), delivered).await;
             assert_eq!((everything.records, everything.since.as_str()), (21, ""));

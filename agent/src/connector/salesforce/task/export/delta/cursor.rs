@@ -187,7 +187,7 @@ impl Cursor {
         } else if state.lost.len() >= MAX_LOST {
             state.forget();
             state.forgot = Some(LOST_TOO_OFTEN.to_owned());
-        } else if state.reached.is_some()
+        } else if (state.reached.is_some() || state.forgot.is_some())
             && let Some(changed) = state.changed(&about, &begin)
         {
             return Err(changed);
