@@ -438,10 +438,10 @@ fn outcome(kind: &str, row: &Entry, why: &str) -> Result<String, Refused> {
     match kind {
         SUCCESSFUL => Ok(text("sf__Id").to_owned()),
         FAILED => Err(refused(text("sf__Error"))),
-        _ => {
-            let why = if why.is_empty() { "it was stopped" } else { why };
-            Err(Refused::quoting("bulk_job_failed", "the bulk job ended before this entry: ", why, ""))
+        _ if why.is_empty() => {
+            Err(Refused::new("bulk_job_failed", "the bulk job ended before this entry: it was stopped"))
         }
+        _ => Err(Refused::quoting("bulk_job_failed", "the bulk job ended before this entry: ", why, "")),
     }
 }
 
@@ -449,8 +449,8 @@ fn outcome(kind: &str, row: &Entry, why: &str) -> Result<String, Refused> {
 fn refused(error: &str) -> Refused {
     let told = error.split_once(':').and_then(|(code, rest)| Some((error_code(code)?, rest)));
     let (code, rest) = told.unwrap_or_else(|| (NO_CODE.to_owned(), error));
-    let message = rest.rsplit_once(':').map_or(rest, |(message, _)| message);
-    said(&error::failure(&code, message))
+    let fields = rest.rsplit_once(':').filter(|(_, fields)| fields.trim_end().ends_with("--"));
+    said(&error::failure(&code, fields.map_or(rest, |(message, _)| message)))
 }
 
 /// Ids, where there are any, and fields as a table with a column for each field that one of them has.
@@ -530,6 +530,8 @@ mod tests {
             let told = [refused(&format!("{code}:bad:--")).code, of_call.code];
             assert_eq!(told, ["UNKNOWN_EXCEPTION", "UNKNOWN_EXCEPTION"]);
         }
+        let without_fields = refused("System.LimitException: Apex CPU time limit exceeded");
+        assert!(without_fields.message().contains("CPU time limit exceeded"), "{without_fields:?}");
     }
 
     /// F64: 32 MiB have millions of them.
