@@ -17,9 +17,9 @@ use crate::{choice, grown};
 /// A secret that is in use while answers are read. The seeds that repeat it have it too.
 const HIDDEN: &str = "hidden-7e1c9";
 
-/// What is told of a refusal does not repeat a secret, whatever its words do. A code is no words.
+/// What is told of a refusal does not repeat a secret, whatever its words do.
 fn assert_hidden(told: &Failure) {
-    let is_told = told.summary.as_str().contains(HIDDEN) && !told.code.as_str().contains(HIDDEN);
+    let is_told = told.summary.as_str().contains(HIDDEN) || told.code.as_str().contains(HIDDEN);
     assert!(!is_told, "{told:?}");
 }
 

@@ -87,7 +87,9 @@ pub(super) fn refused_sign_in(code: &str, message: &str) -> Failure {
 }
 
 fn said(known: Option<&Known>, unknown: FailureClass, code: &str, message: &str) -> Failure {
-    let (name, class, next_step) = known.map_or((code, unknown, ""), |it| (it.name, it.class, it.next_step));
+    // Whoever answers in Salesforce's place calls it what he likes.
+    let code = words(code);
+    let (name, class, next_step) = known.map_or((&*code, unknown, ""), |it| (it.name, it.class, it.next_step));
     let words = words(message);
     // A summary is no sentence: a next step may follow it.
     let words = words.trim_end_matches('.');
@@ -364,6 +366,13 @@ mod tests {
             let step = refused_sign_in(code, "x").next_step.to_lowercase();
             assert!(step.contains("obtain") && step.contains("security"), "{code}: {step}");
         }
+    }
+
+    #[test]
+    fn a_code_that_is_none_tells_no_secret() {
+        let _held = crate::redaction::in_use(b"told-as-a-code");
+        let failure = refused_sign_in("of told-as-a-code", "");
+        assert!(!format!("{failure:?}").contains("told-as-a-code"), "{failure:?}");
     }
 
     #[test]
