@@ -32,7 +32,7 @@ const REPEATED: u8 = 0x1d;
 /// What an input grows to: beyond the largest bound of those who are given what grew.
 const GROWN: usize = 1_100_000;
 
-/// The input with what stands between two [`REPEATED`] again and again: two to the power of the byte before it, a letter for its
+/// The input with what stands between two bytes of 0x1d again and again: two to the power of the byte before it, a letter for its
 /// place in the alphabet. A fuzzer makes inputs longer by a few bytes at a time, and never comes to a bound of some 100 KiB; so
 /// an input that is small goes there.
 pub fn grown(input: &[u8]) -> Cow<'_, [u8]> {
