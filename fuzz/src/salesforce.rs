@@ -42,7 +42,9 @@ pub fn login_answer(data: &[u8]) -> bool {
 fn signed_in(may_be: bool, read: impl FnOnce() -> Option<SignIn>) -> bool {
     hide();
     match read() {
-        Some(SignIn::Session(origin)) => assert!(may_be && origin.has_host(), "{origin} is no origin"),
+        Some(SignIn::Session(origin)) => {
+            assert!(may_be && origin.has_host() && origin.path() == "/", "{origin} is no origin");
+        }
         Some(SignIn::Refused(failure)) => assert_hidden(&failure),
         None => return false,
     }
