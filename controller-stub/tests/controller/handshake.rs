@@ -333,6 +333,7 @@ async fn f19_a_session_number_that_no_member_comes_to_is_refused_and_nothing_of_
     let session = Session::open(&lab, &identity).await;
     identity.last_session = session.number();
     drop(session);
+    lab.disconnected(identity.member).await;
     for last_session in [u64::MAX, (1 << 32) + 2] {
         let hello = Hello { last_session: SessionNo(last_session), ..identity.hello() };
         let Err(Ended::Refused { reason, message, .. }) = Session::greet(&lab, hello, &identity).await else {

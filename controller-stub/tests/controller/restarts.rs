@@ -129,6 +129,7 @@ async fn f19_a_lost_store_is_remembered_until_the_member_said_what_it_holds() {
     session.accept(&offer).await;
     lab.in_state(task, "accepted").await;
     drop(session);
+    lab.disconnected(identity.member).await;
 
     identity.incarnation = postern_protocol::id::Incarnation::from_bytes([8; 16]);
     for _ in 0..2 {
