@@ -134,6 +134,8 @@ async fn f19_a_member_from_a_backup_is_refused_and_disabled_until_an_operator_lo
         let session = Session::open(&lab, &identity).await;
         identity.last_session = session.number();
         lab.wait_for("the session", async || lab.member(identity.member).await.connected.then_some(())).await;
+        drop(session);
+        lab.disconnected(identity.member).await;
     }
     let Err(Ended::Refused { reason, message, .. }) = Session::greet(&lab, old.clone(), &identity).await else {
         panic!("welcomed");

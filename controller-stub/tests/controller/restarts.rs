@@ -162,6 +162,7 @@ async fn f19_a_store_from_a_backup_is_settled_and_heard_like_one_that_was_lost()
     session.accept(&offer).await;
     lab.in_state(held, "accepted").await;
     drop(session);
+    lab.disconnected(identity.member).await;
 
     assert!(Session::greet(&lab, backup.clone(), &identity).await.is_err());
     lab.act(identity.member, "enable").await.unwrap();
