@@ -394,6 +394,25 @@ async fn an_encrypted_value_stands_in_no_message_that_is_cut_or_brought_into_one
     }
 }
 
+/// Look for a value as it is written, and one that ends with a full stop stands whole before the next step.
+#[tokio::test]
+async fn an_encrypted_value_that_ends_like_a_sentence_stands_in_no_message() {
+    let lab = Lab::start().await;
+    let refused = Mishap::RespondAt {
+        piece: "Department".to_owned(),
+        status: 400,
+        code: "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST".to_owned(),
+        message: "Department: bad value for restricted picklist field: Acme Inc.".to_owned(),
+    };
+    lab.fault("PATCH", "/composite/sobjects", refused, 1);
+    let entry = json!({"Username": ACTIVE, "Department": "Acme Inc."});
+    let mut task = import_with(request(&["Department=encrypted"]), lines(&[entry]));
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(codes(&task), ["INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"]);
+    let line = task.lines()[0].to_string();
+    assert!(!line.contains("Acme Inc"), "{line}");
+}
+
 /// A call with this in its body is refused as a whole, for the value of one entry.
 fn unreadable(piece: &str) -> Mishap {
     Mishap::RespondAt {

@@ -315,12 +315,14 @@ pub(super) fn kept_back(failure: Failure) -> Failure {
     Failure { summary, ..failure }
 }
 
-/// Whether words of others may tell this value, which Salesforce trims and puts into another case before it quotes it. What was
-/// cut off may have left a piece of it.
+/// Whether words of others may tell this value, which Salesforce trims and puts into another case before it quotes it, often as
+/// the last thing it says: then the full stop is off that its sentence ended with, or the value. What was cut off may have left
+/// a piece of it.
 pub(super) fn may_tell(said: &str, value: &str) -> bool {
     let as_quoted = in_one_line(value);
+    let as_quoted = as_quoted.trim_end_matches('.');
     let is_another = !as_quoted.is_empty() && as_quoted != value;
-    said.contains(CUT) || tells(said, value) || (is_another && tells(said, &as_quoted))
+    said.contains(CUT) || tells(said, value) || (is_another && tells(said, as_quoted))
 }
 
 #[cfg(test)]
@@ -399,6 +401,8 @@ mod tests {
             ("bad value: Νίκος", "ΝΊΚΟΣ", true),
             ("bad value: νίκοσ, or another", "Νίκος", true),
             ("bad value: x", &long, false),
+            ("bad value: Acme Inc", "Acme Inc.", true),
+            ("bad value: x", "...", false),
             ("bad value", "  ", false),
             ("bad value", "good", false),
             ("bad value: a… (cut)", "of another beginning", true),

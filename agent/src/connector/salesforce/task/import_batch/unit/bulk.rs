@@ -355,7 +355,7 @@ impl Unit<'_> {
             rows.iter().filter_map(|index| Some((self.key(*index, operation)?, *index))).collect();
         let mut told = Told::default();
         // What is said of the whole job may be about any of its rows.
-        let why = if self.is_told_together(rows, &info.error) { error::KEPT_BACK } else { info.error.as_str() };
+        let why = if self.is_told_by(&info.error) { error::KEPT_BACK } else { info.error.as_str() };
         for kind in kinds {
             if open.is_empty() {
                 break;

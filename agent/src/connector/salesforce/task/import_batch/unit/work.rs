@@ -410,24 +410,25 @@ impl Unit<'_> {
     /// What is told of each of these rows, whose call was answered as a whole: the words may be about any of them.
     pub(super) fn said_together(&self, rows: &[usize], failure: &Failure) -> Refused {
         let refused = said(failure);
-        if self.is_told_together(rows, refused.theirs()) { refused.kept_back() } else { refused }
+        let is_told = |index: &usize| self.work.get(*index).is_some_and(|work| work.is_told_by(refused.theirs()));
+        if rows.iter().any(is_told) { refused.kept_back() } else { refused }
     }
 
     /// What is told of rows of which nobody knows what became: others of their call may be known by now.
     pub(super) fn said_of_all(&self, failure: &Failure) -> Refused {
-        let all: Vec<usize> = (0..self.work.len()).collect();
-        self.said_together(&all, failure)
+        let refused = said(failure);
+        if self.is_told_by(refused.theirs()) { refused.kept_back() } else { refused }
     }
 
     /// A failure that leaves the unit to another attempt: it is told as the task's, and logged.
     pub(super) fn discreet(&self, failure: Failure) -> Failure {
         let (_, theirs) = error::ours_and_theirs(failure.summary.as_str());
-        if self.work.iter().any(|work| work.is_told_by(theirs)) { error::kept_back(failure) } else { failure }
+        if self.is_told_by(theirs) { error::kept_back(failure) } else { failure }
     }
 
-    /// Whether words of others may hold a value of one of these rows that is shown nowhere.
-    pub(super) fn is_told_together(&self, rows: &[usize], words: &str) -> bool {
-        rows.iter().any(|index| self.work.get(*index).is_some_and(|work| work.is_told_by(words)))
+    /// Whether words of others may hold a value of any of its entries that is shown nowhere.
+    pub(super) fn is_told_by(&self, words: &str) -> bool {
+        self.work.iter().any(|work| work.is_told_by(words))
     }
 }
 
