@@ -8,7 +8,7 @@ use postern_protocol::task::import_batch::{Format, Request};
 use salesforce_sim::{Fault, Matching, Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
-use crate::lab::{DONE, Lab, Task, disable, import_with, validate, verdict};
+use crate::lab::{DONE, Death, Lab, Task, disable, import_with, validate, verdict};
 
 const JOE: &str = "user0001@acme.example";
 const EVE: &str = "user0002@acme.example";
@@ -179,4 +179,42 @@ async fn one_bulk_job_at_a_time_writes_to_roles_and_single_writes_do_not_wait_fo
         assert_eq!(verdict(&end.unwrap()), DONE);
     }
     assert_eq!((role_of(&lab, NO_ROLE), role_of(&lab, NO_ROLE_EITHER)), (role.clone(), role));
+}
+
+/// Another job may take hours. Wait for nothing but its end, and what was not begun is sent hours after the deadline.
+#[tokio::test]
+async fn a_batch_that_is_late_does_not_wait_for_a_job_that_writes_to_roles_unless_it_has_begun() {
+    for has_begun in [false, true] {
+        let lab = lab().await;
+        let (connector, role) = (lab.connector(), role_of(&lab, JOE));
+        let job = |user: &str| import(&[json!({ "Username": user, "UserRoleId": role })], 0);
+        lab.sim.switch(&Switches { bulk_millis: Some(3_600_000), ..Switches::default() }).unwrap();
+        let count = |route: &str| lab.counters().routes.get(route).copied().unwrap_or_default();
+        let (mut first, mut next) = (job(NO_ROLE), job(NO_ROLE_EITHER));
+        if has_begun {
+            next.dies = Some(Death::AtIntent(1));
+            next.attempt(&connector).await.unwrap_err();
+        }
+        let before = count("GET query");
+        let late = next.late.clone();
+        let later = async {
+            until(|| count("PATCH jobs/ingest") == 1).await;
+            let looked = count("GET query") - before;
+            let passes = async {
+                until(|| count("GET query") >= before + 2 * looked).await;
+                late.cancel();
+                lab.sim.switch(&Switches { bulk_millis: Some(0), advance_secs: 3_600, ..Switches::default() }).unwrap();
+            };
+            join(next.attempt(&connector), passes).await.0
+        };
+        let (first, ended) = join(first.attempt(&connector), later).await;
+        assert_eq!(verdict(&first.unwrap()), DONE);
+        if has_begun {
+            assert_eq!(verdict(&ended.unwrap()), DONE, "what it has begun it does to its end");
+        } else {
+            assert_eq!((ended.unwrap_err().code.as_str(), next.intents()), ("stopped", 0));
+            next.attempt(&connector).await.unwrap();
+            assert_eq!((&next.lines()[0]["code"], next.intents()), (&json!("expired"), 0));
+        }
+    }
 }

@@ -115,7 +115,8 @@ impl Unit<'_> {
         Err(lost.unwrap_or_else(error::no_answer))
     }
 
-    /// Waits until no other job writes to roles, if this one does. One of an earlier attempt is with Salesforce already.
+    /// Waits until no other job writes to roles, if this one does: for hours, so that what was not begun may be late by then. One
+    /// of an earlier attempt is with Salesforce already.
     async fn only_role_job(&self, rows: &[usize]) -> Result<Option<OnlyJob>, Failure> {
         let takes_lane = |index: &usize| {
             let work = self.work.get(*index)?;
@@ -127,6 +128,8 @@ impl Unit<'_> {
         }
         tokio::select! {
             biased;
+            // Another attempt goes on with what this one has begun.
+            () = self.cx.until_late(), if !self.has_begun() => Err(connector::stopped()),
             only = self.org.governor.only_role_job() => Ok(Some(only)),
             () = self.cx.stop.cancelled() => Err(connector::stopped()),
         }
