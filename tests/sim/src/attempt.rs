@@ -82,6 +82,7 @@ struct Port {
     ask: Option<Ask>,
     answer: Option<Answer>,
     stop: bool,
+    late: bool,
 }
 
 /// How a record of a batch ended.
@@ -95,6 +96,8 @@ pub enum Told {
     Unknown,
     /// It was refused.
     Failed,
+    /// The deadline passed, and another member may have made it before.
+    TooLate,
 }
 
 impl Told {
@@ -104,6 +107,7 @@ impl Told {
             Self::There => 2,
             Self::Unknown => 3,
             Self::Failed => 4,
+            Self::TooLate => 5,
         }
     }
 
@@ -113,6 +117,7 @@ impl Told {
             2 => Some(Self::There),
             3 => Some(Self::Unknown),
             4 => Some(Self::Failed),
+            5 => Some(Self::TooLate),
             _ => None,
         }
     }
@@ -138,6 +143,11 @@ impl Attempt {
     /// Asks it to stop where it can.
     pub fn stop(&self) {
         self.port.borrow_mut().stop = true;
+    }
+
+    /// Tells it that nothing more may be begun.
+    pub fn be_late(&self) {
+        self.port.borrow_mut().late = true;
     }
 
     /// Goes on until it waits for something, or ends.
@@ -194,6 +204,15 @@ impl Cx {
 
     fn is_stopped(&self) -> bool {
         self.port.borrow().stop
+    }
+
+    /// What is told of the records of a unit that is too late to be begun. A batch of which nothing is told yet, and nothing can
+    /// have been begun, is late as a whole: its first intent is refused.
+    fn too_late(&self, step: u32, is_first: bool) -> Option<Told> {
+        let is_begun = self.earlier.intents(step).next().is_some();
+        let is_told = self.reconcile || !is_first;
+        let told = if self.reconcile { Told::TooLate } else { Told::Failed };
+        (self.port.borrow().late && !is_begun && is_told).then_some(told)
     }
 
     fn user(&self) -> String {
@@ -471,11 +490,17 @@ impl Cx {
             let mut note = Vec::new();
             // A store that was put back may have forgotten intents, as long as a session or report did not show it.
             let had_intents = self.reconcile || !self.journal.is_empty();
-            if had_intents {
+            let records = first..(first + UNIT).min(records);
+            let mut too_late = self.too_late(step, told.is_empty());
+            if had_intents && too_late.is_none() {
                 self.settle_earlier().await?;
+                too_late = self.too_late(step, told.is_empty());
             }
-            for record in first..(first + UNIT).min(records) {
-                note.push(self.make(step, record, had_intents).await?.byte());
+            for record in records {
+                note.push(match too_late {
+                    Some(told) => told.byte(),
+                    None => self.make(step, record, had_intents).await?.byte(),
+                });
             }
             told.extend(&note);
             let mark = if note.iter().all(|it| *it == Told::Failed.byte()) { Mark::Unchanged } else { Mark::Done };
@@ -484,12 +509,13 @@ impl Cx {
                 .map_err(Err)?;
         }
         let any = |of: Told| told.contains(&of.byte());
-        let changed = match (any(Told::Made) || any(Told::There), any(Told::Unknown)) {
+        let is_unknown = any(Told::Unknown) || any(Told::TooLate);
+        let changed = match (any(Told::Made) || any(Told::There), is_unknown) {
             (true, _) => Changed::Yes,
             (false, true) => Changed::Unknown,
             (false, false) => Changed::No,
         };
-        let outcome = match (any(Told::Failed) || any(Told::Unknown), changed) {
+        let outcome = match (any(Told::Failed) || is_unknown, changed) {
             (false, _) => Outcome::Succeeded,
             (true, Changed::No) => Outcome::Failed,
             (true, _) => Outcome::PartiallySucceeded,

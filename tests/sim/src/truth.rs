@@ -238,6 +238,7 @@ impl Truth {
                 Some(Told::Made | Told::There) => !made.is_empty(),
                 Some(Told::Failed) => made.is_empty() || self.failed_first(record, &made),
                 Some(Told::Unknown) => lost,
+                Some(Told::TooLate) => self.wish.deadline.is_some(),
                 // What no result tells of was not done, or the outcome says that it is not known.
                 None if finish.member.is_some_and(|it| self.lost_by.contains(&it)) => outcome != Outcome::Succeeded,
                 None => outcome != Outcome::Succeeded && (made.is_empty() || finish.certainty == Certainty::Unknown),

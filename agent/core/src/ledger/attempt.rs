@@ -196,7 +196,7 @@ impl Ledger {
             self.give_up(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
         } else if held.is_expired(now) && untouched {
             self.conclude_expired(task);
-        } else if held.is_expired(now) && interrupted && !begun {
+        } else if held.is_expired(now) && interrupted && !begun && !held.is_batch() {
             self.give_up(task, failure::expired_in_doubt(&target), GivenUp::Failed);
         } else {
             return false;
@@ -227,8 +227,12 @@ impl Ledger {
         }
         match next {
             // What may have had an effect is gone on with: nothing can be said of it before it was looked at, and nothing
-            // is left half done.
-            retry::Next::Again(after) if held.may_have_acted() || !held.is_expired(now + after) => {
+            // is left half done. A batch that is late begins nothing, and tells of each entry that it is.
+            retry::Next::Again(after)
+                if held.may_have_acted()
+                    || !held.is_expired(now + after)
+                    || (held.is_batch() && !held.is_untouched()) =>
+            {
                 held.retry_at = Some(now + after);
                 if waits {
                     held.waits = true;

@@ -50,9 +50,13 @@ impl World {
 
     /// An attempt goes on until it waits again.
     pub fn go_on(&mut self, m: usize, task: TaskId, answer: Option<Answer>) {
+        let now = self.members[m].now(self.agenda.now());
         let life = self.members[m].life;
         let Some(process) = self.members[m].process.as_mut() else { return };
         let Some(attempt) = process.attempts.get_mut(&task) else { return };
+        if process.ledger.is_late(task, now) {
+            attempt.be_late();
+        }
         match attempt.go_on(answer) {
             Step::Waits(Ask::Intend(entry)) => {
                 self.agenda.put_after(1, Happens::MemberInput(m, life, Input::Intend(task, entry)));

@@ -162,7 +162,7 @@ impl World {
                         self.members[m].disk.payloads.remove(&stream);
                     }
                 }
-                // Nobody counts here, nor runs tasks of this machine, nor leaves out what is late.
+                // Nobody counts here, nor runs tasks of this machine; whether it is late an attempt is told whenever it goes on.
                 Event::Late(_) | Event::Again(_) | Event::Ended(_) | Event::LocalReport(_) => (),
             }
         }

@@ -209,6 +209,28 @@ fn a_batch_that_another_may_have_begun_is_not_stopped_to_be_late() {
     assert!(desk.ledger.is_unwanted(id(1), desk.now), "nobody wants to be told");
 }
 
+/// End it as a whole, and nothing is told of any entry because one call had no answer, or because the deadline passed a moment
+/// before the first intent.
+#[test]
+fn a_batch_that_another_may_have_begun_is_tried_again_to_tell_that_it_is_late() {
+    for failed in [failure::expired(), Failure::new(FailureClass::Transient, "timeout", "no answer")] {
+        let mut desk = Desk::connected();
+        let kind = TaskKind::ImportBatch.into();
+        desk.offer(Offer { kind, reconcile: true, deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 2) });
+        desk.sync();
+        desk.renew(LeaseVerdict::Kept);
+        assert_eq!(starts(&desk.events()), [id(1)]);
+        desk.now = desk.now + Duration::from_secs(6);
+        desk.ledger.handle_failed(id(1), failed, desk.now);
+        desk.sync();
+        let mut again = starts(&desk.events());
+        desk.now = desk.now + Duration::from_secs(2);
+        desk.ledger.handle_timeout(desk.now);
+        again.extend(starts(&desk.events()));
+        assert_eq!((again.as_slice(), desk.reports().len()), ([id(1)].as_slice(), 0));
+    }
+}
+
 /// Stop it, and a batch that tells of each of its entries that it is late tells nothing of any.
 #[test]
 fn a_member_that_knows_the_deadline_is_not_stopped_by_the_controllers_word() {
