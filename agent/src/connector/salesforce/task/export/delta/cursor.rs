@@ -184,13 +184,13 @@ impl Cursor {
                 keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
                 return Err(changed);
             }
-        } else if state.lost.len() >= MAX_LOST {
-            state.forget();
-            state.forgot = Some(LOST_TOO_OFTEN.to_owned());
         } else if (state.reached.is_some() || state.forgot.is_some())
             && let Some(changed) = state.changed(&about, &begin)
         {
             return Err(changed);
+        } else if state.lost.len() >= MAX_LOST {
+            state.forget();
+            state.forgot = Some(LOST_TOO_OFTEN.to_owned());
         }
         if !begin.org.is_empty() {
             begin.org.clone_into(&mut state.org);
@@ -535,6 +535,8 @@ mod tests {
             task: TaskId::from_bytes([7; 16]),
             now,
         };
+        let other = Cursor::begin(&keep, Begin { about: "other", ..begin() }).await.err().unwrap();
+        assert_eq!(other.code.as_str(), "cursor_changed", "or it keeps the cursor from whoever asks as before");
         let (cursor, span, forgot) = Cursor::begin(&keep, begin()).await.unwrap();
         assert_eq!((cursor.state.lost.len(), span.from, forgot.as_deref()), (0, None, Some(LOST_TOO_OFTEN)));
         let (_, _, forgot) = Cursor::begin(&keep, begin()).await.unwrap();
