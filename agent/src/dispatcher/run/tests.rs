@@ -737,6 +737,48 @@ async fn an_attempt_is_told_of_a_deadline_that_was_forgotten_and_is_not_stopped(
     }
 }
 
+/// The start of an attempt waits for the disk when the controller tells of the deadline: it knows of none, and nobody runs yet who
+/// could be told. Do not ask when it starts, and it never hears of it.
+#[tokio::test]
+async fn an_attempt_whose_start_waited_for_the_disk_is_told_of_a_deadline_that_came_first() {
+    let held = vec![Offer { reconcile: true, ..import(1) }];
+    let connector = Arc::new(Waiting { begun: Arc::default() });
+    let Desk { _folder, mut work, .. } = desk_holding(held, Policy::default(), connector);
+    // Whatever is told here is over when the dispatcher reads its clock.
+    let mut now = Timestamp::from_millis(0);
+    let membership = Membership { state: MembershipState::Enabled, epoch: Epoch(1), hard: false };
+    let sync = |ledger: &mut Ledger, now| {
+        while let Some((mark, _)) = ledger.poll_writes(now) {
+            ledger.handle_durable(mark, now);
+        }
+    };
+    work.ledger.handle_welcome(SessionNo(1), membership, now);
+    sync(&mut work.ledger, now);
+    work.ledger.handle_established(ReportNo(0), Duration::from_secs(60), now);
+    sync(&mut work.ledger, now);
+    for verdict in [LeaseVerdict::Kept, LeaseVerdict::Late] {
+        while let Some(frame) = work.ledger.poll_transmit(now) {
+            if let FromMember::Renew(Renew { nonce, leases }) = frame {
+                let leases =
+                    leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: verdict.into() }).collect();
+                let renewed = Renewed { nonce, ttl_ms: 60_000, leases: List::new(leases).unwrap() };
+                work.ledger.handle_renewed(&renewed, now);
+            }
+        }
+        while let Some(event) = work.ledger.poll_event(now) {
+            assert!(!matches!(event, Event::Start { .. }), "its start is not on disk");
+            work.act(event).await;
+        }
+        now = now + Duration::from_secs(20);
+        work.ledger.handle_timeout(now);
+    }
+    sync(&mut work.ledger, now);
+    let event = work.ledger.poll_event(now).unwrap();
+    assert!(matches!(event, Event::Start { deadline: None, .. }), "{event:?}");
+    work.act(event).await;
+    assert!(work.running[&import(1).task].halt.late.is_cancelled());
+}
+
 /// A batch is taken, and its results find a disk with enough space for records and none for payloads.
 async fn import_onto_a_full_disk(
     dispatcher: &Dispatcher,
