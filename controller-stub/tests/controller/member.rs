@@ -243,9 +243,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session up to `Confirm`, with an empty inventory and credit for many offers.
+    /// A session up to `Confirm`, with an empty inventory and credit for many offers. The controller has heard all of it, so
+    /// that the member has its share of what is submitted from here on.
     pub(crate) async fn open(lab: &Lab, identity: &Identity) -> Self {
-        Self::open_holding(lab, identity, &[]).await
+        let session = Box::pin(Self::open_holding(lab, identity, &[])).await;
+        lab.wait_for("the credit", async || (lab.member(identity.member).await.room > 0).then_some(())).await;
+        session
     }
 
     /// A session of a member that holds these tasks.

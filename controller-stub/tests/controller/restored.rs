@@ -213,6 +213,7 @@ async fn what_is_shown_beside_another_certificate_is_accepted_one_by_one_alone()
         refusal(&lab, identity).await;
     }
     let session = Session::greet(&lab, before[0].hello(), &before[0]).await.unwrap();
+    lab.wait_for("the session", async || lab.member(before[0].member).await.connected.then_some(())).await;
     let (code, out, err) = lab.command(&["member", "accept", "--all", "--yes", "--json"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains(&format!("{} (lab) is left out", before[0].member)), "{err}");
