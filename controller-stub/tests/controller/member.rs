@@ -360,6 +360,16 @@ impl Session {
         tokio::time::timeout(PATIENCE, ended).await.expect("the session does not end")
     }
 
+    /// The next frame about work that is no offer.
+    pub(crate) async fn next_but_offers(&mut self) -> FromController {
+        loop {
+            match self.next().await {
+                FromController::Offer(_) => (),
+                other => return other,
+            }
+        }
+    }
+
     pub(crate) async fn offer(&mut self) -> Offer {
         match self.next().await {
             FromController::Offer(offer) => offer,

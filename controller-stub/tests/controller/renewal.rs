@@ -147,21 +147,34 @@ async fn f47_a_request_that_cannot_be_used_is_refused_with_the_reason_and_the_se
 /// session's loop, and it outlives its certificate.
 #[tokio::test]
 async fn f45_a_session_ends_with_its_certificate_and_its_work_is_reported_under_the_next() {
-    let lab = Lab::start_with(&["--auto-approve", "--certificate-secs", "10"]).await;
+    let mut lab = Lab::start().await;
     let (mut identity, mut session) = lab.working_member().await;
     let task = lab.submit("enable_user", "ann").await;
     let offer = session.offer().await;
     session.accept(&offer).await;
     session.start(&offer).await;
     lab.in_state(task, "started").await;
+    let held = [(offer.task, offer.epoch, HeldState::Started)];
+
+    // Nothing but the beginning of a session has to fit into the life of a certificate.
+    identity.last_session = session.number();
+    lab.terminate();
+    lab.restart_with(&["--auto-approve", "--certificate-secs", "10"]).await;
+    let mut session = Session::open_holding(&lab, &identity, &held).await;
+    identity.last_session = session.number();
+    let application = Application::new();
+    let certificate = session.ask_certificate(&application.csr).await.unwrap();
+    let mut identity = identity.with(&application, &certificate);
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    identity.last_session = session.number();
     let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
     assert_eq!(reason, "wrong_certificate");
 
-    identity.last_session = session.number();
+    lab.terminate();
+    lab.restart_with(&["--auto-approve"]).await;
     let application = Application::new();
     let enrolled = identity.recover(&lab, &application, None).await.unwrap();
     let identity = identity.with(&application, &enrolled.certificate);
-    let held = [(offer.task, offer.epoch, HeldState::Started)];
     let mut session = Session::open_holding(&lab, &identity, &held).await;
     session.send(succeeded(1, &offer)).await;
     assert_eq!(session.acked().await, 1);

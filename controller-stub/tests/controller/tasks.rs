@@ -3,8 +3,8 @@
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
-    CancelAck, CancelVerdict, Credit, LeaseRef, LeaseVerdict, Progress, Reject, Rejection, Renew, Report, StreamFault,
-    StreamOpen, StreamRef,
+    CancelAck, CancelVerdict, Credit, HeldState, LeaseRef, LeaseVerdict, MemberStateAck, Progress, Reject, Rejection,
+    Renew, Report, StreamFault, StreamOpen, StreamRef,
 };
 use postern_protocol::seal::{SealContext, SealedOutput};
 use postern_protocol::task::reset_password;
@@ -100,23 +100,26 @@ async fn a_report_sent_twice_is_acknowledged_twice_and_stored_once() {
 /// Show how many there were, and of a task that was handed on nobody is told who had it, nor what they said of it since.
 #[tokio::test]
 async fn a_task_that_was_handed_on_is_shown_with_who_had_it_and_what_they_said() {
-    let lab = Lab::start_with(&["--auto-approve", "--lease-ttl-secs", "1", "--settle-secs", "1"]).await;
+    let lab = Lab::start().await;
     let (one, mut first) = lab.working_member().await;
     let task = lab.submit("disable_user", "a").await;
     let earlier = first.offer().await;
     first.accept(&earlier).await;
     lab.in_state(task, "accepted").await;
-    lab.act(one.member, "drain").await.unwrap();
     let (two, mut second) = lab.working_member().await;
-    second.offer().await;
-    let FromController::MemberState(_) = first.next().await else { panic!("no MemberState") };
+    lab.act(one.member, "disable?hard=true").await.unwrap();
+    let FromController::MemberState(state) = first.next().await else { panic!("no MemberState") };
+    first.send(MemberStateAck { epoch: state.epoch }).await;
+    first.answer_inventory(&[(task, earlier.epoch, HeldState::Journaled)]).await;
+    // What was taken away has a number of its own.
+    assert_eq!(second.offer().await.epoch.0, 3);
     first.send(succeeded(1, &earlier)).await;
     assert_eq!(first.acked().await, 1);
 
     let (_, out, err) = lab.command(&["task", "show", &task.to_string()]);
     for it in [
         format!("1, lease 1: {}", one.member),
-        format!("2, lease 2: {}", two.member),
+        format!("2, lease 3: {}", two.member),
         format!("lease 1: {} said succeeded (certain; anything changed: yes)", one.member),
     ] {
         assert!(out.contains(&it), "{it}: {out}{err}");
@@ -255,7 +258,13 @@ async fn a_lease_nobody_renews_runs_out_and_a_read_goes_to_the_next() {
     lab.in_state(writing, "in_doubt").await;
     let lease = LeaseRef { task: writing, epoch: offer.epoch };
     session.send(Renew { nonce: 1, leases: List::new(vec![lease]).unwrap() }).await;
-    lab.in_state(writing, "accepted").await;
+    let renewed = session.next_but_offers().await;
+    let FromController::Renewed(renewed) = renewed else { panic!("no Renewed: {renewed:?}") };
+    assert_eq!(renewed.leases[0].verdict, LeaseVerdict::Kept.into());
+    session.send(succeeded(1, &offer)).await;
+    let acked = session.next_but_offers().await;
+    assert!(matches!(acked, FromController::ReportAck(_)), "{acked:?}");
+    assert_eq!(lab.finished(writing).await.epoch, 1, "nobody else was given it");
 }
 
 #[tokio::test]
