@@ -20,6 +20,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -150,13 +151,16 @@ async fn a_flood_of_wrong_tokens_leaves_the_log_short() {
 #[tokio::test]
 async fn a_flood_of_what_is_told_of_members_leaves_the_log_short() {
     let lab = Lab::start().await;
+    // So many at once, and one a second.
+    let since = Instant::now();
+    let most = || 21 + usize::try_from(since.elapsed().as_secs()).unwrap();
     let (thief, (_identity, mut member)) = (lab.enroll().await, lab.working_member().await);
     lab.act(thief.member, "revoke").await.unwrap();
     for _ in 0..100 {
         assert!(Session::greet(&lab, thief.hello(), &thief).await.is_err());
     }
     let told = lab.log().matches("a session was refused").count();
-    assert!((20..=60).contains(&told), "{told} lines about 100 sessions");
+    assert!((20..=most()).contains(&told), "{told} lines about 100 sessions");
 
     let stream = StreamRef { id: StreamId::from_bytes([7; 16]), length: 1, sha256: [0; 32] };
     for _ in 0..250 {
@@ -169,7 +173,7 @@ async fn a_flood_of_what_is_told_of_members_leaves_the_log_short() {
     }
     let about = ["about to stop", "could not take a frame", "was not taken", "a payload was refused"];
     let told: usize = about.into_iter().map(|it| lab.log().matches(it).count()).sum();
-    assert!((10..=60).contains(&told), "{told} lines about 1000 frames");
+    assert!((10..=most()).contains(&told), "{told} lines about 1000 frames");
 }
 
 /// Write down as it is what a member says, and it makes up lines of the log, and has the terminal of whoever reads them do
@@ -378,8 +382,9 @@ async fn a_controller_out_of_descriptors_lives_on_and_takes_them_from_strangers(
 
     let greeted = tokio::time::timeout(PATIENCE, Session::greet(&lab, newcomer.hello(), &newcomer)).await;
     let _session = greeted.expect("it gets in").unwrap();
-    assert!(lab.log().contains("under way for longest"), "strangers had to make room");
-    assert!(!lab.log().contains("took too long"), "it did not wait for them to go");
+    let log = lab.log();
+    let made_room = log.find("under way for longest").expect("strangers had to make room");
+    assert!(log.find("took too long").is_none_or(|gone| made_room < gone), "it did not wait for them to go");
     assert!(lab.log().matches("could not be accepted").count() <= 20, "it does not ask again and again");
     prlimit(process, Resource::Nofile, Rlimit { current: Some(20_000), maximum: Some(20_000) }).unwrap();
     work(&lab, &mut member, 1..=2).await;

@@ -197,13 +197,14 @@ async fn a_member_whose_root_was_dropped_is_out_at_once_and_back_by_proof_of_its
     let place = (postern_protocol::session::PATH, Some(postern_protocol::session::SUBPROTOCOL));
     let early = connect(&lab, place.0, place.1, Some(&identity)).await.unwrap();
     lab.rotate_with("finish", json!({ "force": true })).await.unwrap();
-    let Ended::GoneAway { reason, message, .. } = session.left(&mut identity).await else { panic!("no goodbye") };
-    assert_eq!((reason.as_str(), message.contains("not trusted any more")), ("wrong_certificate", true), "{message}");
+    // At once: who has connected has to say Hello soon.
     let Err(Ended::Refused { reason, .. }) = Session::welcomed_over(early, identity.member, identity.hello()).await
     else {
         panic!("welcomed")
     };
     assert_eq!(reason, "wrong_certificate");
+    let Ended::GoneAway { reason, message, .. } = session.left(&mut identity).await else { panic!("no goodbye") };
+    assert_eq!((reason.as_str(), message.contains("not trusted any more")), ("wrong_certificate", true), "{message}");
     assert!(connect(&lab, place.0, place.1, Some(&identity)).await.is_err(), "not even through TLS");
 
     let application = Application::new();
