@@ -8,6 +8,7 @@ use std::os::unix::fs::{chown, symlink};
 use postern_controller_stub::clock;
 use postern_protocol::TaskId;
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 use crate::lab::{Lab, new_task};
 use crate::member::succeeded;
@@ -201,6 +202,10 @@ async fn who_waits_for_a_task_and_hears_nothing_is_told_that_it_may_go_on() {
     let task = lab.submit("enable_user", "ann").await.to_string();
     let url = lab.addresses().api_url;
     lab.terminate();
+    // Bound and never listening: connections are refused, and nobody else is given the port.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.set_reuseaddr(true).unwrap();
+    silent.bind(url.strip_prefix("http://").unwrap().parse().unwrap()).unwrap();
     let (by_url, token_file) = (["--api-url", url.as_str()], lab.data_dir().join("api.token"));
     let by_url = [&by_url[..], &["--api-token-file", token_file.to_str().unwrap()]].concat();
     for (code, _, err) in
