@@ -332,7 +332,11 @@ mod tests {
         assert_eq!(handle.waiting(), 1);
         tokio::select! {
             ended = dispatcher.run(CancellationToken::new()) => panic!("the owner ended: {ended:?}"),
-            (verdict, page) = async { tokio::join!(vitals.verdict(), vitals.metrics()) } => {
+            (verdict, page) = async {
+                // It has come round once before a look at it is timed.
+                handle.ask(|_, _| ()).await.unwrap();
+                tokio::join!(vitals.verdict(), vitals.metrics())
+            } => {
                 assert!(verdict.holds(Word::Live));
                 assert!(page.contains(names::WITHOUT_MEMBER.name));
             }

@@ -532,11 +532,17 @@ mod tests {
         let (silent, last) = (listen(), listen());
         let addresses = [dead.local_addr(), silent.local_addr(), last.local_addr()].map(|it| it.unwrap());
         let tls = super::super::tls::for_enrollment([0; 32]);
-        let dialer = Dialer { proxy: None, timeout: Duration::from_secs(2) };
         let target = Target::parse("wss://controller.example").unwrap();
-        let hang_up = tokio::task::spawn_blocking(move || drop(last.accept().unwrap()));
+        let dial = async |timeout, addresses: &[SocketAddr]| {
+            let dialer = Dialer { proxy: None, timeout: Duration::from_secs(timeout) };
+            dialer.dial_each(&tls, addresses.to_vec(), "controller.example", &target, "postern.v1").await
+        };
+        let [dead_one, silent_one, last_one] = addresses;
 
-        let dialled = dialer.dial_each(&tls, addresses.to_vec(), "controller.example", &target, "postern.v1").await;
+        let dialled = dial(2, &[silent_one, dead_one]).await;
+        assert!(matches!(dialled, Err(DialError::Connect { .. })), "the failure of the last: {:?}", dialled.err());
+        let hang_up = tokio::task::spawn_blocking(move || drop(last.accept().unwrap()));
+        let dialled = dial(60, &[dead_one, last_one]).await;
         assert!(matches!(dialled, Err(DialError::Tls { .. })), "the failure of the last: {:?}", dialled.err());
         hang_up.await.unwrap();
         silent.set_nonblocking(true).unwrap();

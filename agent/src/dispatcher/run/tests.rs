@@ -160,7 +160,8 @@ impl Connector for Away {
     }
 
     fn unsettled_for(&self) -> Duration {
-        Duration::from_millis(300)
+        // An attempt that fails later than that leaves nothing to look for.
+        Duration::from_secs(3)
     }
 
     fn place(&self, journal: &Earlier) -> String {
@@ -708,20 +709,26 @@ fn answered(asked: &Renew, ttl_ms: u32, verdict: LeaseVerdict) -> FromController
 /// of its entries; tell it nothing, and it waits for ever.
 #[tokio::test]
 async fn an_attempt_is_told_of_a_deadline_that_was_forgotten_and_is_not_stopped() {
+    static PAUSED_MS: AtomicU64 = AtomicU64::new(0);
+    const LONG: u32 = 3_600_000;
     for is_running in [true, false] {
         let begun = Arc::<Notify>::default();
         let held = vec![Offer { reconcile: true, ..import(1) }];
         let connector = Arc::new(Waiting { begun: Arc::clone(&begun) });
-        let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_holding(held, Policy::default(), connector);
+        let Desk { _folder, dispatcher, mut work, frames, mut sent, .. } =
+            desk_holding(held, Policy::default(), connector);
+        work.day = || UnixMillis(clock::unix_millis().0 + PAUSED_MS.load(Ordering::SeqCst));
         let told = async {
             dispatcher.connect(Duration::from_secs(60), frames).await;
             let kept = is_running.then_some(LeaseVerdict::Kept);
             for verdict in kept.into_iter().chain([LeaseVerdict::Late]) {
                 let renew = next(&mut sent, |frame| matches!(frame, FromMember::Renew(_))).await;
                 let FromMember::Renew(renew) = renew else { unreachable!() };
-                dispatcher.frame(answered(&renew, 3_000, verdict)).await;
+                dispatcher.frame(answered(&renew, LONG, verdict)).await;
                 if verdict == LeaseVerdict::Kept {
                     begun.notified().await;
+                    // It asks again at once.
+                    PAUSED_MS.fetch_add(600_000, Ordering::SeqCst);
                 }
             }
             let reported = next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
