@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use postern_tests::lab::{ControllerOptions, LabOptions};
 use postern_tests::{Lab, wait_for};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, UnixStream};
 use tokio::task::JoinSet;
@@ -31,6 +30,7 @@ async fn strangers_that_hold_every_place_at_the_door_keep_no_agent_from_its_work
     let controller = ControllerOptions { serve, ..ControllerOptions::default() };
     let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
     let member = lab.member("member").await;
+    let session = member.session().await;
     let mut strangers = JoinSet::new();
     for number in 0..200 {
         strangers.spawn(hold(number % 20, lab.controller.address()));
@@ -45,8 +45,7 @@ async fn strangers_that_hold_every_place_at_the_door_keep_no_agent_from_its_work
         assert_eq!(lab.controller.finished(task).await["outcome"], "succeeded");
     }
     let _newcomer = lab.member("newcomer").await;
-    let status = member.status().await;
-    assert_eq!(status["agent"]["ledger"]["session"], json!(1), "one session all along: {status}");
+    assert_eq!(member.session().await, session, "one session all along: {}", member.log());
     strangers.shutdown().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use postern_tests::lab::{AgentOptions, Finished, SYSTEM, SignIn, UNKNOWN_HOST};
+use postern_tests::lab::{AgentOptions, CLUSTER, Finished, SYSTEM, SignIn, UNKNOWN_HOST};
 use postern_tests::proxy::{ConnectProxy, Manner};
 use postern_tests::{Lab, wait_for};
 use serde_json::json;
@@ -50,11 +50,19 @@ async fn f34_an_agent_enrolls_and_works_through_a_proxy_that_asks_for_credential
     let lab = Lab::start(programs()).await;
     let proxy = ConnectProxy::start(asks()).await;
     let (_, controller_section) = credentials(&lab, &proxy, PASSWORD);
-    let agent = lab.member_with("agent", AgentOptions { controller_section, ..AgentOptions::default() }).await;
+    let mut agent = lab.agent_with("agent", AgentOptions { controller_section, ..AgentOptions::default() });
+    agent.enroll(&lab.controller).await;
+    assert_eq!(proxy.tunnels(), 1);
+    agent.start().await;
+    lab.controller.approve(agent.member()).await;
+    lab.controller.associate(SYSTEM, CLUSTER).await;
+    let session = agent.session().await;
+    let tunnels = proxy.tunnels();
+    assert!(tunnels > 1, "one more for the session");
 
     let task = lab.controller.submit("disable_user", JOE).await;
     assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
-    assert_eq!((proxy.tunnels(), proxy.refused()), (2, 0), "one tunnel to enroll, one for the session");
+    assert_eq!((proxy.tunnels(), proxy.refused(), agent.session().await), (tunnels, 0, session));
     assert!(!agent.log().contains(PASSWORD) && !agent.status().await.to_string().contains(PASSWORD));
 }
 

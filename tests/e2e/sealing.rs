@@ -129,6 +129,7 @@ async fn an_agent_whose_identity_is_damaged_becomes_another_member_with_the_keys
     lab.controller.cli(&["member", "drain", &old]).await;
     let waiting = submit(&lab, "S3aled-before", &keys).await;
     assert_eq!(agent.terminate().await, Some(0));
+    lab.controller.disconnected(&old).await;
     let identity = agent.folder().join("state/identity");
     std::fs::write(identity.join("current.pem"), "damaged").unwrap();
     let damaged = agent.run(&["run"]).await;

@@ -312,6 +312,17 @@ impl Agent {
         self.run(&["status", "--json"]).await.json()
     }
 
+    /// Waits until it knows that it may work, and returns the number of its session. That is the second, or a later one, if the
+    /// disk took long over the beginning of the first.
+    pub async fn session(&self) -> u64 {
+        wait_for("the agent to know that it may work", async || {
+            let ledger = self.status().await["agent"]["ledger"].clone();
+            let session = ledger["session"].as_u64().filter(|_| ledger["member_state"] == "enabled");
+            session.ok_or(ledger)
+        })
+        .await
+    }
+
     /// Waits until it owes so many reports.
     pub async fn owes(&self, reports: u64) {
         wait_for(&format!("{reports} reports to be owed"), async || {

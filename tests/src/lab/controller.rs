@@ -236,6 +236,16 @@ impl Controller {
     pub async fn member(&self, member: &str) -> Value {
         self.api.ask(reqwest::Method::GET, &format!("/v1/members/{member}"), None).await.1
     }
+
+    /// Waits until it knows that a member's session is over. Until then whoever comes with another store, or as another member
+    /// with the same one, is taken for a second agent.
+    pub async fn disconnected(&self, member: &str) {
+        wait_for("the end of the member's session", async || {
+            let member = self.member(member).await;
+            if member["connected"] == false { Ok(()) } else { Err(member) }
+        })
+        .await;
+    }
 }
 
 /// A fresh task id, as any submitter makes one.
