@@ -34,7 +34,7 @@ async fn refused(lab: &Lab, step: &str) -> String {
 }
 
 async fn status(lab: &Lab) -> Value {
-    lab.controller.cli(&["ca", "status"]).await
+    lab.controller.asked(&["ca", "status"]).await
 }
 
 /// The roots with what they are and how many members have a certificate of them.

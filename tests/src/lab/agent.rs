@@ -307,9 +307,13 @@ impl Agent {
         self.process.as_mut().is_some_and(Process::is_running)
     }
 
-    /// What `postern status` says.
+    /// What `postern status` says. An agent that does not move for some seconds is asked again.
     pub async fn status(&self) -> Value {
-        self.run(&["status", "--json"]).await.json()
+        wait_for("what `postern status` says", async || {
+            let told = self.run(&["status", "--json"]).await;
+            if told.code == Some(0) { Ok(told.json()) } else { Err(told) }
+        })
+        .await
     }
 
     /// Waits until it knows that it may work, and returns the number of its session. That is the second, or a later one, if the

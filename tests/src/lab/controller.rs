@@ -159,6 +159,17 @@ impl Controller {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out:?}"))
     }
 
+    /// The same of a command that changes nothing: it is given again until it is answered.
+    pub async fn asked(&self, arguments: &[&str]) -> Value {
+        wait_for(&format!("an answer to {arguments:?}"), async || {
+            let (code, out, err) = self.try_cli(arguments).await;
+            if code == Some(0) { Ok(out) } else { Err((code, err)) }
+        })
+        .await
+        .parse()
+        .expect("JSON")
+    }
+
     /// The same, with exit code, output and errors.
     pub async fn try_cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         self.try_cli_in(&[], arguments).await
