@@ -281,12 +281,7 @@ async fn a_member_whose_wrong_proofs_were_used_up_by_a_stranger_still_proves_by_
     let mut agent = lab.member("agent").await;
     agent.fail_points().arm(Point::NextDurable);
     agent.dies().await;
-    let ends = lab.controller.member(agent.member()).await["certificate_expires"].as_u64().unwrap();
-    wait_for("the certificate and the next one to run out", async || {
-        let left = (ends + 5_000).saturating_sub(clock::wall().0);
-        if left == 0 { Ok(()) } else { Err(left) }
-    })
-    .await;
+    renewal::run_out(&lab, &agent, std::time::Duration::from_secs(4)).await;
 
     let mut reasons = Vec::new();
     for _ in 0..11 {
