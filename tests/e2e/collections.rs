@@ -120,7 +120,7 @@ async fn a_collection_that_is_due_runs_and_outlives_a_kill_in_the_middle() {
 async fn a_run_that_ended_before_a_kill_is_written_after_it() {
     let lab = Lab::start(programs()).await;
     let directory = lab.folder().join("collected");
-    lab.salesforce.inject(every_query(Mishap::Refuse));
+    lab.salesforce.inject(every_query(Mishap::Hold));
     let mut agent = lab.agent_with("agent", due_soon(&directory));
     agent.enroll(&lab.controller).await;
     agent.start().await;

@@ -182,7 +182,7 @@ async fn a_delta_of_this_machine_moves_on_when_its_file_is_written() {
     };
     let taken = lab.folder().join("taken.jsonl");
     let every_query = Matching { method: Some("GET".to_owned()), path: Some("/query".to_owned()) };
-    lab.salesforce.inject(Fault { when: every_query, what: Mishap::Refuse, times: None });
+    lab.salesforce.inject(Fault { when: every_query, what: Mishap::Hold, times: None });
     let come_in_between = async {
         let begun = async || if taken.with_added_extension("part").exists() { Ok(()) } else { Err(()) };
         wait_for("the file to be begun", begun).await;

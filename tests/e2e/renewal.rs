@@ -285,8 +285,15 @@ async fn f48_a_member_that_is_revoked_in_the_middle_of_a_task_finishes_the_call_
     let task = lab.controller.submit("disable_user", JOE).await;
     started(&lab, task).await;
     lab.controller.cli(&["member", "revoke", first.member()]).await;
-    first.link_fails("revoked").await;
+    // The call and its lease last for seconds: nothing that takes its time comes before it is let go.
+    wait_for("the agent to hear of it", async || {
+        let log = first.log();
+        let heard = log.lines().any(|line| line.contains("no session with the controller") && line.contains("revoked"));
+        if heard { Ok(()) } else { Err(log) }
+    })
+    .await;
     lab.salesforce.clear_faults();
+    first.link_fails("revoked").await;
     first.owes(1).await;
     assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1, "the call was finished");
     assert!(lab.controller.task(task).await["outcome"].is_null(), "a member that is out is not heard");

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use postern_tests::lab::{AgentOptions, ControllerOptions, LabOptions};
 use postern_tests::{Lab, wait_for};
-use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::{Value, json};
 
 use crate::programs;
@@ -21,19 +20,21 @@ async fn three_members_share_the_tasks_and_every_task_is_done_once() {
         members.push(lab.member_with(name, AgentOptions { concurrency: 4, ..AgentOptions::default() }).await);
     }
     let known: BTreeSet<_> = members.iter().map(|agent| agent.member().to_owned()).collect();
-    wait_for("all members to be registered", async || {
-        let views = join_all(known.iter().map(|member| lab.controller.member(member))).await;
-        if views.iter().all(|it| it["connected"] == json!(true)) { Ok(()) } else { Err(views) }
-    })
-    .await;
-    // Slow enough that nobody can do all of it before the others are asked.
-    lab.salesforce.inject(Fault { when: Matching::default(), what: Mishap::Latency { millis: 50 }, times: None });
+    // Nobody takes more than twice its slots before a change is made.
+    lab.hold_changes();
     let before: BTreeMap<_, _> = accounts().map(|it| (it.clone(), lab.salesforce.user(&it).unwrap().active)).collect();
 
     let submissions = before
         .iter()
         .map(|(account, active)| lab.controller.submit(if *active { "disable_user" } else { "enable_user" }, account));
     let tasks = join_all(submissions).await;
+    wait_for("each member to have some", async || {
+        let views = join_all(tasks.iter().map(|task| lab.controller.task(*task))).await;
+        let holders: BTreeSet<_> = views.iter().filter_map(|it| it["member"].as_str().map(str::to_owned)).collect();
+        if holders == known { Ok(()) } else { Err(holders) }
+    })
+    .await;
+    lab.salesforce.clear_faults();
     let ended = join_all(tasks.iter().map(|task| lab.controller.finished(*task))).await;
 
     for task in &ended {

@@ -118,7 +118,7 @@ async fn an_import_that_is_stopped_in_the_middle_goes_on_where_it_was_after_the_
     let file = lab.folder().join("users.jsonl");
     std::fs::write(&file, lines.join("\n")).unwrap();
     let when = Matching { method: Some("PATCH".to_owned()), path: None };
-    lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis: 500 }, times: Some(12) });
+    lab.salesforce.inject(Fault { when, what: Mishap::Latency { millis: 500 }, times: None });
     let submit = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", file.to_str().unwrap(), "--async"];
     let task = lab.controller.cli(&submit).await["id"].as_str().unwrap().parse().unwrap();
     let updates = || lab.salesforce.counters().users.get(USER).map_or(0, |it| it.updates);
@@ -126,6 +126,7 @@ async fn an_import_that_is_stopped_in_the_middle_goes_on_where_it_was_after_the_
     assert_eq!(agent.terminate().await, Some(0));
     assert!(updates() < 40, "{}", updates());
 
+    lab.salesforce.clear_faults();
     agent.start().await;
     let ended = lab.controller.finished(task).await;
     assert_eq!(ended["outcome"], json!("succeeded"), "{ended}");

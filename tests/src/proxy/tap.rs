@@ -70,6 +70,8 @@ impl Tap {
             let (ends, judge, mut cut) = (ends.clone(), Arc::clone(&judge), of_connections.subscribe());
             async move {
                 tokio::select! {
+                    // Nothing passes any more once it is to end.
+                    biased;
                     _ = cut.changed() => (),
                     _ = ends.serve(stream, judge) => (),
                 }

@@ -71,10 +71,12 @@ async fn a_delayed_commit_happens_after_the_caller_has_gone() {
     let gone = request.timeout(Duration::from_millis(30)).send().await;
     assert!(gone.unwrap_err().is_timeout());
 
-    // Level-triggered: the test runner's own limit bounds the wait.
-    while simulator.user(USER).unwrap().active {
-        tokio::task::yield_now().await;
-    }
+    let committed = async {
+        while simulator.user(USER).unwrap().active {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), committed).await.expect("the user is disabled");
 }
 
 #[tokio::test]
