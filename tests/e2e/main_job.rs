@@ -115,7 +115,8 @@ async fn no_program_can_be_dumped_by_its_user() {
     let user = std::fs::metadata(lab.folder()).unwrap().uid();
     let other = if user == 0 { NOBODY } else { user };
     let binary = lab.folder().join("program");
-    std::fs::copy(programs(), &binary).unwrap();
+    // Not by this process: what another test starts meanwhile would have it open for writing, and it could not be run.
+    assert!(Command::new("cp").args([programs(), &binary]).status().await.unwrap().success());
     for (path, mode) in [(lab.folder(), 0o711), (&binary, 0o755)] {
         std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
