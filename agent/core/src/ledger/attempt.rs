@@ -185,6 +185,8 @@ impl Ledger {
         let is_found_untouched = interrupted && failure.code.as_str() == EXPIRED && !held.in_doubt();
         let untouched = held.is_untouched() || is_found_untouched;
         let (begun, target) = (held.is_begun(), held.offer.target.clone());
+        // One that knew it from its beginning has no intents, or it would come round for ever.
+        let tells_of_entries = held.is_batch() && !(held.began_late && failure.code.as_str() == EXPIRED);
         if held.fenced.is_some() {
             // What has begun may be leased to this member again, which then goes on from the journal.
             if !begun {
@@ -196,7 +198,7 @@ impl Ledger {
             self.give_up(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
         } else if held.is_expired(now) && untouched {
             self.conclude_expired(task);
-        } else if held.is_expired(now) && interrupted && !begun && !held.is_batch() {
+        } else if held.is_expired(now) && interrupted && !begun && !tells_of_entries {
             self.give_up(task, failure::expired_in_doubt(&target), GivenUp::Failed);
         } else {
             return false;

@@ -114,6 +114,8 @@ pub(super) struct Held {
     /// Order of arrival, among tasks of one priority.
     pub(super) arrival: u64,
     pub(super) running: bool,
+    /// The deadline had passed when its last attempt began.
+    pub(super) began_late: bool,
     /// The lease under which it was run for the first time, as far as that is known.
     pub(super) first_run: Option<Epoch>,
     /// A process before this one held it.
@@ -190,6 +192,7 @@ impl Held {
             lease,
             arrival,
             running: false,
+            began_late: false,
             first_run: None,
             restored: false,
             possible: Possible::default(),

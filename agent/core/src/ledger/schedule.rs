@@ -55,6 +55,7 @@ impl Ledger {
         let held = self.tasks.get_mut(&task)?;
         held.running = true;
         held.finds_out = held.cancelled;
+        held.began_late = held.is_expired(now);
         held.retry_at = None;
         held.waits = false;
         let (offer, resumed, deadline) = (Box::new(held.offer.clone()), held.journal > 0, held.deadline);

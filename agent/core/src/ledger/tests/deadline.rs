@@ -228,6 +228,9 @@ fn a_batch_that_another_may_have_begun_is_tried_again_to_tell_that_it_is_late() 
         desk.ledger.handle_timeout(desk.now);
         again.extend(starts(&desk.events()));
         assert_eq!((again.as_slice(), desk.reports().len()), ([id(1)].as_slice(), 0));
+        desk.ledger.handle_failed(id(1), failure::expired(), desk.now);
+        desk.sync();
+        assert_eq!((starts(&desk.events()), desk.reports().len()), (vec![], 1), "once is enough");
     }
 }
 
