@@ -687,6 +687,34 @@ async fn f14_room_is_kept_for_the_payloads_that_are_still_to_come() {
     ended.unwrap();
 }
 
+/// Look at the time of a signature also of what begins nothing any more, and of a batch that another member may have begun nothing
+/// is told of any entry, and the operator is sent to look at clocks.
+#[tokio::test]
+async fn a_signed_batch_that_another_may_have_begun_is_told_of_however_late_it_is() {
+    let signer = SigningKey::from_private(Zeroizing::new([1; 32])).unwrap();
+    let signatures = Signatures { required: true, accepted: vec![*signer.public()] };
+    let policy = Policy { signatures, ..Policy::default() };
+    let made = TaskId::from_random(clock::unix_millis().0 - 24 * 60 * 60 * 1000, [1; 10]);
+    let late = Offer { task: made, reconcile: true, ..import(1) };
+    let late = Offer { signature: Some(TaskSignature::sign(&late, 60_000, &signer).unwrap().into()), ..late };
+    let connector = Arc::new(Waiting { begun: Arc::default() });
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_holding(vec![late], policy, connector);
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        let FromMember::Renew(renew) = next(&mut sent, |frame| matches!(frame, FromMember::Renew(_))).await else {
+            unreachable!()
+        };
+        dispatcher.frame(answered(&renew, 60_000, LeaseVerdict::Late)).await;
+        let reported = next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+        let FromMember::Report(report) = reported else { unreachable!() };
+        assert_eq!(report.failure.map(|failure| failure.code.to_string()).as_deref(), Some("late"));
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
 /// An offer to import a dataset.
 fn import(n: u8) -> Offer {
     let request = TaskRequest::ImportBatch(import_batch::Request::new(Format::Jsonl));
