@@ -8,7 +8,7 @@ use postern_agent::connector::{Conclusion, Connector};
 use postern_protocol::bounded::List;
 use postern_protocol::task::import_batch::{Format, Output, Request};
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput, Timestamp};
-use salesforce_sim::{ADMIN, Fault, Matching, Mishap, OrgSeed, UserSeed};
+use salesforce_sim::{ADMIN, Counters, Fault, Matching, Mishap, OrgSeed, UserSeed};
 use serde_json::{Value, json};
 
 use crate::lab::{Death, Lab, Task, dead_anywhere, import_with, validate};
@@ -233,6 +233,40 @@ async fn entries_that_were_not_begun_before_the_deadline_are_not_sent() {
     (elsewhere.reconcile, elsewhere.deadline) = (true, Some(Timestamp::from_millis(0)));
     let conclusion = elsewhere.attempt(&connector).await.unwrap();
     assert_eq!(counts(&conclusion).unknown, 3, "another member may have done them");
+}
+
+/// Ask the org first whether all of them pass, and what can be told at once waits for as long as the org is busy.
+#[tokio::test]
+async fn whether_all_entries_pass_is_not_asked_of_a_batch_that_is_late() {
+    let lab = Lab::start().await;
+    let lines = format!("{}\n{}", titled(1, "One"), titled(2, "Two"));
+    let mut task = import_with(Request { all_or_none: true, ..Request::new(Format::Jsonl) }, lines);
+    (task.reconcile, task.deadline) = (true, Some(Timestamp::from_millis(0)));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(counts(&conclusion).unknown, 2, "another member may have done them");
+    assert!(!lab.counters().routes.contains_key("GET query"), "{:?}", lab.counters().routes);
+}
+
+/// Ask for the deadline only before users are looked up, which may take minutes, and a unit that was not begun is sent after it.
+#[tokio::test]
+async fn a_unit_whose_users_were_looked_up_when_the_deadline_passed_is_not_begun() {
+    let lab = Lab::start().await;
+    lab.fault("GET", "/query", Mishap::Hold, 1);
+    let (connector, mut task) = (lab.connector(), import(2_000, &[titled(1, "One")]));
+    let late = task.late.clone();
+    let passes = async {
+        // The limits are the last that is asked for before a unit is begun.
+        let looks = |told: &Counters| {
+            told.routes.contains_key("GET limits") && told.http_calls > told.routes.values().sum::<u64>()
+        };
+        while !looks(&lab.counters()) {
+            tokio::task::yield_now().await;
+        }
+        late.cancel();
+        lab.sim.clear_faults();
+    };
+    let (ended, ()) = tokio::join!(task.attempt(&connector), passes);
+    assert_eq!((ended.unwrap_err().code.as_str(), task.intents()), ("stopped", 0));
 }
 
 /// Ask for the deadline only before the wait, and the first intent behind it is refused: of each entry nothing would be told.

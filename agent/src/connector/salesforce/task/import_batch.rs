@@ -301,6 +301,10 @@ impl Batch<'_> {
         if self.cx.earlier.has_begun() {
             return Ok(Course::Run);
         }
+        // Whether they would pass is of no use to entries of which none is sent any more.
+        if self.cx.is_late() {
+            return Ok(Course::Run);
+        }
         if self.cx.may_have_acted() {
             self.org.outlast_since(self.begun, self.cx).await?;
         }

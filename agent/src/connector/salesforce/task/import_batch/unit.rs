@@ -35,7 +35,7 @@ use super::plan::{Key, Plan, Refused};
 use super::present::{Present, is_same};
 use super::result::{DEADLY, Line};
 use crate::clock;
-use crate::connector::{AttemptCx, MAX_NOTE};
+use crate::connector::{AttemptCx, MAX_NOTE, stopped};
 use crate::dataset::{Change, Item};
 
 /// Ids that fit one note with their entries' numbers. The name of a rule is no longer, nor is another number.
@@ -114,6 +114,8 @@ pub(super) struct Unit<'a> {
     /// waited for them.
     unanswered: Option<Timestamp>,
     work: Vec<Work<'a>>,
+    /// Fields of some were sent in this attempt.
+    has_sent: bool,
     /// Entries that the policy refused in this attempt, each with the rule.
     refused: Vec<(u64, String)>,
 }
@@ -134,7 +136,20 @@ impl<'a> Unit<'a> {
         // A plan sends nothing, and neither did those before it.
         memory.may_have_acted &= !choices.dry_run;
         let unanswered = memory.may_have_acted.then_some(begun);
-        Self { org, cx, schema, choices, longest, step, by: None, memory, unanswered, work, refused: Vec::new() }
+        Self {
+            org,
+            cx,
+            schema,
+            choices,
+            longest,
+            step,
+            by: None,
+            memory,
+            unanswered,
+            work,
+            has_sent: false,
+            refused: Vec::new(),
+        }
     }
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
@@ -147,6 +162,9 @@ impl<'a> Unit<'a> {
         // What earlier attempts sent can only be looked for when it is there, if it ever will be.
         self.outlast().await?;
         let service_account = self.prepare().await?;
+        if self.cx.is_late() && !self.has_begun() {
+            return Err(stopped());
+        }
         self.admit().await?;
         self.stop_at_failure();
         self.journal_renames().await?;
@@ -206,9 +224,9 @@ impl<'a> Unit<'a> {
         self.lines()
     }
 
-    /// Whether an attempt on this agent has begun it.
+    /// Whether this agent has begun it, in this attempt or before.
     pub(super) fn has_begun(&self) -> bool {
-        self.cx.is_open(self.step)
+        self.has_sent || self.cx.is_open(self.step)
     }
 
     /// Whether any of it may have been sent, here or elsewhere.
@@ -580,11 +598,13 @@ impl<'a> Unit<'a> {
         repeated: bool,
     ) -> Result<Option<Failure>, Failure> {
         let in_bulk = rows.len() > self.choices.bulk_threshold && !self.choices.all_or_none;
+        let sends = !rows.is_empty();
         let Sent { rows, lost } = if in_bulk {
             self.send_in_bulk(rows, operation).await?
         } else {
             self.send(rows, record, operation).await?
         };
+        self.has_sent |= sends;
         self.take(rows, repeated);
         Ok(lost)
     }

@@ -128,7 +128,6 @@ impl Unit<'_> {
         }
         tokio::select! {
             biased;
-            // Another attempt goes on with what this one has begun.
             () = self.cx.until_late(), if !self.has_begun() => Err(connector::stopped()),
             only = self.org.governor.only_role_job() => Ok(Some(only)),
             () = self.cx.stop.cancelled() => Err(connector::stopped()),
