@@ -18,6 +18,7 @@ use postern_agent_core::{Earlier, GivenUp, IN_THE_SYSTEM, Origin, Unfinished, to
 use postern_health::Stopwatch;
 use postern_protocol::message::v1::{Offer, StreamRef};
 use postern_protocol::plain::Chain;
+use postern_protocol::task::Repeat;
 use postern_protocol::time::Ago;
 use postern_protocol::{Epoch, Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -157,10 +158,12 @@ impl Executor {
         };
         let kind = request.kind();
         let earlier = if resumed { self.earlier(offer.task).await? } else { Earlier::default() };
-        // It may have waited for its dataset, or for the agent to be started again. One that is late by now begins nothing.
+        // It may have waited for its dataset, or for the agent to be started again. What another may have begun, and is late by
+        // now, begins nothing here: it only has to be told.
         if origin == Origin::Controller && !earlier.has_begun() {
             let is_late = halt.late.is_cancelled() || deadline.is_some_and(|deadline| clock::now() >= deadline);
-            let signed = || if is_late { Ok(()) } else { admission.check_signature(&offer) };
+            let is_only_told = is_late && offer.reconcile && kind.repeat() != Repeat::Freely;
+            let signed = || if is_only_told { Ok(()) } else { admission.check_signature(&offer) };
             admission.check_kind(kind).and_then(|()| signed()).map_err(|refused| refused.failure())?;
         }
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
