@@ -185,7 +185,8 @@ impl Ledger {
         let is_found_untouched = interrupted && failure.code.as_str() == EXPIRED && !held.in_doubt();
         let untouched = held.is_untouched() || is_found_untouched;
         let (begun, target) = (held.is_begun(), held.offer.target.clone());
-        // One that knew it from its beginning has no intents, or it would come round for ever.
+        // An attempt that was late from its beginning makes no intent that could be refused for that: one whose intent was would
+        // come round for ever.
         let tells_of_entries = held.is_batch() && !(held.began_late && failure.code.as_str() == EXPIRED);
         if held.fenced.is_some() {
             // What has begun may be leased to this member again, which then goes on from the journal.

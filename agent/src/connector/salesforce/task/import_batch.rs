@@ -192,7 +192,7 @@ impl Batch<'_> {
             Some(Unsent::TooDeadly)
         } else if self.choices.all_or_none && tally.has_failures() {
             Some(Unsent::AnotherFailed)
-        } else if self.cx.is_late() && !unit.has_begun() {
+        } else if unit.is_too_late() {
             Some(Unsent::Late)
         } else {
             None

@@ -162,7 +162,7 @@ impl<'a> Unit<'a> {
         // What earlier attempts sent can only be looked for when it is there, if it ever will be.
         self.outlast().await?;
         let service_account = self.prepare().await?;
-        if self.cx.is_late() && !self.has_begun() {
+        if self.is_too_late() {
             return Err(stopped());
         }
         self.admit().await?;
@@ -227,6 +227,11 @@ impl<'a> Unit<'a> {
     /// Whether this agent has begun it, in this attempt or before.
     pub(super) fn has_begun(&self) -> bool {
         self.has_sent || self.cx.is_open(self.step)
+    }
+
+    /// Whether the deadline passed before this agent began it.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.cx.is_late() && !self.has_begun()
     }
 
     /// Whether any of it may have been sent, here or elsewhere.
