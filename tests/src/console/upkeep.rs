@@ -48,6 +48,10 @@ const RESTORED: &str = "
     };
     location.hash = '#/members';";
 
+/// How often the page has asked for the systems, and was answered.
+const LOOKS_AT_SYSTEMS: &str = "return performance.getEntriesByType('resource')
+    .filter((it) => new URL(it.name).pathname === '/v1/systems').length";
+
 /// A member that the controller disabled by itself.
 const ALARMED: &str = "
     const [like] = (await (await fetch('/v1/members')).json()).items;
@@ -463,6 +467,12 @@ impl Walk {
         for _ in 0..6 {
             others.push(browser.open_window().await);
             self.go("#/systems").await;
+            // The look that follows the beginning of the stream is made also by a page that was hidden meanwhile.
+            wait_for("the page to look anew, as it listens", async || {
+                let looks = browser.script(LOOKS_AT_SYSTEMS).await;
+                if looks.as_u64() >= Some(2) { Ok(()) } else { Err(looks) }
+            })
+            .await;
             browser.hide_window().await;
         }
         browser.turn_to_window(&first).await;
