@@ -69,6 +69,8 @@ pub async fn run(binary: &Path, rounds: u64, kills: Kills, mut say: impl FnMut(&
     let options = AgentOptions {
         request_timeout_secs: 1,
         settle_once_ms: u64::try_from(SETTLE_ONCE.as_millis()).unwrap_or(u64::MAX),
+        // So that they tell which of their calls had no answer.
+        system_section: "log_level = \"debug\"\n".to_owned(),
         salesforce_section: format!("create_marker = \"{}\"\n", load::MARKER),
         ..AgentOptions::default()
     };

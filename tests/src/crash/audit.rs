@@ -33,20 +33,20 @@ struct Trouble {
     kills: usize,
     /// Those of the agent that died most often.
     kills_of_one: usize,
-    /// Whether a call took effect late.
+    /// Whether a call took effect late, or may have: it had no answer in time.
     late: bool,
     /// Whether somebody wanted it cancelled.
     cancelled: bool,
 }
 
 impl Trouble {
-    fn of(it: &Ended, deaths: &[Death]) -> Self {
+    fn of(it: &Ended, deaths: &[Death], has_lost_answers: bool) -> Self {
         let mut kills = BTreeMap::<usize, usize>::new();
         for death in deaths.iter().filter(|death| death.from <= it.to && it.from <= death.to) {
             *kills.entry(death.agent).or_default() += 1;
         }
         let kills_of_one = kills.values().copied().max().unwrap_or(0);
-        Self { kills: kills.values().sum(), kills_of_one, late: it.late, cancelled: it.cancelled }
+        Self { kills: kills.values().sum(), kills_of_one, late: it.late || has_lost_answers, cancelled: it.cancelled }
     }
 
     /// Whether an answer may have been lost.
@@ -59,9 +59,10 @@ pub(super) async fn audit(world: World<'_>, agents: &[Agent], deaths: &[Death], 
     tokio::time::sleep(LATEST).await;
     let counters = world.salesforce.counters();
     let (desk, ended) = world.end();
+    let unanswered = logs::tasks_with_lost_answers(agents);
     for it in &ended {
         count(it, tally);
-        let trouble = Trouble::of(it, deaths);
+        let trouble = Trouble::of(it, deaths, unanswered.contains(&it.id.to_string()));
         let mut complaints = outcomes::check(it, trouble);
         complaints.extend(match &it.seen {
             Seen::Account { effects, as_asked } => accounts::check_effects(it, trouble, *effects, *as_asked),

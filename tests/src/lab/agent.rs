@@ -42,6 +42,8 @@ pub struct AgentOptions {
     pub agent_section: String,
     /// More lines for `[controller]`.
     pub controller_section: String,
+    /// More lines for `[[connected_system]]`.
+    pub system_section: String,
     /// More lines for `[connected_system.salesforce]`.
     pub salesforce_section: String,
     /// More options for `run`.
@@ -59,6 +61,7 @@ impl Default for AgentOptions {
             settle_once_ms: 200,
             agent_section: String::new(),
             controller_section: String::new(),
+            system_section: String::new(),
             salesforce_section: String::new(),
             run: Vec::new(),
         }
@@ -150,12 +153,13 @@ impl Agent {
         };
         format!(
             "[agent]\nstate_dir = \"{folder}/state\"\n{agent}\n[controller]\n{controller}\n\n[[connected_system]]\nname = \
-             \"{SYSTEM}\"\nconnector = \"salesforce\"\nconcurrency = {concurrency}\n\n[connected_system.salesforce]\n\
+             \"{SYSTEM}\"\nconnector = \"salesforce\"\nconcurrency = {concurrency}\n{system}\n[connected_system.salesforce]\n\
              domain = \"{salesforce}\"\n{sign_in}\nroot_certificates = \
              [\"{folder}/salesforce-ca.pem\"]\nrequest_timeout_secs = {request_timeout}\nsettle_ms = {settle}\nsettle_once_ms = {settle_once}\n{plain}{more}\n",
             agent = options.agent_section,
             controller = options.controller_section,
             concurrency = options.concurrency,
+            system = options.system_section,
             request_timeout = options.request_timeout_secs,
             settle = options.settle_ms,
             settle_once = options.settle_once_ms,

@@ -1,6 +1,6 @@
-//! Whether the agents' audit logs tell of each effect once, and of nothing else.
+//! What the agents themselves told: whether their audit logs tell of each effect once, and of nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_store::audit::Verifier;
 use serde_json::Value;
@@ -10,6 +10,15 @@ use crate::{Agent, wait_for};
 
 /// What an agent's log tells of, by task: the numbers of entries, 0 for a task about one account.
 type Told = BTreeMap<String, Vec<Value>>;
+
+/// Tasks with a call that had no answer in time, whether that was planted or the machine stood still.
+pub(super) fn tasks_with_lost_answers(agents: &[Agent]) -> BTreeSet<String> {
+    let of_line = |line: &str| {
+        let (_, named) = line.split_once("task=").filter(|_| line.contains("a call had no answer"))?;
+        named.split_whitespace().next().map(str::to_owned)
+    };
+    agents.iter().flat_map(|agent| agent.log().lines().filter_map(of_line).collect::<Vec<_>>()).collect()
+}
 
 /// What is wrong with the log of an agent, and what it tells of each task.
 async fn read(agent: &Agent, violations: &mut Vec<String>) -> Told {
@@ -28,7 +37,7 @@ async fn read(agent: &Agent, violations: &mut Vec<String>) -> Told {
     });
     violations.extend(found.err().map(|error| format!("the audit log of {}: {error}", agent.member())));
     for (task, events) in &told {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         let done = events.iter().filter(|event| event["outcome"] == "done");
         let twice = done.filter(|event| !seen.insert((event["step"].to_string(), event["entry"].to_string())));
         violations.extend(twice.map(|event| format!("the audit log tells {task} twice: {event}")));
