@@ -90,13 +90,11 @@ export function logLevel(system, after) {
   const why = whyNot("operator");
   const send = async ({ level, for_secs: length }) => {
     await post(path, { level, for_secs: Number(length) });
-    say(`${system.name} is logged with ${level} for a while.`);
-    await after();
+    await after().finally(() => say(`${system.name} is logged with ${level} for a while.`));
   };
   const back = async () => {
     await post(path, { level: "configured" });
-    say(`${system.name} is logged as it is configured.`);
-    await after();
+    await after().finally(() => say(`${system.name} is logged as it is configured.`));
   };
   const fields = [
     choice("level", "Level", LEVELS.map((it) => [it, it]), { hint: "debug names accounts and single calls. A member's policy may forbid so much." }),

@@ -131,8 +131,7 @@ function newCluster(load) {
   const fields = [{ name: "name", label: "Name", required: true, hint: "Lower-case letters, digits, hyphens, underscores and dots. It never changes." }];
   const send = async ({ name }) => {
     await post("/v1/clusters", { name });
-    say(`Cluster ${name} was made.`);
-    await load();
+    await load().finally(() => say(`Cluster ${name} was made.`));
   };
   return el("section", { class: "narrow" }, el("h2", {}, "New cluster"), form({ id: "cluster", fields, action: "Make cluster", why: whyNot("administrator"), again: true, send }));
 }

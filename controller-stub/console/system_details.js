@@ -83,8 +83,8 @@ export async function detailsForm(system, after) {
       if (mistake) throw mistake;
       await save({ ...system, revision: latest.revision }, values, left);
     }
-    say(`${system.name} was saved.`);
-    await after();
+    // Whoever is told goes on, in a form that is not replaced any more.
+    await after().finally(() => say(`${system.name} was saved.`));
   };
   return form({ id: "system", fields, values: system, action: "Save", why: whyNot("administrator"), send });
 }
