@@ -23,12 +23,12 @@ const DESK: u32 = 1280;
 /// Of certificates that last for five minutes, those of another root are replaced within three seconds.
 const CERTIFICATES: [&str; 2] = ["--certificate-secs", "300"];
 
-/// Those records that failed are told when `window.comes` is called.
+/// What is asked for next at `{path}` is told when `window.comes` is called.
 const ONE_ANSWER_IS_LATE: &str = "
     const real = window.fetch;
     window.fetch = async (path, how) => {
         const answer = await real(path, how);
-        if (!path.includes('/records?only=failed')) return answer;
+        if (!path.includes('{path}')) return answer;
         window.fetch = real;
         const told = await answer.text();
         await new Promise((comes) => { window.comes = comes; });
@@ -344,7 +344,12 @@ impl Walk {
         browser.choose("system-association", "server").await;
         browser.write("system-display_name", "Acme").await;
         browser.write("system-owners", "grace").await;
+        browser.script(&ONE_ANSWER_IS_LATE.replace("{path}", "/v1/clusters")).await;
         browser.press("Save").await;
+        browser.is_so("what the form is made anew of", "return Boolean(window.comes)").await;
+        let is_said = browser.script("return document.body.innerText.includes('was saved')").await;
+        assert_eq!(is_said, json!(false), "what was written on would be lost");
+        browser.script("window.comes()").await;
         browser.says("was saved").await;
         browser.press("Test Connection").await;
         browser.find("//*[@id='connection']//*[contains(., 'server')]").await;
@@ -444,20 +449,13 @@ impl Walk {
     async fn an_answer_that_comes_too_late_is_not_shown(&self) {
         let browser = &self.browser;
         let rows = "return document.querySelectorAll('#records tbody tr').length";
-        let is_so = async |what: &str, script: &str| {
-            wait_for(what, async || {
-                let so = browser.script(script).await;
-                if so == json!(true) { Ok(()) } else { Err(so) }
-            })
-            .await;
-        };
         assert_eq!(browser.script(rows).await, json!(10));
-        browser.script(ONE_ANSWER_IS_LATE).await;
+        browser.script(&ONE_ANSWER_IS_LATE.replace("{path}", "/records?only=failed")).await;
         browser.choose("only", "failed").await;
-        is_so("the look at the two", "return Boolean(window.comes)").await;
+        browser.is_so("the look at the two", "return Boolean(window.comes)").await;
         browser.script("document.querySelector('#records table').id = 'before'").await;
         browser.choose("only", "").await;
-        is_so("all to be shown anew", "return !document.getElementById('before')").await;
+        browser.is_so("all to be shown anew", "return !document.getElementById('before')").await;
         browser.script("window.comes(); return fetch('/v1/whoami').then((it) => it.text())").await;
         assert_eq!(browser.script(rows).await, json!(10), "all, as was chosen last");
     }

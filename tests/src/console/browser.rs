@@ -171,6 +171,15 @@ impl Browser {
         .await;
     }
 
+    /// Waits until a script returns true.
+    pub async fn is_so(&self, what: &str, script: &str) {
+        wait_for(what, async || {
+            let so = self.script(script).await;
+            if so == json!(true) { Ok(()) } else { Err(so) }
+        })
+        .await;
+    }
+
     async fn text_now(&self) -> String {
         self.script("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
     }
@@ -297,11 +306,7 @@ impl Browser {
 
     /// Waits until the page that is open has taken it up: what is looked at before is of the old one.
     async fn is_shown_for(&self, media: &str) {
-        wait_for(&format!("a page for {media}"), async || {
-            let matches = self.script(&format!("return matchMedia('{media}').matches")).await;
-            if matches == json!(true) { Ok(()) } else { Err(matches) }
-        })
-        .await;
+        self.is_so(&format!("a page for {media}"), &format!("return matchMedia('{media}').matches")).await;
     }
 
     /// What the console of the browser was told since it was last asked: errors of scripts, and what the policy of the
