@@ -629,7 +629,7 @@ impl Walk {
         browser.says("needs the role administrator").await;
         self.go(&format!("#/submit/disable_user/{SYSTEM}")).await;
         browser.says("needs the role operator").await;
-        self.is_quiet("a viewer sees why not", &[]).await;
+        self.is_quiet("a viewer sees why not", &["401"]).await;
     }
 
     async fn a_session_ends_with_its_token(&self) {

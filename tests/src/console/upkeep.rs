@@ -527,7 +527,7 @@ impl Walk {
         browser.find("//*[@id='account' and contains(., 'otto-again')]").await;
         self.sign_out().await;
         self.sign_in_first().await;
-        self.is_quiet("who signs in in one window is signed in in all", &[]).await;
+        self.is_quiet("who signs in in one window is signed in in all", &["401"]).await;
     }
 
     pub(super) async fn the_controller_is_killed_and_started_again(&mut self) {
