@@ -1,7 +1,7 @@
 // How members reach a connected system, as they say: whether it works is tested here too.
 
 import { get, post } from "./api.js";
-import { badge, button, code, el, facts, fill, link, notice, prose, say, table } from "./dom.js";
+import { badge, button, code, el, facts, fill, link, notice, prose, sayOnceShown, table } from "./dom.js";
 import { choice, form } from "./form.js";
 import { whyNot } from "./role.js";
 import { newTaskId } from "./seal.js";
@@ -90,11 +90,11 @@ export function logLevel(system, after) {
   const why = whyNot("operator");
   const send = async ({ level, for_secs: length }) => {
     await post(path, { level, for_secs: Number(length) });
-    await after().finally(() => say(`${system.name} is logged with ${level} for a while.`));
+    await sayOnceShown(after(), `${system.name} is logged with ${level} for a while.`);
   };
   const back = async () => {
     await post(path, { level: "configured" });
-    await after().finally(() => say(`${system.name} is logged as it is configured.`));
+    await sayOnceShown(after(), `${system.name} is logged as it is configured.`);
   };
   const fields = [
     choice("level", "Level", LEVELS.map((it) => [it, it]), { hint: "debug names accounts and single calls. A member's policy may forbid so much." }),

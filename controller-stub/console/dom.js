@@ -149,5 +149,8 @@ export function say(words) {
   setTimeout(() => said.remove(), 8_000);
 }
 
+/** Says what was done once it is shown, or cannot be: whoever is told writes on, in a form that is not replaced any more. */
+export const sayOnceShown = (shown, words) => shown.finally(() => say(words));
+
 /** What was said before is no answer to what is done now. */
 export const hush = () => document.getElementById("said").replaceChildren();

@@ -1,7 +1,7 @@
 // Clusters, and the agents that are their members.
 
 import { all, get, make, post } from "./api.js";
-import { badge, button, code, copyable, el, empty, fill, heading, notice, prose, say, table } from "./dom.js";
+import { badge, button, code, copyable, el, empty, fill, heading, notice, prose, sayOnceShown, table } from "./dom.js";
 import { form } from "./form.js";
 import { hears, soon } from "./live.js";
 import { presence } from "./member.js";
@@ -131,7 +131,7 @@ function newCluster(load) {
   const fields = [{ name: "name", label: "Name", required: true, hint: "Lower-case letters, digits, hyphens, underscores and dots. It never changes." }];
   const send = async ({ name }) => {
     await post("/v1/clusters", { name });
-    await load().finally(() => say(`Cluster ${name} was made.`));
+    await sayOnceShown(load(), `Cluster ${name} was made.`);
   };
   return el("section", { class: "narrow" }, el("h2", {}, "New cluster"), form({ id: "cluster", fields, action: "Make cluster", why: whyNot("administrator"), again: true, send }));
 }

@@ -2,7 +2,7 @@
 
 import { all, get, make, post } from "./api.js";
 import { confirm } from "./dialog.js";
-import { button, el, say, table } from "./dom.js";
+import { button, el, say, sayOnceShown, table } from "./dom.js";
 import { Mistake, choice, form } from "./form.js";
 import { whyNot } from "./role.js";
 
@@ -83,8 +83,7 @@ export async function detailsForm(system, after) {
       if (mistake) throw mistake;
       await save({ ...system, revision: latest.revision }, values, left);
     }
-    // Whoever is told goes on, in a form that is not replaced any more.
-    await after().finally(() => say(`${system.name} was saved.`));
+    await sayOnceShown(after(), `${system.name} was saved.`);
   };
   return form({ id: "system", fields, values: system, action: "Save", why: whyNot("administrator"), send });
 }

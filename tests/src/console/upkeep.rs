@@ -48,9 +48,9 @@ const RESTORED: &str = "
     };
     location.hash = '#/members';";
 
-/// How often the page has asked for the systems, and was answered.
-const LOOKS_AT_SYSTEMS: &str = "return performance.getEntriesByType('resource')
-    .filter((it) => new URL(it.name).pathname === '/v1/systems').length";
+/// Whether the page was told the systems twice: when it was made, and when it began to listen.
+const HAS_LOOKED_ANEW: &str = "return performance.getEntriesByType('resource')
+    .filter((it) => new URL(it.name).pathname === '/v1/systems').length >= 2";
 
 /// A member that the controller disabled by itself.
 const ALARMED: &str = "
@@ -468,11 +468,7 @@ impl Walk {
             others.push(browser.open_window().await);
             self.go("#/systems").await;
             // The look that follows the beginning of the stream is made also by a page that was hidden meanwhile.
-            wait_for("the page to look anew, as it listens", async || {
-                let looks = browser.script(LOOKS_AT_SYSTEMS).await;
-                if looks.as_u64() >= Some(2) { Ok(()) } else { Err(looks) }
-            })
-            .await;
+            browser.is_so("the page to look anew, as it listens", HAS_LOOKED_ANEW).await;
             browser.hide_window().await;
         }
         browser.turn_to_window(&first).await;
