@@ -142,7 +142,7 @@ fn f18_a_cut_off_end_is_noticed() {
 #[test]
 fn f18_a_record_that_is_not_what_was_written_is_named() {
     let folder = filled();
-    let db = sled::open(folder.join("data")).unwrap();
+    let db = folder.sled();
     let place = [&[TASKS.tag()], &7_u64.to_be_bytes()[..]].concat();
     let other = [&[TASKS.tag()], &8_u64.to_be_bytes()[..]].concat();
     let record = db.get(other).unwrap().unwrap();

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use postern_store::{Batch, Opened, Options, Store, StoreError, StoreKey, Table};
 
@@ -43,6 +44,19 @@ impl Folder {
         let Opened { store, recovered } = self.open();
         assert_eq!(recovered, None);
         store
+    }
+
+    /// sled as it is below a closed store, whose threads let go of its file a moment later.
+    pub(crate) fn sled(&self) -> sled::Db {
+        for _ in 0..1000 {
+            match sled::open(self.join("data")) {
+                Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("{} is still locked", self.join("data").display());
     }
 
     /// What another process would find: a broken store stays open until its own ends.

@@ -136,7 +136,7 @@ fn f58_a_store_with_a_record_of_another_version_is_refused_and_stays_where_it_is
     fill(&store, 1000);
     drop(store);
     let place = [&[TASKS.tag()], &7_u64.to_be_bytes()[..]].concat();
-    let db = sled::open(folder.join("data")).unwrap();
+    let db = folder.sled();
     let ours = db.get(&place).unwrap().unwrap();
     let mut theirs = ours.to_vec();
     theirs[0] = 2;
@@ -158,7 +158,7 @@ fn f58_a_store_with_a_record_of_another_version_is_refused_and_stays_where_it_is
         );
     }
 
-    let db = sled::open(folder.join("data")).unwrap();
+    let db = folder.sled();
     assert_eq!(db.get(&place).unwrap().unwrap(), theirs);
     db.insert(&place, ours).unwrap();
     drop(db);
