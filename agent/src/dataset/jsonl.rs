@@ -10,10 +10,10 @@ use std::io::Read;
 use postern_protocol::Secret;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::draft::{Draft, shown};
-use super::source::{LineEnd, Source};
+use super::source::{LineEnd, Source, wipe};
 use super::{Change, DatasetError, EMPTY, Item, MAX_ENTRY, Place, SAY_FORM, is};
 
 /// Reads entries one by one from lines of JSON.
@@ -32,7 +32,7 @@ impl<R: Read> Reader<R> {
 
     fn read(&mut self) -> Result<Option<Item>, DatasetError> {
         while !self.over {
-            self.line.zeroize();
+            wipe(&mut self.line);
             let place = self.source.start().map_err(|error| self.fatal(error.to_string()))?;
             let end = self.source.line(&mut self.line).map_err(|error| self.fatal(error.to_string()))?;
             match end {

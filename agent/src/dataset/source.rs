@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{MAX_ENTRY, Place};
 
@@ -136,6 +136,13 @@ impl<R: Read> Source<R> {
             _ => Ok(()),
         }
     }
+}
+
+/// Empties what pieces are read into one after the other. Overwrites only what the last one took: to overwrite the spare room
+/// as well would make each small piece behind a large one cost as much as that.
+pub(super) fn wipe(piece: &mut Vec<u8>) {
+    piece.as_mut_slice().zeroize();
+    piece.clear();
 }
 
 /// Puts [`NOT_TEXT`] in place of what is not UTF-8, byte by byte. How far it is text; the rest is the beginning of a

@@ -10,16 +10,16 @@ use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader as Markup;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::draft::{Draft, shown};
-use super::source::Source;
+use super::source::{Source, wipe};
 use super::{DatasetError, EMPTY, Item, MAX_ENTRY, MAX_HEADER, MAX_NAME, MAX_OPEN, MAX_VALUE, Place, is};
 
 /// Reads entries one by one from XML text. Blocks as its source blocks.
 pub struct Reader<R: Read> {
     markup: Markup<Source<R>>,
-    buffer: Vec<u8>,
+    buffer: Zeroizing<Vec<u8>>,
     state: State,
     number: u64,
     /// Elements without an end so far.
@@ -67,13 +67,13 @@ impl<R: Read> Reader<R> {
         config.check_end_names = false;
         config.allow_unmatched_ends = true;
         let began = markup.get_ref().place();
-        Self { markup, buffer: Vec::new(), state: State::Prolog, number: 0, open: 0, began, rest: began }
+        Self { markup, buffer: Zeroizing::default(), state: State::Prolog, number: 0, open: 0, began, rest: began }
     }
 
     /// The next entry.
     fn read(&mut self) -> Result<Option<Item>, DatasetError> {
         while !matches!(self.state, State::Over) {
-            self.buffer.zeroize();
+            wipe(&mut self.buffer);
             self.began = self.markup.get_mut().start().map_err(|error| self.fatal(error.to_string()))?;
             let event = self.markup.read_event_into(&mut self.buffer).map(Event::into_owned);
             let event = event.map_err(|error| self.fatal(told(&error)))?;
