@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 
 use super::draft::{Draft, shown};
 use super::source::{Source, wipe};
-use super::{DatasetError, EMPTY, Item, MAX_ENTRY, MAX_HEADER, MAX_NAME, MAX_OPEN, MAX_VALUE, Place, is};
+use super::{
+    DatasetError, EMPTY, Item, MAX_ENTRY, MAX_HEADER, MAX_NAME, MAX_OPEN, MAX_OPEN_NAMES, MAX_VALUE, Place, is,
+};
 
 /// Reads entries one by one from XML text. Blocks as its source blocks.
 pub struct Reader<R: Read> {
@@ -22,11 +24,18 @@ pub struct Reader<R: Read> {
     buffer: Zeroizing<Vec<u8>>,
     state: State,
     number: u64,
-    /// Elements without an end so far.
-    open: u64,
+    unclosed: Unclosed,
     /// Where the piece of markup at hand began, and where the last entry ended.
     began: Place,
     rest: Place,
+}
+
+/// The elements without an end so far.
+#[derive(Default)]
+struct Unclosed {
+    /// How long the name of each is, and all of them together.
+    names: Vec<usize>,
+    bytes: usize,
 }
 
 enum State {
@@ -67,7 +76,15 @@ impl<R: Read> Reader<R> {
         config.check_end_names = false;
         config.allow_unmatched_ends = true;
         let began = markup.get_ref().place();
-        Self { markup, buffer: Zeroizing::default(), state: State::Prolog, number: 0, open: 0, began, rest: began }
+        Self {
+            markup,
+            buffer: Zeroizing::default(),
+            state: State::Prolog,
+            number: 0,
+            unclosed: Unclosed::default(),
+            began,
+            rest: began,
+        }
     }
 
     /// The next entry.
@@ -77,25 +94,13 @@ impl<R: Read> Reader<R> {
             self.began = self.markup.get_mut().start().map_err(|error| self.fatal(error.to_string()))?;
             let event = self.markup.read_event_into(&mut self.buffer).map(Event::into_owned);
             let event = event.map_err(|error| self.fatal(told(&error)))?;
-            self.count(&event)?;
+            self.unclosed.count(&event).map_err(|problem| self.fatal(problem))?;
             match self.handle(&event)? {
                 Step::Read => (),
                 Step::Yield(item) => return Ok(Some(item)),
             }
         }
         Ok(None)
-    }
-
-    fn count(&mut self, event: &Event<'_>) -> Result<(), DatasetError> {
-        if let Event::Start(_) = event {
-            self.open += 1;
-        } else if let Event::End(_) = event {
-            self.open = self.open.saturating_sub(1);
-        }
-        if self.open > MAX_OPEN {
-            return Err(self.fatal(format!("more than {MAX_OPEN} elements are open at once: end tags are missing")));
-        }
-        Ok(())
     }
 
     fn handle(&mut self, event: &Event<'_>) -> Result<Step, DatasetError> {
@@ -271,6 +276,29 @@ impl<R: Read> Iterator for Reader<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
+    }
+}
+
+impl Unclosed {
+    /// Counts what begins and ends; what is wrong if there is too much of it.
+    fn count(&mut self, event: &Event<'_>) -> Result<(), String> {
+        if let Event::Start(tag) = event {
+            let name = tag.name().as_ref().len();
+            self.names.push(name);
+            self.bytes += name;
+        } else if let Event::End(_) = event {
+            self.bytes -= self.names.pop().unwrap_or_default();
+        }
+        if self.names.len() > MAX_OPEN {
+            return Err(format!("more than {MAX_OPEN} elements are open at once: end tags are missing"));
+        }
+        if self.bytes > MAX_OPEN_NAMES {
+            return Err(format!(
+                "the names of the elements that are open at once are longer than {MAX_OPEN_NAMES} bytes together: end tags are \
+                 missing"
+            ));
+        }
+        Ok(())
     }
 }
 

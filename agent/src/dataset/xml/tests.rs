@@ -172,7 +172,7 @@ fn after_an_error_there_is_nothing() {
 /// Take the bound away, and each level costs more memory than it has bytes.
 #[test]
 fn elements_without_an_end_are_counted() {
-    let most = usize::try_from(MAX_OPEN).unwrap();
+    let most = MAX_OPEN;
     let nested = |levels: usize| format!("<root><entry changetype='add'>{}", "<a>".repeat(levels));
     assert!(fatal(&nested(most)).contains("end tags are missing"));
     let whole = format!("{}{}</entry></root>", nested(most - 2), "</a>".repeat(most - 2));
@@ -181,6 +181,22 @@ fn elements_without_an_end_are_counted() {
     assert!(fatal(&format!("<root>{unclosed}")).contains("end tags are missing"));
     let closed = "<entry changetype='add'><a/></entry>".repeat(most + 1);
     assert_eq!(codes(&format!("<root>{closed}</root>")).len(), most + 1);
+}
+
+/// Take the bound away, and an agent holds the names of a dataset of gigabytes that has few elements. A name that is too long is
+/// an entry that is refused, and no more.
+#[test]
+fn the_names_of_elements_without_an_end_are_counted_in_bytes() {
+    let name = "a".repeat(64 * 1024);
+    let most = MAX_OPEN_NAMES / name.len() - 1;
+    let nested = |levels: usize| format!("<root><entry changetype='add'>{}", format!("<{name}>").repeat(levels));
+    let error = fatal(&nested(most + 1));
+    assert!(error.contains("longer than 1048576 bytes together: end tags are missing"), "{error}");
+    let whole =
+        nested(most) + &format!("</{name}>").repeat(most) + "</entry><entry changetype='add'><a/></entry></root>";
+    assert_eq!(codes(&whole), ["attribute_nested", "ok"]);
+    let closed = format!("<entry changetype='add'><{name}></{name}></entry>").repeat(most + 2);
+    assert_eq!(codes(&format!("<root>{closed}</root>")).len(), most + 2);
 }
 
 /// Compare all of them with each other, and one tag takes seconds.
