@@ -4,6 +4,8 @@ use super::Rows;
 
 /// Longer than any value Salesforce holds: 131,072 characters, of four bytes at most.
 const MAX_CELL: usize = 512 * 1024;
+/// More than the long texts of one record together: an object has 1,638,400 characters of them, of four bytes at most.
+const MAX_ROW: usize = 8 * 1024 * 1024;
 
 /// Takes CSV in pieces, wherever they are cut, and gives its rows. An empty value is none.
 pub(in super::super::super) struct Table {
@@ -13,6 +15,8 @@ pub(in super::super::super) struct Table {
     headed: bool,
     cell: Vec<u8>,
     row: Vec<Option<String>>,
+    /// How many bytes the cells of the row have that are whole.
+    held: usize,
     /// How many more rows there may be.
     room: usize,
 }
@@ -36,7 +40,7 @@ impl Table {
     /// A table with these columns and no more than so many rows. A row without values is a few bytes here, and a hundred times
     /// as many once it is read.
     pub(in super::super::super) fn new(names: Vec<String>, most: usize) -> Self {
-        Self { names, at: At::Cell, headed: false, cell: Vec::new(), row: Vec::new(), room: most }
+        Self { names, at: At::Cell, headed: false, cell: Vec::new(), row: Vec::new(), held: 0, room: most }
     }
 
     /// Takes a piece, and adds the rows that end in it. `None`: this is no table with these columns, or one with more rows.
@@ -74,7 +78,8 @@ impl Table {
     fn text<'a>(&mut self, rest: &'a [u8], ends: impl Fn(u8) -> bool, rows: &mut Rows) -> Option<&'a [u8]> {
         let end = rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
         let (text, rest) = rest.split_at_checked(end)?;
-        if self.cell.len() + text.len() > MAX_CELL {
+        let length = self.cell.len() + text.len();
+        if length > MAX_CELL || self.held + length > MAX_ROW {
             return None;
         }
         self.cell.extend_from_slice(text);
@@ -91,6 +96,7 @@ impl Table {
             return None;
         }
         let cell = std::str::from_utf8(&self.cell).ok()?;
+        self.held += cell.len();
         self.row.push((!cell.is_empty()).then(|| cell.to_owned()));
         self.cell.clear();
         match byte {
@@ -104,6 +110,7 @@ impl Table {
     /// A line ends.
     fn line<'a>(&mut self, after: &'a [u8], rows: &mut Rows) -> Option<&'a [u8]> {
         let row = std::mem::replace(&mut self.row, Vec::with_capacity(self.names.len()));
+        self.held = 0;
         let fits = |(cell, name): (&Option<String>, &String)| {
             cell.as_deref().is_some_and(|cell| cell.eq_ignore_ascii_case(name))
         };
@@ -150,6 +157,20 @@ mod tests {
             let mut rows = Rows::new();
             let taken = table.take(format!("Id,Title\n{}", ",\n".repeat(sent)).as_bytes(), &mut rows);
             assert_eq!((taken.map(|()| rows.len()), rows.len()), (most, 250), "{sent}");
+        }
+    }
+
+    /// F64: a table of five hundred columns has rows of a quarter of a gigabyte else.
+    #[test]
+    fn f64_a_row_has_no_more_bytes_than_a_record() {
+        let most = MAX_ROW / MAX_CELL;
+        for (cells, taken) in [(most, Some(1)), (most + 1, None)] {
+            let names: Vec<String> = (0..cells).map(|number| format!("C{number}")).collect();
+            let mut table = Table::new(names.clone(), 10);
+            let mut rows = Rows::new();
+            let row = vec!["x".repeat(MAX_CELL); cells].join(",");
+            let read = table.take(format!("{}\n{row}\n", names.join(",")).as_bytes(), &mut rows);
+            assert_eq!(read.map(|()| rows.len()), taken, "{cells}");
         }
     }
 

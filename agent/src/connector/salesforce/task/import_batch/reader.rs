@@ -20,6 +20,10 @@ pub(super) struct Size {
     bytes: usize,
 }
 
+/// The most values of a unit, those between semicolons counted one by one: each is fifty bytes and more in memory, however short
+/// it is. Ten thousand users have fifty each, and with honest names and values the bytes are at their end before.
+const MAX_VALUES: usize = 500_000;
+
 impl Size {
     /// One call of the collections, and below what one may carry.
     pub(super) const CALL: Self = Self { entries: AT_ONCE, bytes: 2 * 1024 * 1024 };
@@ -81,14 +85,15 @@ impl Units {
 
     /// The next unit; empty after the last. No user is named twice in a unit: entries on one user follow each other.
     pub(super) async fn next(&mut self) -> Result<Vec<Item>, Failure> {
-        let (mut unit, mut taken, mut bytes) = (Vec::new(), HashSet::new(), 0);
+        let (mut unit, mut taken, mut bytes, mut values) = (Vec::new(), HashSet::new(), 0, 0);
         while let Some(item) = self.item().await? {
-            let (names, size) = match &item {
-                Ok(entry) => (plan::names(entry), size(entry)),
-                Err(_) => (Vec::new(), 0),
+            let (names, size, count) = match &item {
+                Ok(entry) => (plan::names(entry), size(entry), count_values(entry)),
+                Err(_) => (Vec::new(), 0, 0),
             };
             let fits = unit.len() < self.size.entries
                 && bytes + size <= self.size.bytes
+                && values + count <= MAX_VALUES
                 && !names.iter().any(|it| taken.contains(it));
             if !fits && !unit.is_empty() {
                 self.next = Some(item);
@@ -96,6 +101,7 @@ impl Units {
             }
             taken.extend(names);
             bytes += size;
+            values += count;
             unit.push(item);
         }
         Ok(unit)
@@ -177,6 +183,10 @@ fn size(entry: &Entry) -> usize {
     entry.record.attributes.iter().map(|it| it.name.len() + it.value.expose().len()).sum()
 }
 
+fn count_values(entry: &Entry) -> usize {
+    entry.record.attributes.iter().map(|it| 1 + it.value.expose().bytes().filter(|byte| *byte == b';').count()).sum()
+}
+
 fn malformed(error: &DatasetError) -> Failure {
     Failure::new(FailureClass::Rejected, "dataset_malformed", format!("the dataset cannot be read: {error}"))
         .with_next_step("Correct the dataset at that place and submit it again; nothing was changed by this attempt.")
@@ -197,6 +207,30 @@ mod tests {
         let attributes =
             [("Username", format!("{name}@acme.example")), ("Title", "x".repeat(size))].map(attribute).into();
         Entry { number, place: PLACE, end: 1, record: Record { change: Change::Modify, attributes } }
+    }
+
+    /// Short ones are few bytes of a dataset, and many in memory: a unit of 8 MiB would hold most of a gigabyte.
+    #[tokio::test]
+    async fn a_unit_has_only_so_many_values() {
+        let many = |number: u64, name: &str, value: &str, times: usize| {
+            let mut entry = entry(number, number, 1);
+            let more = Attribute { name: name.to_owned(), value: Secret::new(value.to_owned()) };
+            entry.record.attributes.extend(vec![more; times]);
+            entry
+        };
+        for (name, value, times) in [("a", "", 998), ("Groups", &*"a;".repeat(997), 1)] {
+            let (sender, items) = mpsc::channel(1_200);
+            for number in 0..1_200 {
+                sender.try_send(Ok(Ok(many(number, name, value, times)))).unwrap();
+            }
+            drop(sender);
+            let mut units = Units { items, next: None, size: Size::JOB };
+            let mut met = Vec::new();
+            while let unit @ 1.. = units.next().await.unwrap().len() {
+                met.push(unit);
+            }
+            assert_eq!(met, [500, 500, 200], "{name}");
+        }
     }
 
     /// A journal says what was done by the numbers of steps, and another version may go on with it: with other steps, entries
