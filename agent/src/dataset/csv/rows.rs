@@ -133,7 +133,7 @@ impl Draft {
             (_, byte) if byte == delimiter => self.end_cell(),
             (State::Closed, b'\r') => (),
             (State::Closed, _) => {
-                self.refuse("entry_malformed", "a value goes on behind its closing quote".to_owned());
+                self.refuse("entry_malformed", || "a value goes on behind its closing quote".to_owned());
             }
             (State::Begin | State::Plain, byte) => {
                 self.push(byte);
@@ -145,7 +145,7 @@ impl Draft {
 
     fn push(&mut self, byte: u8) {
         if self.bytes > MAX_ENTRY {
-            self.refuse("entry_too_large", format!("the entry is larger than {MAX_ENTRY} bytes"));
+            self.refuse("entry_too_large", || format!("the entry is larger than {MAX_ENTRY} bytes"));
             self.cell.clear();
             self.cells.clear();
         } else {
@@ -163,7 +163,7 @@ impl Draft {
             self.cell.pop();
         }
         if self.cells.len() > MAX_ATTRIBUTES {
-            self.refuse("too_many_attributes", format!("the row has more than {MAX_ATTRIBUTES} values"));
+            self.refuse("too_many_attributes", || format!("the row has more than {MAX_ATTRIBUTES} values"));
         } else {
             // The source gives nothing but text, and no delimiter is part of a character.
             self.cells.push(Zeroizing::new(String::from_utf8_lossy(&self.cell).into_owned()));
@@ -173,8 +173,9 @@ impl Draft {
         self.state = State::Begin;
     }
 
-    fn refuse(&mut self, code: &'static str, problem: String) {
-        self.problem.get_or_insert((code, problem));
+    /// Only what was wrong first is put into words: a row that is too large comes here with each of its bytes.
+    fn refuse(&mut self, code: &'static str, problem: impl FnOnce() -> String) {
+        self.problem.get_or_insert_with(|| (code, problem()));
     }
 
     /// The end of the text: of a last row without a line end, or of nothing.

@@ -165,7 +165,7 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
     let (mut names, mut called) = (Names::default(), InFields::default());
     let (mut fields, mut active, mut password, mut system) = (Values::default(), None, None, None);
     let (mut hidden, mut audit_key, mut memberships) = (Vec::new(), None, Vec::new());
-    let mut seen: Vec<String> = Vec::new();
+    let (mut seen, mut more): (Vec<String>, Vec<(&Field, String)>) = (Vec::new(), Vec::new());
     for attribute in &entry.record.attributes {
         let name = canonical(&attribute.name);
         let value = attribute.value.expose();
@@ -183,7 +183,7 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
             continue;
         }
         if seen.contains(&name) {
-            add_value(&mut fields, schema, &name, attribute)?;
+            note_more(&mut more, schema, &name, attribute)?;
             continue;
         }
         match name.as_str() {
@@ -207,6 +207,11 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
             }
         }
         seen.push(name);
+    }
+    for (field, values) in more {
+        if let Some(held) = fields.get_mut(&field.name) {
+            *held = json_value(field, &(held.as_str().unwrap_or_default().to_owned() + &values))?;
+        }
     }
     choices.check_system(system)?;
     let (key, new_name) = names.resolve(change)?;
@@ -245,15 +250,22 @@ fn note_memberships(memberships: &mut Vec<(Kind, Vec<String>)>, kind: Kind, valu
     Ok(())
 }
 
-/// Adds the value of an attribute that was there before, if its field takes several.
-fn add_value(fields: &mut Values<'_>, schema: &Described, name: &str, attribute: &Attribute) -> Result<(), Refused> {
-    let field = schema.find(name).filter(|field| field.is_multi_valued());
-    let more = field.and_then(|field| Some((field, fields.get_mut(&field.name)?)));
-    let Some((field, held)) = more else {
+/// Takes in the value of an attribute that was there before, if its field takes several. They are looked at together, and once: an
+/// entry has room for hundreds.
+fn note_more<'a>(
+    more: &mut Vec<(&'a Field, String)>,
+    schema: &'a Described,
+    name: &str,
+    attribute: &Attribute,
+) -> Result<(), Refused> {
+    let Some(field) = schema.find(name).filter(|field| field.is_multi_valued()) else {
         return Err(Refused::new("attribute_twice", format!("`{}` is there twice", clipped(&attribute.name))));
     };
-    let all = [held.as_str().unwrap_or_default(), attribute.value.expose()].join(";");
-    *held = json_value(field, &all)?;
+    let value = format!(";{}", attribute.value.expose());
+    match more.iter_mut().find(|(it, _)| it.name == field.name) {
+        Some((_, values)) => values.push_str(&value),
+        None => more.push((field, value)),
+    }
     Ok(())
 }
 

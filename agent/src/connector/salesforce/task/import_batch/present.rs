@@ -1,6 +1,6 @@
 //! What the users of a unit hold now, and what is left to send.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use postern_protocol::Failure;
 use postern_protocol::task::import_batch::Difference;
@@ -84,9 +84,11 @@ fn combined(held: &Json, given: &Json, difference: Difference) -> Json {
     let (held, given) = (text(held), text(given));
     let mut all: Vec<&str> = values(&held).collect();
     if difference == Difference::RemoveDiffWithTarget {
-        all.retain(|one| !values(&given).any(|it| it == *one));
+        let given: HashSet<&str> = values(&given).collect();
+        all.retain(|one| !given.contains(one));
     } else {
-        all.extend(values(&given).filter(|it| !values(&held).any(|one| one == *it)));
+        let held: HashSet<&str> = values(&held).collect();
+        all.extend(values(&given).filter(|it| !held.contains(it)));
     }
     if all.is_empty() { Json::Null } else { Json::from(all.join(";")) }
 }

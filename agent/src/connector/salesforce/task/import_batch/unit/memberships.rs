@@ -3,7 +3,7 @@
 //! They are records of their own, so nothing is kept of what was sent: after an answer that was lost it is read again
 //! what users are in, and only what is missing is sent once more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use postern_protocol::Failure;
 use postern_protocol::task::import_batch::Difference;
@@ -196,7 +196,7 @@ impl Unit<'_> {
         let choices = self.choices;
         let Some(work) = self.work.get_mut(index) else { return };
         let Some(plan) = &work.plan else { return };
-        let mut wanted = Vec::new();
+        let (mut wanted, mut is_wanted) = (Vec::new(), HashSet::new());
         for name in plan.memberships.iter().filter(|(it, _)| *it == kind).flat_map(|(_, names)| names) {
             let no_one = |code: &str, has: &str, behind: &str| {
                 let name = error::cut(name.clone(), MAX_NAME);
@@ -204,8 +204,11 @@ impl Unit<'_> {
                 Some(End::Failed(Refused::quoting(code, &format!("the org has {has} `"), &name, &behind)))
             };
             match catalogue.find(name) {
-                Some(Named::One(id)) if wanted.contains(&id) => (),
-                Some(Named::One(id)) => wanted.push(id),
+                Some(Named::One(id)) => {
+                    if is_wanted.insert(id.clone()) {
+                        wanted.push(id);
+                    }
+                }
                 Some(Named::Several) => {
                     work.end = no_one("ambiguous_value", "several", ": give the id of the one that is meant");
                     return;
@@ -220,15 +223,15 @@ impl Unit<'_> {
         let held = work.id.as_deref().and_then(|id| held.get(short(id))).unwrap_or(&none);
         // What is not in the catalogue, a profile's own permission set for one, is nobody's to move.
         let held: Vec<&(String, String)> = held.iter().filter(|(_, it)| catalogue.names.contains_key(it)).collect();
-        let is_in = |id: &String| held.iter().any(|(_, it)| it == id);
+        let is_in: HashSet<&String> = held.iter().map(|(_, id)| id).collect();
         let difference = choices.difference(kind.attribute());
         let (adds, removes) = match difference {
             Difference::Replace | Difference::DiffWithTarget => (true, true),
             Difference::AddDiffWithTarget => (true, false),
             Difference::RemoveDiffWithTarget => (false, true),
         };
-        let joins: Vec<String> = wanted.iter().filter(|id| adds && !is_in(id)).cloned().collect();
-        let goes = |id: &String| removes && (difference == Difference::RemoveDiffWithTarget) == wanted.contains(id);
+        let joins: Vec<String> = wanted.iter().filter(|id| adds && !is_in.contains(id)).cloned().collect();
+        let goes = |id: &String| removes && (difference == Difference::RemoveDiffWithTarget) == is_wanted.contains(id);
         let leaves: Vec<&&(String, String)> = held.iter().filter(|(_, id)| goes(id)).collect();
         let is_service_account = work.id.as_deref().is_some_and(|id| same_id(id, service_account));
         if is_service_account && !leaves.is_empty() {
