@@ -209,9 +209,9 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
         seen.push(name);
     }
     for (field, values) in more {
-        if let Some(held) = fields.get_mut(&field.name) {
-            *held = json_value(field, &(held.as_str().unwrap_or_default().to_owned() + &values))?;
-        }
+        let held = fields.get(&field.name).and_then(Json::as_str).unwrap_or_default();
+        let all = json_value(field, &(held.to_owned() + &values))?;
+        fields.insert(&field.name, all);
     }
     choices.check_system(system)?;
     let (key, new_name) = names.resolve(change)?;

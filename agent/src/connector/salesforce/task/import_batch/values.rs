@@ -23,7 +23,7 @@ impl<'a> Values<'a> {
         self.0.iter().find(|(it, _)| *it == name).map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Json> {
+    fn get_mut(&mut self, name: &str) -> Option<&mut Json> {
         self.0.iter_mut().find(|(it, _)| *it == name).map(|(_, value)| value)
     }
 
