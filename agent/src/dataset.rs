@@ -27,7 +27,7 @@ pub const MAX_NAME: usize = 128;
 /// The most elements of XML that are open at once, those whose end tags are missing included: the reader of markup
 /// remembers each.
 pub const MAX_OPEN: usize = 10_000;
-/// The most bytes of the names of these elements together, which it remembers as well.
+/// The most bytes of the names of these elements together, which it remembers as well: a hundred for each.
 pub const MAX_OPEN_NAMES: usize = 1024 * 1024;
 /// The most attributes of the `<entry>` tag itself, which has two; each is compared with all before it.
 pub const MAX_HEADER: usize = 16;
