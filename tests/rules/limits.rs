@@ -74,6 +74,7 @@ files of a collection | 10,000 | agent/src/config/collection.rs | MAX_KEPT: usiz
 the path of the state directory | 90 bytes | agent/src/config.rs | MAX_STATE_DIR: usize = 90
 damaged stores | 8 | agent/store/src/open.rs | MAX_ASIDE: usize = 8
 connected systems of a dataset | 100 | agent/src/dataset/split.rs | MAX_SYSTEMS: usize = 100
+before the first entry of a dataset that is split | 1 MiB | agent/src/dataset/split.rs | MAX_AROUND: u64 = 1024 * 1024
 proofs of applicants | 4 | controller-stub/src/link/enroll.rs | MAX_PROOFS: usize = 4
 an applicant's time | 10 s each | controller-stub/src/link/enroll.rs | PATIENCE: Duration = Duration::from_secs(10)
 wrong attempts with one enrollment token | 10, then one a minute | controller-stub/src/state/attempts.rs | let wrong = Rate::new(10, Duration::from_secs(60))

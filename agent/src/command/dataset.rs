@@ -23,9 +23,11 @@ fn split(options: &Split) -> Result<Exit, Failed> {
     let done = split::split(&dataset, format, options.delimiter, &options.by, &options.output).map_err(|error| {
         let exit = match &error {
             SplitError::Exists(_) | SplitError::LeftBehind(_) => Exit::Usage,
-            SplitError::Malformed(_) | SplitError::TooManySystems | SplitError::Read(_) | SplitError::Write { .. } => {
-                Exit::Failed
-            }
+            SplitError::Malformed(_)
+            | SplitError::TooManySystems
+            | SplitError::TooMuchAround
+            | SplitError::Read(_)
+            | SplitError::Write { .. } => Exit::Failed,
         };
         Failed::because(exit, &error)
     })?;

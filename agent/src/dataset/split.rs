@@ -22,6 +22,8 @@ use super::{BadEntry, DatasetError, Entry, Item, Whole, is};
 
 /// The most connected systems of one dataset: each is an open file until the end. More are a column of something else.
 pub const MAX_SYSTEMS: usize = 100;
+/// Bytes before the first entry, and behind the last: each part has them, and they are the names of columns, or a root.
+pub const MAX_AROUND: u64 = 1024 * 1024;
 /// Rejected entries that are told at once; the file of reasons has all.
 const SHOWN: usize = 20;
 /// Bytes copied at once.
@@ -48,6 +50,13 @@ pub enum SplitError {
          the right one, or split the dataset by hand"
     )]
     TooManySystems,
+    /// More than [`MAX_AROUND`].
+    #[error(
+        "what stands before the first entry of the dataset, or behind the last, is longer than {MAX_AROUND} bytes, and each part \
+         would have it; nothing was written. Take out what is neither an entry nor around all of them, such as comments and \
+         empty lines"
+    )]
+    TooMuchAround,
     /// The dataset could not be read again.
     #[error("the dataset cannot be read; nothing was written")]
     Read(#[source] io::Error),
@@ -122,7 +131,10 @@ pub fn split(
             Ok(entry) => (entry.place, Some(entry.end)),
             Err(bad) => (bad.place, bad.end),
         };
-        parts.head.get_or_insert(0..place.offset);
+        let head = parts.head.get_or_insert(0..place.offset);
+        if head.end > MAX_AROUND {
+            return Err(SplitError::TooMuchAround);
+        }
         parts.end = end.unwrap_or(length);
         parts.cut = end.is_none();
         let range = place.offset..parts.end;
@@ -238,6 +250,7 @@ impl Parts<'_> {
     fn finish(self, entries: u64, rejects: Option<Rejects>) -> Result<Summary, SplitError> {
         let Self { dataset, length, format, folder, end, cut, systems, .. } = self;
         let tail = match (cut, format) {
+            (false, _) if length.saturating_sub(end) > MAX_AROUND => return Err(SplitError::TooMuchAround),
             (false, _) => Tail::Copied(end..length),
             // What the rest holds of it stands in the part of what was rejected.
             (true, Format::Xml) => Tail::Made(b"</root>\n"),

@@ -147,6 +147,19 @@ fn nothing_is_left_of_a_split_that_failed() {
     assert_eq!(lab.split(Format::Jsonl, fewer).unwrap().parts.len(), MAX_SYSTEMS);
 }
 
+/// Each part has a copy of it: two hundred megabytes of empty lines become twenty gigabytes.
+#[test]
+fn what_stands_around_the_entries_has_a_bound() {
+    let most = "\n".repeat(usize::try_from(MAX_AROUND).unwrap());
+    for more in [format!("\n{most}{JSONL}"), format!("{JSONL}\n{most}\n")] {
+        let lab = Lab::new();
+        assert!(matches!(lab.split(Format::Jsonl, more), Err(SplitError::TooMuchAround)));
+        assert_eq!(lab.left(), Vec::<String>::new());
+    }
+    let done = Lab::new().split(Format::Jsonl, format!("{most}{JSONL}\n{most}")).unwrap();
+    assert_eq!((done.entries, done.parts.len()), (3, 2));
+}
+
 #[test]
 fn nothing_is_written_over() {
     let lab = Lab::new();
