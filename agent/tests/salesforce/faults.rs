@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use postern_agent::connector::Cursors as _;
 use postern_agent::connector::salesforce::Type;
-use postern_protocol::task::import_batch::Format;
+use postern_protocol::bounded::List;
+use postern_protocol::task::import_batch::{Format, Request};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{Mishap, Switches};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::lab::{
-    Lab, PROBABLY_DONE, Task, collect, deprovision, disable, expire, export, freeze, import_as, reset,
+    Lab, PROBABLY_DONE, Task, collect, deprovision, disable, expire, export, freeze, import_as, import_with, reset,
     reset_by_service, validate, verdict,
 };
 
@@ -346,4 +347,29 @@ async fn f64_the_pages_of_a_lookup_are_bounded_together() {
         let asked: u64 = lab.counters().routes.iter().filter(|(route, _)| route.contains("query")).map(|it| it.1).sum();
         assert_eq!(asked, pages);
     }
+}
+
+/// F64: a statement holds eighty fields, and what it brings is kept until the others brought theirs. Bound each of them alone, and
+/// whoever describes a user of a thousand fields has the agent take gigabytes.
+#[tokio::test]
+async fn f64_what_a_user_holds_is_bounded_in_memory_however_many_queries_it_takes() {
+    let names: Vec<String> = (1..=81).map(|number| format!("Field{number}__c")).collect();
+    let fields = names.iter().map(|name| json!({ "name": name, "type": "string", "length": 9, "updateable": true }));
+    let described = json!({ "name": "User", "fields": fields.collect::<Vec<_>>() });
+    let lab = Lab::start().await;
+    lab.fault("GET", "/describe", other(200, &described.to_string()), 1);
+    let id = "0055g00000XyZ12AAF";
+    let wide = json!({ "Id": id, "Username": USER, "IsActive": true, "attributes": vec![0; 400_000] });
+    let last = json!({ "totalSize": 5, "done": true, "records": [wide] }).to_string();
+    for _ in 0..2 {
+        lab.fault("GET", "/query", in_a_circle(5, &json!([wide])), 4);
+        lab.fault("GET", "/query", other(200, &last), 1);
+    }
+    let rules = names.iter().map(|name| format!("{name}=audited").parse().unwrap());
+    let request = Request { attributes: List::new(rules.collect()).unwrap(), ..Request::new(Format::Jsonl) };
+    let mut entry: Map<String, Value> = names.into_iter().map(|name| (name, json!("new"))).collect();
+    entry.insert("Id".to_owned(), json!(id));
+    let mut task = import_with(request, Value::Object(entry).to_string());
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "answer_too_large", "{failure}");
 }

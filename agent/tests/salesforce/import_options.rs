@@ -544,6 +544,25 @@ async fn how_long_a_busy_org_is_left_alone_does_not_hang_on_words_that_are_kept_
     assert!(patience > Duration::ZERO && patience <= Duration::from_secs(20), "{patience:?}");
 }
 
+/// F64: look for each of them, and half a million values that are shown nowhere hold a thread for ten seconds with every refusal.
+#[tokio::test]
+async fn f64_words_are_kept_back_where_there_are_too_many_values_to_look_for() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for (values, said) in [(10, "no value of it"), (8_000, "kept back")] {
+        let (code, message) = (Some("INVALID_INPUT".to_owned()), Some("no value of it".to_owned()));
+        lab.fault("PATCH", "/composite/sobjects", Mishap::Respond { status: 400, code, message }, 100);
+        let sets = "Report_Builder;".repeat(values);
+        let entry = |number| json!({"Username": format!("user{number:04}@acme.example"), "PermissionSets": sets, "Title": "new"});
+        let mut task = import_with(request(&["PermissionSets=encrypted"]), lines(&[1, 2, 3, 4, 5, 6, 7].map(entry)));
+        task.attempt(&connector).await.unwrap();
+        for line in task.lines() {
+            assert!(line["code"] == "INVALID_INPUT" && line["message"].as_str().unwrap().contains(said), "{line}");
+        }
+        lab.sim.clear_faults();
+    }
+}
+
 /// Cut it without the sign that it was, and what is left of it is taken for another value.
 #[tokio::test]
 async fn an_encrypted_name_that_the_org_does_not_have_stands_in_no_message_however_long_it_is() {

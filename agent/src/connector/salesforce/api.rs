@@ -28,7 +28,7 @@ use call::{Body, CSV_UTF8, JSON};
 use reply::missed;
 
 pub(super) use call::Call;
-pub(super) use query::{Longest, Page, found, is_locator};
+pub(super) use query::{Longest, Page, Room, found, is_locator};
 pub(super) use reply::{Answer, Miss, classify, date, error_code, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.

@@ -82,6 +82,23 @@ struct Rows<T> {
     next_records_url: Option<String>,
 }
 
+/// What the rows of queries may still take in memory.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(LARGE)
+    }
+}
+
+impl Room {
+    fn take(&mut self, weight: usize) -> Result<(), Failure> {
+        self.0 = self.0.checked_sub(weight).ok_or_else(error::too_large)?;
+        Ok(())
+    }
+}
+
 /// How long the lists of a batch's queries may be. Nobody says what an org takes, so a page's worth is tried first.
 #[derive(Debug)]
 pub(in super::super) struct Longest(AtomicUsize);
@@ -120,24 +137,24 @@ struct Inner<T> {
 impl Salesforce {
     /// All rows of a query that is expected to be small.
     pub(in super::super) async fn query(&self, soql: &str) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
-        self.query_within(soql, SMALL).await
+        self.query_within(soql, Room(SMALL)).await
     }
 
     /// All rows of a query of which there may be some pages.
     pub(in super::super) async fn query_pages(&self, soql: &str) -> Result<Vec<Json>, Failure> {
-        self.query_within(soql, LARGE).await.map(|(rows, _)| rows)
+        self.query_within(soql, Room(LARGE)).await.map(|(rows, _)| rows)
     }
 
-    async fn query_within(&self, soql: &str, limit: usize) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
-        to_the_end(|| self.read_pages(soql, limit)).await
+    async fn query_within(&self, soql: &str, room: Room) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
+        to_the_end(|| self.read_pages(soql, room)).await
     }
 
-    async fn read_pages(&self, soql: &str, limit: usize) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
+    async fn read_pages(&self, soql: &str, mut room: Room) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
         let mut page = self.first_page(soql).await?;
-        let (mut rows, mut room) = (Vec::new(), limit);
+        let mut rows = Vec::new();
         let at = page.at;
         for _ in 0..MAX_PAGES {
-            room = room.checked_sub(page.weight).ok_or_else(error::too_large)?;
+            room.take(page.weight)?;
             rows.append(&mut page.records);
             let Some(next) = page.after(rows.len())? else { return Ok((rows, at)) };
             page = self.next_page(next).await?;
@@ -153,6 +170,17 @@ impl Salesforce {
         values: &[(&str, &[&str])],
         longest: &Longest,
     ) -> Result<Vec<T>, Failure> {
+        self.query_lists_within(select, values, longest, &mut Room::default()).await
+    }
+
+    /// The same, where the rows of several queries are held at once: they share the room.
+    pub(in super::super) async fn query_lists_within<T: DeserializeOwned>(
+        &self,
+        select: &str,
+        values: &[(&str, &[&str])],
+        longest: &Longest,
+        room: &mut Room,
+    ) -> Result<Vec<T>, Failure> {
         let most = values.iter().map(|(_, all)| all.len()).max().unwrap_or_default();
         loop {
             let length = longest.get().min(most);
@@ -161,19 +189,27 @@ impl Salesforce {
                 let lists = soql::in_lists(all.iter().copied(), length);
                 statements.extend(lists.iter().map(|list| format!("{select} WHERE {field} IN ({list})")));
             }
-            match to_the_end(|| self.query_many(&statements)).await {
+            match to_the_end(|| self.query_many(&statements, *room)).await {
                 Err(failure) if error::is_too_long(&failure) && longest.shorten(length) => (),
-                told => return told,
+                told => {
+                    let (rows, left) = told?;
+                    *room = left;
+                    return Ok(rows);
+                }
             }
         }
     }
 
-    /// All rows of queries that each find a page of rows or a little more.
-    async fn query_many<T: DeserializeOwned>(&self, statements: &[String]) -> Result<Vec<T>, Failure> {
-        let (mut all, mut room) = (Vec::new(), LARGE);
+    /// All rows of queries that each find a page of rows or a little more, and the room that they leave.
+    async fn query_many<T: DeserializeOwned>(
+        &self,
+        statements: &[String],
+        mut room: Room,
+    ) -> Result<(Vec<T>, Room), Failure> {
+        let mut all = Vec::new();
         for some in statements.chunks(QUERIES_AT_ONCE) {
             let (first, weight) = self.first_rows(some).await?;
-            room = room.checked_sub(weight).ok_or_else(error::too_large)?;
+            room.take(weight)?;
             for mut rows in first {
                 let before = all.len();
                 all.append(&mut rows.records);
@@ -182,7 +218,7 @@ impl Salesforce {
                     let call = Call::get(format!("query/{locator}"));
                     let weight;
                     (rows, weight) = self.read_as(&call, |reply| typed(&reply)).await?;
-                    room = room.checked_sub(weight).ok_or_else(error::too_large)?;
+                    room.take(weight)?;
                     all.append(&mut rows.records);
                 }
                 // A page that is not the last and leads nowhere would pass for a whole answer. More rows than there are come
@@ -192,7 +228,7 @@ impl Salesforce {
                 }
             }
         }
-        Ok(all)
+        Ok((all, room))
     }
 
     /// The first pages of a few queries, in one call, and about how much memory they take.
@@ -225,8 +261,8 @@ impl Salesforce {
             return Page::read(self.read(&Call::get(format!("query?q={encoded}"))).await?);
         }
         let mut answer = self.read(&self.composite(&[soql.to_owned()])).await?;
-        let told = answer.json.pointer_mut("/compositeResponse/0").map(Json::take).unwrap_or_default();
-        let body = told.get("body").cloned().unwrap_or_default();
+        let mut told = answer.json.pointer_mut("/compositeResponse/0").map(Json::take).unwrap_or_default();
+        let body = told.get_mut("body").map(Json::take).unwrap_or_default();
         match (told.get("httpStatusCode").and_then(Json::as_u64), problem(&body)) {
             (Some(200), _) => Page::read(Answer { json: body, ..answer }),
             (_, Some((code, message))) => Err(error::failure(&code, &message)),

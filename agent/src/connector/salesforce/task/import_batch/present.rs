@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::choices::Choices;
 use super::plan::Plan;
-use crate::connector::salesforce::api::Longest;
+use crate::connector::salesforce::api::{Longest, Room};
 use crate::connector::salesforce::schema::describe::{Described, Field, values};
 use crate::connector::salesforce::user::{same_id, short};
 use crate::connector::salesforce::{Salesforce, time};
@@ -28,11 +28,12 @@ impl Salesforce {
         fields: &BTreeSet<&str>,
         longest: &Longest,
     ) -> Result<Present, Failure> {
-        let mut present = Present::new();
+        let (mut present, mut room) = (Present::new(), Room::default());
         let fields: Vec<&str> = fields.iter().copied().filter(|it| *it != "Id").collect();
         for some in fields.chunks(FIELDS_AT_ONCE) {
             let select = format!("SELECT Id, {} FROM User", some.join(", "));
-            let rows: Vec<Map<String, Json>> = self.query_lists(&select, &[("Id", ids)], longest).await?;
+            let rows: Vec<Map<String, Json>> =
+                self.query_lists_within(&select, &[("Id", ids)], longest, &mut room).await?;
             for mut row in rows {
                 row.remove("attributes");
                 let id = row.get("Id").and_then(Json::as_str).unwrap_or_default();

@@ -8,7 +8,7 @@ mod policy;
 mod sent;
 mod work;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use bulk::Ended;
@@ -29,7 +29,7 @@ use super::super::super::user::{same_id, short};
 use super::super::super::{Salesforce, error, soql};
 use super::Batch;
 use super::choices::Choices;
-use super::lookup::{Found, Users, Wanted};
+use super::lookup::{Users, Wanted};
 use super::memory::{Memory, Note, Operation};
 use super::plan::{Key, Plan, Refused};
 use super::present::{Present, is_same};
@@ -412,21 +412,21 @@ impl<'a> Unit<'a> {
             let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else {
                 continue;
             };
-            match (&found, work.plan.as_ref().map(|plan| plan.key.text().to_owned())) {
-                (Ok(found), Some(name)) => match found.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
-                    Some((_, found)) => work.found(found.id.clone()),
+            match &found {
+                Ok(found) => match found.get(&work.account) {
+                    Some(id) => work.found(id.clone()),
                     None if then != Then::Send => unknown.push(index),
                     None => (),
                 },
-                _ => unknown.push(index),
+                Err(_) => unknown.push(index),
             }
         }
         self.end_as_unknown(unknown, lost);
         Ok(())
     }
 
-    /// Users of this unit that exist now and are ours.
-    async fn find_created(&self) -> Result<Vec<(String, Found)>, Failure> {
+    /// Users of this unit that exist now and are ours: their ids, by the names that its entries have for them.
+    async fn find_created(&self) -> Result<HashMap<String, String>, Failure> {
         let plans = || self.work.iter().filter_map(|work| work.plan.as_ref()).filter(|it| it.change == Change::Add);
         let names: Vec<&str> = plans().map(|plan| plan.key.text()).collect();
         let users = self.org.look_up(&names, &[], Wanted::ALL, self.longest).await?;
@@ -436,7 +436,7 @@ impl<'a> Unit<'a> {
         accounts.insert(short(&self.org.sessions.current().await?.user).to_owned());
         let ours = |plan: &Plan<'_>| {
             let found = users.by_name(plan.key.text())?;
-            found.is_made_of(plan, &accounts, since).then(|| (plan.key.text().to_owned(), found.clone()))
+            found.is_made_of(plan, &accounts, since).then(|| (plan.key.text().to_owned(), found.id.clone()))
         };
         Ok(plans().filter_map(ours).collect())
     }
@@ -444,9 +444,8 @@ impl<'a> Unit<'a> {
     /// Whether all of these users exist now and are ours, as far as nothing else is known of them.
     async fn has_created(&self, rows: &[usize]) -> Result<bool, Failure> {
         let found = self.find_created().await?;
-        let is_there = |work: &Work<'_>| found.iter().any(|(name, _)| name.eq_ignore_ascii_case(&work.account));
         let mut open = rows.iter().filter_map(|index| self.work.get(*index)).filter(|it| it.is_open() && !it.written);
-        Ok(open.all(is_there))
+        Ok(open.all(|work| found.contains_key(&work.account)))
     }
 
     /// A name that is taken may have been taken by an earlier call of ours.
@@ -457,9 +456,8 @@ impl<'a> Unit<'a> {
         }
         let found = self.find_created().await?;
         for work in self.work.iter_mut().filter(|work| doubtful(work)) {
-            let ours = found.iter().find(|(name, _)| name.eq_ignore_ascii_case(&work.account));
-            match ours {
-                Some((_, found)) => work.found(found.id.clone()),
+            match found.get(&work.account) {
+                Some(id) => work.found(id.clone()),
                 None => {
                     work.end = Some(End::unsent(found_out(&error::failure("DUPLICATE_USERNAME", TAKEN)), &self.memory));
                 }

@@ -1,5 +1,7 @@
 //! One entry on its way from what it asks for to how it ended.
 
+use std::collections::BTreeSet;
+
 use postern_protocol::Failure;
 use postern_protocol::outcome::Certainty;
 use serde_json::{Map, Value as Json, json};
@@ -21,6 +23,8 @@ use crate::dataset::{Change, Item, Place};
 use crate::policy::Act;
 
 pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
+/// Values that words of others are looked through for, at some 20 µs each: of every user of a full unit a password and four more.
+const MOST_LOOKED_FOR: usize = 50_000;
 
 /// One entry while it is worked on.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the entry")]
@@ -401,17 +405,27 @@ impl<'a> Work<'a> {
 
     /// Whether words of others may hold a value of it that is shown nowhere.
     fn is_told_by(&self, words: &str) -> bool {
-        let hidden = self.plan.as_ref().map(|plan| plan.hidden.as_slice()).unwrap_or_default();
-        !words.is_empty() && hidden.iter().any(|value| error::may_tell(words, value.expose()))
+        any_is_told_by([self].into_iter(), words)
     }
+}
+
+/// Whether words of others may hold a value of these entries that is shown nowhere. Where those are too many to be looked for,
+/// they are taken to.
+fn any_is_told_by<'a>(mut entries: impl Iterator<Item = &'a Work<'a>> + Clone, words: &str) -> bool {
+    let hidden = |work: &'a Work<'a>| work.plan.as_ref().map(|plan| plan.hidden.as_slice()).unwrap_or_default();
+    let is_told = |work| hidden(work).iter().any(|value| error::may_tell(words, value.expose()));
+    let all = entries.clone().map(|work| hidden(work).len()).sum::<usize>();
+    !words.is_empty() && (all > MOST_LOOKED_FOR || entries.any(is_told))
 }
 
 impl Unit<'_> {
     /// What is told of each of these rows, whose call was answered as a whole: the words may be about any of them.
     pub(super) fn said_together(&self, rows: &[usize], failure: &Failure) -> Refused {
         let refused = said(failure);
-        let is_told = |index: &usize| self.work.get(*index).is_some_and(|work| work.is_told_by(refused.theirs()));
-        if rows.iter().any(is_told) { refused.kept_back() } else { refused }
+        // A row is there once for each membership of its entry.
+        let rows: BTreeSet<usize> = rows.iter().copied().collect();
+        let entries = rows.iter().filter_map(|index| self.work.get(*index));
+        if any_is_told_by(entries, refused.theirs()) { refused.kept_back() } else { refused }
     }
 
     /// What is told of rows of which nobody knows what became: others of their call may be known by now.
@@ -428,7 +442,7 @@ impl Unit<'_> {
 
     /// Whether words of others may hold a value of any of its entries that is shown nowhere.
     pub(super) fn is_told_by(&self, words: &str) -> bool {
-        self.work.iter().any(|work| work.is_told_by(words))
+        any_is_told_by(self.work.iter(), words)
     }
 }
 
