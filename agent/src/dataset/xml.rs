@@ -87,13 +87,19 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The next entry.
+    /// The next entry. A piece of markup is looked at where it was read: a copy would not be overwritten.
     fn read(&mut self) -> Result<Option<Item>, DatasetError> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let item = self.read_into(&mut buffer);
+        self.buffer = buffer;
+        item
+    }
+
+    fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Item>, DatasetError> {
         while !matches!(self.state, State::Over) {
-            wipe(&mut self.buffer);
+            wipe(buffer);
             self.began = self.markup.get_mut().start().map_err(|error| self.fatal(error.to_string()))?;
-            let event = self.markup.read_event_into(&mut self.buffer).map(Event::into_owned);
-            let event = event.map_err(|error| self.fatal(told(&error)))?;
+            let event = self.markup.read_event_into(buffer).map_err(|error| self.fatal(told(&error)))?;
             self.unclosed.count(&event).map_err(|problem| self.fatal(problem))?;
             match self.handle(&event)? {
                 Step::Read => (),
