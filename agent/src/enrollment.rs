@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use postern_protocol::MemberId;
 use postern_protocol::bounded::{Bytes, Text};
 use postern_protocol::code::CodeSet as _;
@@ -14,7 +14,7 @@ use postern_protocol::enrollment::{
 use postern_protocol::id::Incarnation;
 use postern_protocol::plain::Chain;
 use postern_protocol::seal::SealingPublicKey;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::identity::{self, Credential};
 use crate::link::{DialError, Dialer, Place, Socket, tls};
@@ -132,16 +132,25 @@ fn exporter(socket: &Socket) -> Result<[u8; 32], EnrollmentError> {
 async fn ask(mut socket: Socket, question: FromApplicant) -> Result<Enrolled, EnrollmentError> {
     let bytes = question.encode().map_err(no_answer)?;
     socket.send(Message::Binary(bytes.into())).await.map_err(no_answer)?;
-    loop {
-        let received = tokio::time::timeout(ANSWER, socket.next()).await.map_err(|_| no_answer("time ran out"))?;
-        match received {
-            Some(Ok(Message::Binary(bytes))) => return read(&bytes),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => (),
-            Some(Ok(_)) => return Err(no_answer("it sent something that is no frame")),
-            Some(Err(error)) => return Err(no_answer(error)),
-            None => return Err(no_answer("it closed the connection")),
+    answer(socket).await
+}
+
+/// The answer, of whoever could show for ever that it is there.
+async fn answer(
+    mut messages: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+) -> Result<Enrolled, EnrollmentError> {
+    let answered = async {
+        loop {
+            match messages.next().await {
+                Some(Ok(Message::Binary(bytes))) => return read(&bytes),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => (),
+                Some(Ok(_)) => return Err(no_answer("it sent something that is no frame")),
+                Some(Err(error)) => return Err(no_answer(error)),
+                None => return Err(no_answer("it closed the connection")),
+            }
         }
-    }
+    };
+    tokio::time::timeout(ANSWER, answered).await.map_err(|_| no_answer("time ran out"))?
 }
 
 fn no_answer(why: impl Display) -> EnrollmentError {
@@ -155,5 +164,23 @@ fn read(bytes: &[u8]) -> Result<Enrolled, EnrollmentError> {
             Err(EnrollmentError::Refused { reason: refused.reason.to_string(), message: refused.message.to_string() })
         }
         Err(error) => Err(EnrollmentError::NoAnswer(Chain(&error).to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    /// Count the time from the last message, and whoever sends one every half minute keeps the agent from every other controller.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_only_shows_that_it_is_there_gives_no_answer() {
+        let signs = stream::iter(0..100).then(async |_| {
+            tokio::time::sleep(ANSWER / 2).await;
+            Ok(Message::Ping(Vec::new().into()))
+        });
+        let Err(told) = answer(std::pin::pin!(signs)).await else { panic!("it is no answer") };
+        assert!(told.to_string().contains("time ran out"), "{told}");
     }
 }

@@ -53,9 +53,6 @@ pub type Frames = mpsc::Sender<FromMember>;
 
 /// How long a goodbye may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How often the longest that connecting may take fits into a dial: a certificate that has run out is recovered first, and the
-/// disk may be slow.
-const DIALS: u32 = 4;
 /// How many frames that cannot be read a session survives: enough for a newer controller, too few for a flood.
 const MAX_UNREADABLE: u32 = 100;
 
@@ -188,7 +185,9 @@ impl Link {
     /// Sessions with one controller, each with the certificate that follows that of the one before. Returns why the last
     /// ended, or `None` if this agent stops.
     async fn visit(&mut self, url: &str, backoff: &mut Backoff, stop: &CancellationToken) -> Option<String> {
-        let (pulse, longest) = (self.vitals.pulse.clone(), self.dialer.timeout * DIALS);
+        // A name is resolved and each of its addresses tried, twice where a certificate that has run out is recovered first.
+        let tries = 2 * (1 + u32::from(dial::MOST_ADDRESSES));
+        let (pulse, longest) = (self.vitals.pulse.clone(), self.dialer.timeout * tries);
         let dialled = tokio::select! {
             () = stop.cancelled() => return None,
             dialled = pulse.during(longest, Box::pin(self.dial(url))) => dialled,

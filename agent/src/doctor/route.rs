@@ -14,12 +14,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Check, Finding};
 use crate::identity::fingerprint;
+use crate::judge::{Beside, Judge, Verdict};
 use crate::link::dial::{self, Destination, DialError, ProxyRoute};
-use crate::link::tls::{self, Beside, Judge, Verdict};
+use crate::link::tls;
 use crate::redaction::redacted;
-
-/// Addresses of a name that are tried; a name with more is rare, and each has its chance at the next resolving.
-const MOST_ADDRESSES: usize = 16;
 
 /// How the roots that a controller makes are called.
 const POSTERN_ROOT: &str = "postern controller root";
@@ -239,10 +237,7 @@ async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, DialErr
 }
 
 async fn resolve(name: &Destination, limit: Duration) -> Result<Vec<SocketAddr>, String> {
-    let mut found = within(limit, dial::resolve(name)).await.map_err(cause)?;
-    found.dedup();
-    found.truncate(MOST_ADDRESSES);
-    Ok(found)
+    within(limit, dial::resolve(name)).await.map_err(cause)
 }
 
 /// What the system or the library said, without what an operator is told anyway.

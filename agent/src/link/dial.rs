@@ -24,6 +24,9 @@ use crate::config::{NO_CONTROLLER_URL, Proxy, SecretError, controller_url};
 use crate::member_state::AGAIN;
 use crate::redaction::{self, redacted};
 
+/// Addresses of a name that are tried one after the other: those of any controller or proxy. Each of them may be silent for as
+/// long as one may take.
+pub const MOST_ADDRESSES: u8 = 8;
 /// The most bytes a proxy's answer to CONNECT may have before its end is seen.
 const MAX_PROXY_HEAD: usize = 8 * 1024;
 /// As much of its status line as is repeated.
@@ -279,7 +282,10 @@ fn no_address(host: &str) -> DialError {
 /// The first step: the addresses of the other side, or of the proxy; at least one.
 pub async fn resolve(name: &Destination) -> Result<Vec<SocketAddr>, DialError> {
     let unresolved = |source| DialError::Resolve { host: name.host.clone(), source };
-    let found: Vec<_> = tokio::net::lookup_host((name.host.as_str(), name.port)).await.map_err(unresolved)?.collect();
+    let found = tokio::net::lookup_host((name.host.as_str(), name.port)).await.map_err(unresolved)?;
+    let mut found: Vec<_> = found.collect();
+    found.dedup();
+    found.truncate(MOST_ADDRESSES.into());
     if found.is_empty() { Err(no_address(&name.host)) } else { Ok(found) }
 }
 

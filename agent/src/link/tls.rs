@@ -1,6 +1,5 @@
 //! How the agent knows that it speaks to its controller, and to nobody in between.
 
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,6 +10,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Credential, Trust};
+use crate::judge::{Beside, Judge, Verdict};
 use crate::member_state::AGAIN;
 
 /// Why TLS cannot be set up at all.
@@ -73,10 +73,8 @@ pub fn for_recovery(trust: &Trust) -> Result<Arc<ClientConfig>, TlsError> {
 
 /// TLS for enrollment: the CA is the one whose public key has this SHA-256, wherever in the chain it is presented.
 pub fn for_enrollment(ca_sha256: [u8; 32]) -> Arc<ClientConfig> {
-    let mut config = builder()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(PinnedCa { ca_sha256, provider: provider() }))
-        .with_no_client_auth();
+    let judge = Judge::new(Arc::new(PinnedCa { ca_sha256, provider: provider() }), ());
+    let mut config = builder().dangerous().with_custom_certificate_verifier(Arc::new(judge)).with_no_client_auth();
     config.resumption = Resumption::disabled();
     Arc::new(config)
 }
@@ -93,65 +91,6 @@ pub fn is_of_key(certificate: &CertificateDer<'_>, sha256: &[u8; 32]) -> bool {
         let hash: [u8; 32] = Sha256::digest(parsed.public_key().raw).into();
         hash == *sha256
     })
-}
-
-/// What is said of whoever answers.
-pub type Verdict = Result<ServerCertVerified, rustls::Error>;
-
-/// Somebody beside a judge, who hears each verdict.
-pub trait Beside: fmt::Debug + Send + Sync {
-    /// The verdict that holds, of the certificates that were presented and what the judge says of them.
-    fn hear(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], judged: Verdict) -> Verdict;
-}
-
-/// A judge of who answers, with somebody beside.
-#[derive(Debug)]
-pub struct Judge<T> {
-    inner: Arc<dyn ServerCertVerifier>,
-    beside: T,
-}
-
-impl<T: Beside> Judge<T> {
-    /// Judges as `inner` does, and has each verdict heard.
-    pub fn new(inner: Arc<dyn ServerCertVerifier>, beside: T) -> Self {
-        Self { inner, beside }
-    }
-}
-
-impl<T: Beside> ServerCertVerifier for Judge<T> {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Verdict {
-        let judged = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        self.beside.hear(end_entity, intermediates, judged)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
 }
 
 /// Says who issued what is not trusted: a proxy that ends TLS is found by its name.
