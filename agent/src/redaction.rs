@@ -18,8 +18,8 @@ const MARK: &str = "***";
 /// What is shorter than this is in too many texts by chance, and nothing that is worth keeping.
 const SHORTEST: usize = 5;
 
-/// Longer than any words about a request.
-const LOOKED_THROUGH: usize = 1024 * 1024;
+/// Longer than any words about a request, and looked through for a few secrets within a millisecond or two.
+const LOOKED_THROUGH: usize = 64 * 1024;
 
 /// The secrets in use.
 static IN_USE: LazyLock<Mutex<BTreeMap<u64, Forms>>> = LazyLock::new(Mutex::default);

@@ -128,8 +128,8 @@ impl<'a> Transaction<'a> {
     fn delete(&mut self, table: Table, prefix: &[u8]) -> Result<(), AgentStoreError> {
         let mut keys: Vec<Vec<u8>> = self
             .put
-            .iter()
-            .filter(|(tag, key)| *tag == table.tag() && key.starts_with(prefix))
+            .range((table.tag(), prefix.to_vec())..)
+            .take_while(|(tag, key)| *tag == table.tag() && key.starts_with(prefix))
             .map(|it| it.1.clone())
             .collect();
         for key in self.engine.scan_keys(table, prefix) {
