@@ -1,6 +1,7 @@
 //! Moves payloads between the spool and the link, on one thread that may block on the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use postern_protocol::bounded::Bytes;
 use postern_protocol::code::Code;
@@ -9,6 +10,7 @@ use postern_protocol::message::v1::{
     Chunk, ChunkAck, StreamClose, StreamFault, StreamOpen, StreamOpenAck, StreamRef, StreamReset,
 };
 use postern_protocol::plain::Chain;
+use postern_protocol::rate::{Buckets, Rate};
 use postern_protocol::stream::{CHUNK, CHUNK_BYTES, Receiving, Retry, Sending, chunks};
 use postern_protocol::{StreamId, TaskId, Timestamp};
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
@@ -26,6 +28,12 @@ const _: () = assert!(postern_store::CHUNK == CHUNK, "the spool's chunks and the
 
 /// Commands waiting: a window of chunks for each of a few streams.
 const COMMANDS: usize = 64;
+
+/// Payloads that are announced again before they are whole: all that a controller sends at once after a session was cut, and a few
+/// more over a line that is cut again and again. Each has what came before read again, which may be gigabytes.
+fn again() -> Rate {
+    Rate::new(16, Duration::from_secs(30))
+}
 
 /// What the streams' thread is asked to do.
 pub enum Command {
@@ -118,6 +126,8 @@ pub struct Mover {
     outgoing: BTreeMap<StreamId, Outgoing>,
     /// The hashes of payloads that came in and are whole: each is announced again in every session.
     here: BTreeMap<StreamId, [u8; 32]>,
+    /// Those that were announced again.
+    again: Buckets<()>,
     /// What the dispatcher is still to be told: of payloads of tasks that are held, each once.
     untold: BTreeSet<Moved>,
 }
@@ -139,6 +149,7 @@ impl Mover {
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             here: BTreeMap::new(),
+            again: Buckets::new(again(), 1),
             untold: BTreeSet::new(),
         }
     }
@@ -263,6 +274,9 @@ impl Mover {
             }
             Ok(false) => (),
             Err(error) => return self.spool_failed(stream.id, &error),
+        }
+        if self.spool.is_begun(spool_id(stream.id)) && self.again.take((), clock::now()).is_err() {
+            return self.reset(stream.id, StreamFault::Full, "it is announced again too often before it is whole");
         }
         match self.spool.write(spool_id(stream.id), stream.length) {
             Ok(writer) => {

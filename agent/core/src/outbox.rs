@@ -1,11 +1,11 @@
 //! Reports on their way to the controller: in order, each until it is acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::ops::Bound;
 
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{MAX_PARTS, Report, StreamRef};
-use postern_protocol::{ReportNo, TaskId, Timestamp, codec};
+use postern_protocol::{ReportNo, StreamId, TaskId, Timestamp, codec};
 
 /// The most bytes of a report: everything in it as long as it may be, and the one extension that this version knows, its
 /// trace.
@@ -15,8 +15,10 @@ pub(crate) const LARGEST_REPORT: usize = 28 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     reports: BTreeMap<ReportNo, Entry>,
-    /// The newest report of each task.
-    newest: BTreeMap<TaskId, ReportNo>,
+    /// The reports of each task.
+    of_task: BTreeMap<TaskId, BTreeSet<ReportNo>>,
+    /// How many reports name these results.
+    naming: BTreeMap<StreamId, usize>,
     bytes: usize,
     sent: ReportNo,
     /// Up to here the controller has said in this session that it has them.
@@ -52,8 +54,10 @@ impl Outbox {
     fn insert(&mut self, report: Report, durable: bool) {
         let bytes = bytes_of(&report);
         self.bytes += bytes;
-        let newest = self.newest.entry(report.task).or_insert(report.number);
-        *newest = report.number.max(*newest);
+        self.of_task.entry(report.task).or_default().insert(report.number);
+        for stream in &report.streams {
+            *self.naming.entry(stream.id).or_default() += 1;
+        }
         self.reports.insert(report.number, Entry { report, bytes, durable, since: None, is_announced: false });
     }
 
@@ -134,8 +138,11 @@ impl Outbox {
 
     /// The controller has the results of a task that were announced again.
     pub(crate) fn handle_results_kept(&mut self, task: TaskId) {
-        let of_task = self.reports.values_mut().filter(|it| it.report.task == task);
-        of_task.for_each(|entry| entry.is_announced = false);
+        for number in self.of_task.get(&task).into_iter().flatten() {
+            if let Some(entry) = self.reports.get_mut(number) {
+                entry.is_announced = false;
+            }
+        }
     }
 
     /// Nothing comes of it that the results of a task were announced again: they are left out of its reports. Returns what is owed
@@ -146,9 +153,11 @@ impl Outbox {
         leave_out: impl Fn(&mut Report) -> List<StreamRef, MAX_PARTS>,
     ) -> Vec<(Report, List<StreamRef, MAX_PARTS>)> {
         let mut without = Vec::new();
-        for entry in self.reports.values_mut().filter(|it| it.is_announced && it.report.task == task) {
+        for number in self.of_task.get(&task).into_iter().flatten() {
+            let Some(entry) = self.reports.get_mut(number).filter(|it| it.is_announced) else { continue };
             entry.is_announced = false;
             let results = leave_out(&mut entry.report);
+            unname(&mut self.naming, &results);
             self.bytes -= entry.bytes;
             entry.bytes = bytes_of(&entry.report);
             self.bytes += entry.bytes;
@@ -173,8 +182,12 @@ impl Outbox {
         while let Some(entry) = self.reports.first_entry().filter(|it| *it.key() <= upto && is_over(it.get())) {
             let (number, Entry { report, bytes, .. }) = entry.remove_entry();
             self.bytes -= bytes;
-            if self.newest.get(&report.task) == Some(&number) {
-                self.newest.remove(&report.task);
+            unname(&mut self.naming, &report.streams);
+            if let btree_map::Entry::Occupied(mut of_task) = self.of_task.entry(report.task) {
+                of_task.get_mut().remove(&number);
+                if of_task.get().is_empty() {
+                    of_task.remove();
+                }
             }
             acked.push(report);
         }
@@ -183,11 +196,33 @@ impl Outbox {
 
     /// The newest report of a task.
     pub(crate) fn find(&self, task: TaskId) -> Option<&Report> {
-        let number = self.newest.get(&task)?;
+        let number = self.of_task.get(&task)?.last()?;
         self.reports.get(number).map(|entry| &entry.report)
+    }
+
+    /// How many reports of a task are owed.
+    pub(crate) fn count_of(&self, task: TaskId) -> usize {
+        self.of_task.get(&task).map_or(0, BTreeSet::len)
+    }
+
+    /// Whether a report that is owed names these results.
+    pub(crate) fn names(&self, results: StreamId) -> bool {
+        self.naming.contains_key(&results)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Report> {
         self.reports.values().map(|entry| &entry.report)
+    }
+}
+
+/// A report does not name these results any more.
+fn unname(naming: &mut BTreeMap<StreamId, usize>, results: &[StreamRef]) {
+    for stream in results {
+        if let btree_map::Entry::Occupied(mut named) = naming.entry(stream.id) {
+            *named.get_mut() -= 1;
+            if *named.get() == 0 {
+                named.remove();
+            }
+        }
     }
 }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use postern_agent_core::{Ledger, Limits, Origin, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{Offer, Report, ReportAck};
@@ -162,6 +160,22 @@ fn a_payload_that_is_here_already_counts_only_if_it_is_the_one_that_was_announce
 
     desk.mover.handle(Command::Receive(ONE, wanted));
     assert_eq!(desk.sent(), [acked(wanted, 1), StreamClose { stream: wanted.id }.into()]);
+}
+
+/// Read what came before each time, and a few bytes of a controller have gigabytes read by the thread that others wait for.
+#[test]
+fn a_payload_that_is_announced_again_all_the_time_is_put_off_and_others_begin() {
+    let mut desk = Desk::new();
+    let put_off: FromMember = StreamReset { stream: stream(1).id, fault: StreamFault::Full.into() }.into();
+    let mut told = Vec::new();
+    while told.last() != Some(&put_off) && told.len() < 100 {
+        desk.mover.handle(Command::Receive(ONE, stream(1)));
+        told.extend(desk.sent());
+    }
+    // The first time there was nothing yet.
+    assert!((18..100).contains(&told.len()), "{}", told.len());
+    desk.mover.handle(Command::Receive(TWO, stream(2)));
+    assert_eq!(desk.sent(), [acked(stream(2), 0)]);
 }
 
 async fn next(frames: &mut mpsc::Receiver<FromMember>) -> FromMember {

@@ -223,6 +223,11 @@ impl Spool {
         Ok(removed)
     }
 
+    /// Whether a payload `id` that is not complete is there: going on with it has all of it read.
+    pub fn is_begun(&self, id: SpoolId) -> bool {
+        self.part(id).exists()
+    }
+
     /// Whether a complete payload `id` is there.
     pub fn contains(&self, id: SpoolId) -> bool {
         self.complete(id).exists()

@@ -139,8 +139,7 @@ impl Ledger {
 
     /// Forgets results, but for those that a report under a newer lease names, too.
     fn forget_unowed(&mut self, results: &[StreamRef]) {
-        let is_owed = |id| self.outbox.iter().any(|owed| owed.streams.iter().any(|stream| stream.id == id));
-        let streams = results.iter().map(|stream| stream.id).filter(|id| !is_owed(*id)).collect();
+        let streams = results.iter().map(|stream| stream.id).filter(|id| !self.outbox.names(*id)).collect();
         self.after_writes(Gated::Event(Event::Forget(streams)));
     }
 

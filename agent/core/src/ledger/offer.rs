@@ -24,6 +24,10 @@ const CROWD_AGAIN: Duration = Duration::from_secs(30);
 /// When a task may be offered again that there is no room for: soon beside what a task or an acknowledgement takes.
 const FULL_AGAIN: Duration = Duration::from_secs(1);
 
+/// Reports of one task that wait to be acknowledged, each under another lease: a controller has a few in doubt at a time, and takes
+/// what is owed before it leases anew.
+const MAX_OF_TASK: usize = 8;
+
 /// When a task may be offered again whose earlier results are on their way: soon beside what they take.
 const OUTDATED_AGAIN: Duration = Duration::from_secs(1);
 
@@ -237,7 +241,7 @@ impl Ledger {
             Some(kind) => is_all_there(&report, kind),
             None => !offer.reconcile || is_lasting(&report, offer),
         };
-        if self.reportable() == 0 {
+        if self.reportable() == 0 || self.outbox.count_of(offer.task) >= MAX_OF_TASK {
             let refusal = Refusal::overloaded("too many reports wait to be acknowledged", FULL_AGAIN);
             self.reject_for(&offered.offer, &refusal);
         } else if stands {

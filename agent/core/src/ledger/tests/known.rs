@@ -172,6 +172,25 @@ fn f33_reported_or_forgotten_under_a_newer_epoch_has_the_same_outcome_under_it()
     }
 }
 
+/// Say it under each, and a controller that leases one task again and again fills the outbox, for nobody else's reports.
+#[test]
+fn one_task_has_a_few_reports_that_wait_to_be_acknowledged_and_no_more() {
+    for known in [Known::Reported, Known::Tombstone] {
+        let mut desk = knowing(known);
+        let mut refused = 0;
+        for epoch in 6..106 {
+            desk.offer(offer(1, KIND, epoch));
+            desk.sync();
+            let is_put_off = |frame: &FromMember| matches!(frame, FromMember::Reject(it) if it.reason.known() == Some(Rejection::Overloaded));
+            refused += desk.sent().iter().filter(|frame| is_put_off(frame)).count();
+        }
+        assert_eq!(desk.ledger.outbox().reports, 8, "{known:?}");
+        assert!(refused >= 92, "{known:?}: {refused}");
+        desk.ledger.handle_report_ack(ReportNo(u64::MAX), desk.now);
+        assert_eq!(told(&mut desk, 106), [("Report", 106)], "{known:?}: once they are acknowledged");
+    }
+}
+
 /// What is said when task 1 is offered under epoch 6 after another member may have begun it.
 fn told_after_another(desk: &mut Desk) -> Vec<FromMember> {
     desk.offer(Offer { reconcile: true, ..offer(1, KIND, 6) });
