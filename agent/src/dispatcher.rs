@@ -1,5 +1,6 @@
 //! The one owner of the ledger, and how everybody else talks to it.
 
+mod errands;
 mod fail_points;
 mod run;
 mod told;

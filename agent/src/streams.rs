@@ -29,12 +29,6 @@ const _: () = assert!(postern_store::CHUNK == CHUNK, "the spool's chunks and the
 /// Commands waiting: a window of chunks for each of a few streams.
 const COMMANDS: usize = 64;
 
-/// Payloads that are announced again before they are whole: all that a controller sends at once after a session was cut, and a few
-/// more over a line that is cut again and again. Each has what came before read again, which may be gigabytes.
-fn again() -> Rate {
-    Rate::new(16, Duration::from_secs(30))
-}
-
 /// What the streams' thread is asked to do.
 pub enum Command {
     /// A session is established; chunks go there.
@@ -74,6 +68,18 @@ impl Streams {
     pub async fn send(&self, command: Command) {
         // A closed channel means that the program is stopping.
         let _ = self.0.send(command).await;
+    }
+
+    /// A place for one command, if there is one.
+    pub fn place(&self) -> Option<mpsc::Permit<'_, Command>> {
+        self.0.try_reserve().ok()
+    }
+
+    /// Waits until there is a place. For ever, if the program is stopping.
+    pub async fn has_place(&self) {
+        if self.0.reserve().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// A session is established.
@@ -126,7 +132,7 @@ pub struct Mover {
     outgoing: BTreeMap<StreamId, Outgoing>,
     /// The hashes of payloads that came in and are whole: each is announced again in every session.
     here: BTreeMap<StreamId, [u8; 32]>,
-    /// Those that were announced again.
+    /// How often one is announced again before it is whole.
     again: Buckets<()>,
     /// What the dispatcher is still to be told: of payloads of tasks that are held, each once.
     untold: BTreeSet<Moved>,
@@ -142,6 +148,9 @@ enum Next<'a> {
 impl Mover {
     /// Moves payloads of `spool`.
     pub fn new(spool: Spool, dispatcher: Dispatcher) -> Self {
+        // All that a controller sends at once after a session was cut, and a few more over a line that is cut again and again. Each
+        // has what came before read again, which may be gigabytes.
+        let again = Rate::new(16, Duration::from_secs(30));
         Self {
             spool,
             dispatcher,
@@ -149,7 +158,7 @@ impl Mover {
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             here: BTreeMap::new(),
-            again: Buckets::new(again(), 1),
+            again: Buckets::new(again, 1),
             untold: BTreeSet::new(),
         }
     }

@@ -149,8 +149,8 @@ impl Renewal {
     /// A session with the next certificate is durable: it is the present one now.
     pub fn handle_proved(&mut self, validity: Validity, draw: u32, now: Timestamp) {
         *self = Self { connected: self.connected, ..Self::new(validity, draw, Next::Absent) };
-        // A wall clock that is ahead would have each certificate renewed at once.
-        self.not_before = now + validity.life() / 8;
+        // A wall clock that is ahead would have each certificate renewed at once, as would one that is never valid.
+        self.not_before = now + (validity.life() / 8).max(LEAST);
     }
 
     /// New certificates are of another root than the present one from here on, so that is renewed soon, whatever the time.

@@ -17,6 +17,7 @@ use postern_protocol::{Failure, TaskId, TaskRequest, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::errands::Errands;
 use super::told::Beside;
 use super::{Input, Inputs, LocalEvent, Moved, Standing, fail_points};
 use crate::clock::{self, Pauses};
@@ -57,6 +58,7 @@ pub struct Loop {
     /// Shows that it comes round.
     pub pulse: Pulse,
     inputs: mpsc::Receiver<Input>,
+    errands: Errands,
     frames: Option<Frames>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<(), Failure>>>,
     next_ticket: u64,
@@ -84,6 +86,7 @@ impl Loop {
             streams,
             pulse: Pulse::default(),
             inputs: inputs.0,
+            errands: Errands::default(),
             frames: None,
             tickets: BTreeMap::new(),
             next_ticket: 0,
@@ -140,10 +143,10 @@ impl Loop {
                 }
                 first = self.inputs.recv(), if !choked => {
                     let Some(first) = first else { return Ok(()) };
-                    self.handle(first).await;
+                    self.handle(first);
                     for _ in 1..GATHER {
                         let Ok(input) = self.inputs.try_recv() else { break };
-                        self.handle(input).await;
+                        self.handle(input);
                     }
                 }
                 () = clock::sleep_until(self.ledger.poll_timeout()) => {
@@ -151,6 +154,7 @@ impl Loop {
                     self.ledger.handle_timeout(now);
                 }
                 () = until_room(blocked) => (),
+                () = self.streams.has_place(), if !self.errands.is_empty() => (),
                 () = tokio::time::sleep(TICK) => (),
             }
         }
@@ -183,6 +187,7 @@ impl Loop {
                 self.drained = true;
                 self.ledger.handle_drained();
             }
+            self.errands.hand_over(&self.streams);
             self.speak();
             if !self.ledger.has_writes() {
                 return Ok(());
@@ -206,7 +211,7 @@ impl Loop {
                 }
                 Some(input) = self.inputs.recv(), if taken < TAKEN => {
                     taken += 1;
-                    self.handle(input).await;
+                    self.handle(input);
                 }
                 _ = due.tick() => {
                     // It comes round; whether the disk does is seen at the committer.
@@ -251,7 +256,7 @@ impl Loop {
         now
     }
 
-    async fn handle(&mut self, input: Input) {
+    fn handle(&mut self, input: Input) {
         let now = self.now();
         match input {
             Input::Introduce(answer) => {
@@ -268,9 +273,10 @@ impl Loop {
             }
             Input::Disconnected => {
                 self.frames = None;
+                self.errands.handle_disconnected();
                 self.ledger.handle_disconnected();
             }
-            Input::Frame(frame) => self.handle_frame(*frame).await,
+            Input::Frame(frame) => self.handle_frame(*frame),
             Input::Local { offer, caller, watch } => {
                 self.watchers.insert(offer.task, watch);
                 self.offer(*offer, Origin::Local(caller));
@@ -345,7 +351,7 @@ impl Loop {
         }
     }
 
-    async fn handle_frame(&mut self, frame: FromController) {
+    fn handle_frame(&mut self, frame: FromController) {
         let now = clock::now();
         match frame {
             FromController::Offer(offer) => self.offer(offer, Origin::Controller),
@@ -362,7 +368,7 @@ impl Loop {
                     self.say(reset.into());
                 }
                 Some(expected) if expected == open.stream => {
-                    self.streams.send(Command::Receive(open.task, open.stream)).await;
+                    self.errands.add(Command::Receive(open.task, open.stream));
                 }
                 Some(_) | None => {
                     let reset = StreamReset { stream: open.stream.id, fault: StreamFault::Unknown.into() };
@@ -493,11 +499,11 @@ impl Loop {
             }
             Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
             Event::Refused(ticket, failure) => self.answer(ticket, Err(failure)),
-            Event::Upload(task, stream) => self.streams.send(Command::Upload(task, stream)).await,
+            Event::Upload(task, stream) => self.errands.add(Command::Upload(task, stream)),
             Event::Again(again) => self.tell_again(*again),
             Event::Ended(ended) => tell_ended(&ended),
             Event::LocalReport(report) => self.local_report(report).await,
-            Event::Forget(streams) => self.streams.send(Command::Forget(streams)).await,
+            Event::Forget(streams) => self.errands.add(Command::Forget(streams)),
         }
     }
 

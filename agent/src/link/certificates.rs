@@ -25,6 +25,7 @@ use crate::enrollment::{EnrollmentError, Recovery, recover};
 use crate::identity::{self, Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
 use crate::keys::SealingKeys;
 use crate::metrics::metrics;
+use crate::telemetry::{Topic, may_tell_of};
 use crate::{clock, random};
 
 /// Which certificate a session is opened with.
@@ -273,7 +274,9 @@ impl Certificates {
     fn handle_renewed(&mut self) {
         self.renewal.handle_proved(validity_of(&self.current), self.current.draw(), clock::now());
         let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
-        tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
+        if may_tell_of(Topic::Roots) {
+            tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
+        }
         metrics().certificates_renewed.one(&[]);
         let (serial, fingerprint) = (serial_of(&self.current), fingerprint_of(&self.current));
         self.status.send_modify(|status| {
@@ -292,7 +295,9 @@ impl Certificates {
         self.renewal.handle_outdated(clock::now(), clock::unix_millis(), random::number());
         let renewal = self.renewal.due();
         self.status.send_modify(|status| status.renewal = renewal);
-        tracing::info!("new certificates are of another root: this agent's is renewed soon");
+        if may_tell_of(Topic::Roots) {
+            tracing::info!("new certificates are of another root: this agent's is renewed soon");
+        }
     }
 
     async fn give_next_up(&mut self, why: &str) {

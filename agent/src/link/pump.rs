@@ -236,8 +236,8 @@ mod tests {
         }
     }
 
-    /// F28. Take the patience out of `write`, and whoever sends waits for ever: the dispatcher for the streams, the
-    /// streams for this channel.
+    /// F28. Take the patience out of `write`, and whoever sends waits for ever: the link for the streams, the streams
+    /// for this channel.
     #[tokio::test(start_paused = true)]
     async fn f28_a_peer_that_takes_nothing_sets_everybody_free_in_the_end() {
         let (frames, frames_out) = mpsc::channel(FRAMES);

@@ -6,7 +6,7 @@ use postern_agent_core::{Limits, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{
-    Cancel, LeaseVerdict, MembershipState, Reject, Renew, Renewed, RenewedLease, StreamRef,
+    Cancel, LeaseVerdict, MembershipState, Reject, Renew, Renewed, RenewedLease, StreamOpen, StreamRef,
 };
 use postern_protocol::outcome::Changed;
 use postern_protocol::seal::{SealedField, SealedOutput, SealingKey, WrappedKey};
@@ -978,6 +978,28 @@ async fn f13_after_a_pause_of_its_virtual_machine_a_member_asks_for_its_leases_a
         dispatcher.disconnected().await;
     };
     let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// Wait for the streams, and whoever has them wait keeps the agent from everything else: they wait for a controller that takes
+/// what they send.
+#[tokio::test]
+async fn the_dispatcher_goes_on_while_the_streams_take_nothing() {
+    let Desk { _folder, dispatcher, work, frames, mut sent, _commands, .. } = desk();
+    while let Some(place) = work.streams.place() {
+        place.send(Command::Disconnected);
+    }
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        let stream = StreamRef { id: StreamId::from_bytes([1; 16]), length: 1, sha256: [1; 32] };
+        dispatcher.frame(Offer { streams: List::new(vec![stream]).unwrap(), ..offer(1) }.into()).await;
+        next(&mut sent, |frame| matches!(frame, FromMember::Accept(_))).await;
+        dispatcher.frame(StreamOpen { task: TaskId::from_bytes([1; 16]), stream }.into()).await;
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let both = async { tokio::join!(work.run(CancellationToken::new()), told) };
+    let (ended, ()) = tokio::time::timeout(PATIENCE, both).await.expect("it waits for nobody");
     ended.unwrap();
 }
 
