@@ -253,11 +253,11 @@ impl Queue {
         let Some(entry) = self.tasks.get_mut(&id) else { return };
         let before = std::mem::replace(&mut entry.record.state, state);
         self.changed.insert(id);
-        self.leave(id, before);
+        self.leave(id, before, state);
         self.enter(id, state);
     }
 
-    fn leave(&mut self, id: TaskId, state: TaskState) {
+    fn leave(&mut self, id: TaskId, state: TaskState, next: TaskState) {
         self.unwanted.remove(&id);
         self.forget_let_go(id);
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
@@ -269,10 +269,10 @@ impl Queue {
                 }
             }
             let is_change = record.kind.repeat() != Repeat::Freely;
-            if let Some(target) = target(record).filter(|it| self.busy.get(it) == Some(&id)) {
-                self.rearrange(&target, |queue| {
-                    queue.busy.remove(&target);
-                });
+            // Its account is not free for a moment each time that it goes on: whoever waits for that would line up in vain.
+            let is_let_go = next.holder().is_none();
+            if let Some(target) = target(record).filter(|it| is_let_go && self.busy.get(it) == Some(&id)) {
+                self.set_free(&target);
                 if is_change {
                     self.freed.insert(target);
                 }
@@ -291,9 +291,7 @@ impl Queue {
         if let Some(holder) = state.holder() {
             self.held.entry(holder).or_default().insert(id);
             if let Some(target) = target(record) {
-                self.rearrange(&target, |queue| {
-                    queue.busy.insert(target.clone(), id);
-                });
+                self.set_busy(&target, id);
             }
             self.rank(holder);
         } else if matches!(state, TaskState::Queued) {

@@ -35,6 +35,9 @@ pub(super) struct Line {
     /// How many turns the system had while anything stood here: every fourth of its own is that of the oldest, or, of two systems
     /// that take turns, one would have all of those and the other none.
     pub(super) turns: u64,
+    /// How often a stand was changed.
+    #[cfg(test)]
+    pub(super) changes: usize,
 }
 
 pub(super) fn place(entry: &Entry) -> Place {
@@ -74,15 +77,17 @@ pub(super) fn in_order<'a>(stands: impl IntoIterator<Item = &'a BTreeSet<Place>>
 
 impl Queue {
     /// A task waits to be given to somebody. Of those for one account that take the same, the first are in line, and none
-    /// while the account is busy.
+    /// while the account is busy. Those that take something else stay where they are: a submitter may have thousands of them.
     pub(super) fn line_up(&mut self, id: TaskId) {
         let Some(entry) = self.tasks.get(&id) else { return };
         let (takes, place) = (takes(entry), place(entry));
-        match target(&entry.record) {
-            None => stand(self.line.entry(entry.record.system.clone()).or_default(), &takes, &[place]),
-            Some(target) => self.rearrange(&target, |queue| {
-                queue.waiting.entry(target.clone()).or_default().entry(takes).or_default().insert(place);
-            }),
+        let line = self.line.entry(entry.record.system.clone()).or_default();
+        let Some(target) = target(&entry.record) else { return stand(line, &takes, &[place]) };
+        let is_busy = self.busy.contains_key(&target);
+        let places = self.waiting.entry(target).or_default().entry(takes.clone()).or_default();
+        places.insert(place);
+        if !is_busy {
+            keep_first(line, &takes, places);
         }
     }
 
@@ -90,24 +95,29 @@ impl Queue {
     pub(super) fn step_out(&mut self, id: TaskId) {
         let Some(entry) = self.tasks.get(&id) else { return };
         let (takes, place) = (takes(entry), place(entry));
-        match target(&entry.record) {
-            None => stand_aside(self.line.entry(entry.record.system.clone()).or_default(), &takes, &[place]),
-            Some(target) => self.rearrange(&target, |queue| {
-                if let Some(stands) = queue.waiting.get_mut(&target) {
-                    remove(stands, &takes, &place);
-                    if stands.is_empty() {
-                        queue.waiting.remove(&target);
-                    }
-                }
-            }),
+        let line = self.line.entry(entry.record.system.clone()).or_default();
+        stand_aside(line, &takes, &[place]);
+        let Some(target) = target(&entry.record) else { return };
+        let Some(stands) = self.waiting.get_mut(&target) else { return };
+        remove(stands, &takes, &place);
+        if let Some(places) = stands.get(&takes).filter(|_| !self.busy.contains_key(&target)) {
+            keep_first(line, &takes, places);
+        }
+        if stands.is_empty() {
+            self.waiting.remove(&target);
         }
     }
 
-    /// Changes who waits for an account, or whether it is busy, and keeps in line who may go next.
-    pub(super) fn rearrange(&mut self, target: &Target, change: impl FnOnce(&mut Self)) {
-        self.first_of(target, stand_aside);
-        change(self);
-        if !self.busy.contains_key(target) {
+    /// A member has a task for an account: the others for it step aside, all of them, if nobody had one before.
+    pub(super) fn set_busy(&mut self, target: &Target, id: TaskId) {
+        if self.busy.insert(target.clone(), id).is_none() {
+            self.first_of(target, stand_aside);
+        }
+    }
+
+    /// Nobody has a task for it any more: the first of each stand are in line again.
+    pub(super) fn set_free(&mut self, target: &Target) {
+        if self.busy.remove(target).is_some() {
             self.first_of(target, stand);
         }
     }
@@ -130,12 +140,30 @@ impl Queue {
     }
 }
 
+/// One of those for an account that take the same came or went.
+fn keep_first(line: &mut Line, takes: &Takes, places: &BTreeSet<Place>) {
+    let mut places = places.iter().copied();
+    let first: Vec<Place> = places.by_ref().take(IN_LINE).collect();
+    stand(line, takes, &first);
+    if let Some(next) = places.next() {
+        stand_aside(line, takes, &[next]);
+    }
+}
+
 fn stand(line: &mut Line, takes: &Takes, places: &[Place]) {
+    #[cfg(test)]
+    {
+        line.changes += 1;
+    }
     let stands = line.lanes.entry(takes.kind.lane()).or_default();
     stands.entry(takes.clone()).or_default().extend(places);
 }
 
 fn stand_aside(line: &mut Line, takes: &Takes, places: &[Place]) {
+    #[cfg(test)]
+    {
+        line.changes += 1;
+    }
     let Some(stands) = line.lanes.get_mut(&takes.kind.lane()) else { return };
     for place in places {
         remove(stands, takes, place);

@@ -256,6 +256,29 @@ fn a_pile_of_tasks_for_an_account_that_another_has_hides_nothing() {
     }
 }
 
+/// Go through all that wait for the account whenever one comes or goes, and the last hundred change more than those before.
+#[test]
+fn a_task_lines_up_and_leaves_at_the_same_cost_however_many_with_other_keys_wait_for_its_account() {
+    let changes = |count: u64| {
+        let mut world = World::new();
+        world.queue.config.max_unfinished = 1_000;
+        let keys = BTreeSet::from([KeyId::of(b"key")]);
+        let keys_of = |n: u64| &keys | &BTreeSet::from([KeyId::of(&n.to_be_bytes())]);
+        let cluster = "acme".parse().unwrap();
+        world.queue.set_opener(ONE, Some(Opener { cluster, keys: keys.clone(), enabled: true }));
+        let ids = pile(&mut world, "user", count);
+        for (n, id) in (0..).zip(&ids) {
+            world.queue.set_sealed_to(*id, keys_of(n));
+        }
+        for id in &ids[1..] {
+            world.queue.cancel(*id, at(0));
+        }
+        world.queue.line[&"sf".parse().unwrap()].changes
+    };
+    let [some, more, most] = [100, 200, 300].map(changes);
+    assert_eq!(most - more, more - some);
+}
+
 /// Look at each of them, and the same.
 #[test]
 fn a_pile_of_tasks_that_nobody_who_is_there_can_open_hides_nothing() {
@@ -332,7 +355,7 @@ fn first_change(queue: &Queue, target: &str) -> Option<TaskId> {
     changes.map(place).min().map(|(_, _, id)| id)
 }
 
-/// Forget `rank` or `rearrange` after any of these changes, and it fails.
+/// Forget `rank`, `keep_first`, `set_busy` or `set_free` after any of these changes, and it fails.
 #[test]
 fn whoever_is_ready_and_what_may_go_next_stand_in_line_whatever_happened() {
     let mut world = World::new();
