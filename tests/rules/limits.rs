@@ -54,6 +54,7 @@ sessions of the console | 12 hours | controller-stub/src/console/sessions.rs | L
 connected systems | 10,000 | controller-stub/src/state/systems.rs | MAX_SYSTEMS: usize = 10_000
 of one system | 3 KiB | controller-stub/src/state/systems.rs | MAX_RECORD: usize = 3 * 1024
 unfinished tasks | 100,000 | controller-stub/src/state.rs | MAX_UNFINISHED: usize = 100_000
+tasks that end because they are late | 256 of each in a tick | controller-stub/src/queue/expiry.rs | AT_ONCE: usize = 256
 tasks that one member has | 1,024, | controller-stub/src/queue/holder.rs | MAX_LOAD: usize = 1_024
 payloads, uploaded and of members | 100,000 | controller-stub/src/state/streams.rs | MAX_STREAMS: usize = 100_000
 a payload of a submitter | 256 MiB | controller-stub/src/state/streams.rs | MAX_STREAM: u64 = 256 * 1024 * 1024

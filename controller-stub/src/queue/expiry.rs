@@ -13,6 +13,10 @@ use crate::state::record::TaskState;
 /// by between two ticks, and nothing to a deadline.
 const JUMP: Duration = Duration::from_secs(5);
 
+/// How many tasks of each sort end or change in one tick because time passed: about one commit. Those of a pile follow in the
+/// next ticks, with the requests of others between; nobody is given what is late meanwhile, nor what another had.
+pub(super) const AT_ONCE: usize = 256;
+
 impl Queue {
     /// Time passed. To be called several times a lease.
     pub fn tick(&mut self, at: Moment) {
@@ -24,21 +28,19 @@ impl Queue {
             .flatten()
             .copied()
             .filter(|id| self.tasks.get(id).is_some_and(|entry| entry.until <= at.now))
+            .take(AT_ONCE)
             .collect();
         for id in due {
             self.lapse(id, at);
         }
 
         self.follow_the_wall(at);
-        let past: Vec<TaskId> =
-            self.deadlines.iter().take_while(|(deadline, _)| *deadline <= at.now).map(|(_, id)| *id).collect();
-        for id in past {
-            // A member that has it answers for it; it is never told to begin late.
-            if matches!(self.state(id), Some(TaskState::Queued | TaskState::NeedsReseal))
-                && self.is_surely_late(id, at.now)
-            {
-                self.expire(id, at);
-            }
+        // A member that has it answers for it; it is never told to begin late.
+        let nobody_has = |id: &TaskId| matches!(self.state(*id), Some(TaskState::Queued | TaskState::NeedsReseal));
+        let past = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= at.now).map(|(_, id)| *id);
+        let late = past.filter(nobody_has).filter(|id| self.is_surely_late(*id, at.now));
+        for id in late.take(AT_ONCE).collect::<Vec<TaskId>>() {
+            self.expire(id, at);
         }
         self.end_cancelled_unopened(at);
         self.look_at_refusals(at);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use postern_protocol::seal::KeyId;
 use postern_protocol::{ClusterName, MemberId, TaskId};
 
+use super::expiry::AT_ONCE;
 use super::{Entry, Queue};
 use crate::clock::Moment;
 use crate::state::record::TaskState;
@@ -168,7 +169,7 @@ impl Queue {
 
     /// Nobody can find out what became of a task that may have been begun, so it does not wait to be cancelled.
     pub(super) fn end_cancelled_unopened(&mut self, at: Moment) {
-        for id in std::mem::take(&mut self.unwanted) {
+        for id in self.unwanted.iter().take(AT_ONCE).copied().collect::<Vec<TaskId>>() {
             let ending = self.ending(id, postern_protocol::Outcome::Cancelled);
             self.finish_here(id, ending, "cancelled while no member had a key to open it with", at);
         }

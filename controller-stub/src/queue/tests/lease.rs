@@ -157,3 +157,42 @@ fn a_restored_lease_is_kept_until_the_clock_can_have_been_set() {
     assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL - 1).now), LeaseVerdict::Kept);
     assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL).now), LeaseVerdict::Cancelled);
 }
+
+/// So many tasks with a deadline at 1,000.
+fn with_a_deadline(count: u64) -> World {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 1_000;
+    for n in 0..count {
+        let (id, deadline) = (TaskId::from_random(n, [0; 10]), Some(UnixMillis(at(1_000).wall.0)));
+        world.queue.submit(TaskRecord { id, deadline, target: n.to_string(), ..task(1) }, at(0));
+    }
+    world
+}
+
+/// Take all that are late in one tick, and nobody else has a turn until a hundred thousand are committed. Take the first that
+/// are past their deadlines, whoever has them, and those that a member has keep the others from ending.
+#[test]
+fn of_what_is_late_so_much_ends_in_a_tick_and_the_rest_in_the_next_whatever_members_have() {
+    let mut world = with_a_deadline(900);
+    world.queue.connect(ONE, holder(300));
+    let given = std::iter::from_fn(|| world.assign(0)).count();
+    assert_eq!((given, world.queue.load(ONE)), (300, 300));
+    for left in [900 - 256, 900 - 512, 300, 300] {
+        world.queue.tick(at(1_000));
+        assert_eq!((world.queue.len(), world.assign(1_000)), (left, None));
+    }
+    assert_eq!(world.queue.load(ONE), 300);
+}
+
+/// As of what is late.
+#[test]
+fn of_the_leases_that_ran_out_so_many_lapse_in_a_tick_and_the_rest_in_the_next() {
+    let mut world = with_a_deadline(600);
+    world.queue.connect(ONE, holder(600));
+    assert_eq!(std::iter::from_fn(|| world.assign(0)).count(), 600);
+    for in_doubt in [256, 512, 600, 600] {
+        world.queue.tick(at(TTL));
+        let doubts = world.queue.tasks().filter(|it| it.state.is_in_doubt()).count();
+        assert_eq!((doubts, world.queue.lapses_and_doubts().0), (in_doubt, u64::try_from(in_doubt).unwrap()));
+    }
+}

@@ -197,3 +197,20 @@ fn a_task_that_waits_to_be_sealed_again_ends_with_its_deadline_or_its_cancel_and
         }
     }
 }
+
+/// Take all of them in one tick, and nobody else has a turn until they are committed.
+#[test]
+fn of_what_is_cancelled_and_nobody_can_open_so_much_ends_in_a_tick_and_the_rest_in_the_next() {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 1_000;
+    for n in 0..600 {
+        let (id, target) = (TaskId::from_random(n, [0; 10]), n.to_string());
+        world.queue.submit(TaskRecord { id, target, reconcile: true, ..task(1) }, at(0));
+        world.queue.set_sealed_to(id, keys(&[OLD]));
+        world.queue.cancel(id, at(0));
+    }
+    for left in [600, 600 - 256, 600 - 512, 0] {
+        assert_eq!(world.queue.len(), left);
+        world.queue.tick(at(1));
+    }
+}
