@@ -110,6 +110,8 @@ pub struct Queue {
     refusals: BTreeMap<MemberId, BTreeSet<TaskId>>,
     away: Away,
     openers: Openers,
+    /// Tasks of which it is not looked yet whether anybody can open them, now that a member has other keys.
+    unsorted: BTreeSet<TaskId>,
     /// Tasks that no member can open, and that are to be cancelled.
     unwanted: BTreeSet<TaskId>,
     /// Grows with every assignment; the member served longest ago goes first among equals.
@@ -144,6 +146,7 @@ impl Queue {
             refusals: BTreeMap::new(),
             away: Away::default(),
             openers: Openers::default(),
+            unsorted: BTreeSet::new(),
             unwanted: BTreeSet::new(),
             turn: 0,
             last_system: None,

@@ -18,6 +18,8 @@ use crate::{JOE, programs, reset_password};
 const YOUNG: [&str; 4] = ["--sealing-key-secs", "1", "--sealing-key-keep-secs", "3600"];
 /// A new key each second, and those before it for a second more.
 const SHORT: [&str; 4] = ["--sealing-key-secs", "1", "--sealing-key-keep-secs", "1"];
+/// No new key, and those before it for a second.
+const LAST: [&str; 4] = ["--sealing-key-secs", "3600", "--sealing-key-keep-secs", "1"];
 
 fn keys_for(run: &[&'static str]) -> AgentOptions {
     AgentOptions { run: run.to_vec(), ..AgentOptions::default() }
@@ -165,6 +167,10 @@ async fn a_key_that_a_task_in_hand_needs_stays_until_that_has_ended_and_is_wiped
     let second = rotated(&lab, &agent, std::slice::from_ref(&first)).await[0].clone();
     wiped(&lab, &agent, &second).await;
     assert!(known(&lab, &agent).await.contains(&first), "younger ones have gone meanwhile");
+    // A controller does not take another key every second for long.
+    agent.kill().await;
+    agent.set_run(&LAST);
+    agent.start().await;
     lab.controller.cli(&["member", "enable", agent.member()]).await;
     assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
     assert!(lab.salesforce.password_is(JOE, "1n-hand-n0w"));
@@ -283,6 +289,10 @@ async fn an_agent_or_a_controller_that_dies_at_any_step_of_a_rotation_goes_on_wi
         agent.start().await;
         let used = known(&lab, &agent).await;
         rotated(&lab, &agent, &used).await;
+        // What it counts of the changes of keys, a controller has forgotten when it starts.
+        lab.controller.kill().await;
+        lab.controller.restart().await;
+        agent.link("connected").await;
     }
     lab.controller.fail_points().arm(Point::KeysStored);
     lab.controller.dies().await;

@@ -80,7 +80,8 @@ proofs of applicants | 4 | controller-stub/src/link/enroll.rs | MAX_PROOFS: usiz
 an applicant's time | 10 s each | controller-stub/src/link/enroll.rs | PATIENCE: Duration = Duration::from_secs(10)
 wrong attempts with one enrollment token | 10, then one a minute | controller-stub/src/state/attempts.rs | let wrong = Rate::new(10, Duration::from_secs(60))
 certificates of one member | 10, then one in a fiftieth | controller-stub/src/state/attempts.rs | let certificates = Rate::new(10, certificate_life / 50)
-other sealing keys of one member | 30, then one in 10 s | controller-stub/src/state/attempts.rs | let sealing_keys = Rate::new(30, Duration::from_secs(10))
+other sealing keys of one member | 30, then one in 10 min | controller-stub/src/state/attempts.rs | let sealing_keys = Rate::new(30, Duration::from_secs(10 * 60))
+other sealing keys of one member | 256 in a tick | controller-stub/src/queue/expiry.rs | AT_ONCE: usize = 256
 lines of the log about certificates | 3, then one in 10 min | controller-stub/src/state/attempts.rs | let superseded = Rate::new(3, Duration::from_secs(10 * 60))
 sessions of one member | 30, then one in 2 s | controller-stub/src/state/attempts.rs | let sessions = Rate::new(30, Duration::from_secs(2))
 payloads of one member that are announced again | 16, then one in 30 s | controller-stub/src/state/attempts.rs | let payloads_again = Rate::new(16, Duration::from_secs(30))

@@ -136,8 +136,9 @@ impl Queue {
                 entry.refused_by.remove(&member);
                 entry.unopened_by.remove(&member);
             }
-            self.sort(id);
+            self.unsorted.insert(id);
         }
+        self.sort_some();
     }
 
     /// What was said of a task before says nothing any more.

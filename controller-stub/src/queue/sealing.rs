@@ -106,7 +106,17 @@ impl Queue {
             if let Some(entry) = self.tasks.get_mut(id) {
                 entry.unopened_by.remove(&member);
             }
-            self.sort(*id);
+        }
+        self.unsorted.extend(tasks);
+        self.sort_some();
+    }
+
+    /// Sorts some of what other keys of a member concern. The others follow, as time passes: until then what nobody can open
+    /// is given to nobody, and hides nothing; what somebody can open waits a little.
+    pub(super) fn sort_some(&mut self) {
+        for _ in 0..AT_ONCE {
+            let Some(id) = self.unsorted.pop_first() else { return };
+            self.sort(id);
         }
     }
 

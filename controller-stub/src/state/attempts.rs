@@ -40,9 +40,10 @@ impl Attempts {
         let certificates = Rate::new(10, certificate_life / 50);
         // Whoever shows one is told to come again in a minute. Somebody is to see it, once in a while.
         let superseded = Rate::new(3, Duration::from_secs(10 * 60));
-        // Two in a fortnight, and a few more by a member whose disk does not take them. Each costs a look at every task that
-        // is sealed to them, and a commit.
-        let sealing_keys = Rate::new(30, Duration::from_secs(10));
+        // Two in the fifteen days at least that an agent uses a key; after it was put back to an older copy, with that, a new
+        // one and the end of each of the three before it, five at once. What its disk does not take, it does not announce. The
+        // rest is for keys that last for seconds, as tests have them. Each may have every sealed task written, some 100 MiB.
+        let sealing_keys = Rate::new(30, Duration::from_secs(10 * 60));
         // An agent waits for a second at least before it comes back. Each session costs two commits, and an inventory.
         let sessions = Rate::new(30, Duration::from_secs(2));
         // All that a member sends at once, after its session was cut, and a few more over a line that is cut again and again.

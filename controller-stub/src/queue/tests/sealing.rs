@@ -214,3 +214,32 @@ fn of_what_is_cancelled_and_nobody_can_open_so_much_ends_in_a_tick_and_the_rest_
         world.queue.tick(at(1));
     }
 }
+
+/// Sort all of them at once, and nobody else has a turn until they are committed. Leave `sort_some` out of `tick`, and the
+/// others are never sorted.
+#[test]
+fn of_what_other_keys_of_a_member_concern_so_much_is_sorted_in_a_tick_and_nothing_is_given_to_who_cannot_open_it() {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 1_000;
+    world.queue.set_opener(ONE, Some(opener(&[OLD])));
+    world.queue.connect(ONE, holder(10));
+    world.queue.set_credit(ONE, 0);
+    for n in 0..600 {
+        let (id, target) = (TaskId::from_random(n, [0; 10]), n.to_string());
+        world.queue.submit(TaskRecord { id, target, ..task(1) }, at(0));
+        world.queue.set_sealed_to(id, keys(&[OLD]));
+    }
+    let unopenable = |world: &World| world.queue.tasks().filter(|it| it.state == TaskState::NeedsReseal).count();
+    world.queue.set_opener(ONE, Some(opener(&[NEW])));
+    world.queue.set_credit(ONE, 10);
+    for expected in [256, 512, 600] {
+        assert_eq!((unopenable(&world), world.assign(0)), (expected, None));
+        world.queue.tick(at(0));
+    }
+    world.queue.set_opener(ONE, Some(opener(&[NEW, OLD])));
+    for expected in [600 - 256, 600 - 512, 0] {
+        assert_eq!(unopenable(&world), expected);
+        world.queue.tick(at(0));
+    }
+    assert!(world.assign(0).is_some());
+}
