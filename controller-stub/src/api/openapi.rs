@@ -2,6 +2,7 @@
 //! read and written; `docs/reference` has them.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use axum::Json;
 use schemars::generate::SchemaSettings;
@@ -89,8 +90,11 @@ fn operation(route: &Described, written: &mut SchemaGenerator) -> Value {
     described
 }
 
-pub(super) async fn show() -> Json<Value> {
-    Json(openapi())
+/// As it is served: what it is made of does not change while a program runs, and to make it takes far longer than to send it.
+static SERVED: LazyLock<Value> = LazyLock::new(openapi);
+
+pub(super) async fn show() -> Json<&'static Value> {
+    Json(&SERVED)
 }
 
 /// The API for people, in Markdown.
