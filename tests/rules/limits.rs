@@ -11,6 +11,7 @@ const SAID: &str = "
 TCP to WebSocket | 15 s | controller-stub/src/limits.rs | HANDSHAKE: Duration = Duration::from_secs(15)
 WebSocket to `Hello` | 5 s each | protocol/src/session.rs | HANDSHAKE: Duration = Duration::from_secs(5)
 a frame | 128 KiB | protocol/src/codec.rs | LIMIT: usize = 128 * 1024
+a frame of whoever shows no certificate | 16 KiB | controller-stub/src/link/websocket.rs | MAX_APPLICATION: usize = 16 * 1024
 frames of a session that cannot be read | 100 | controller-stub/src/link/pump.rs | MAX_UNREADABLE: u32 = 100
 silence in a session | 3 heartbeats | protocol/src/session.rs | MISSES: u32 = 3
 silence in a session | 30 s | protocol/src/session.rs | HEARTBEAT: Duration = Duration::from_secs(10)

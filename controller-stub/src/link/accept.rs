@@ -1,5 +1,6 @@
 //! From TCP to a WebSocket at one of two places.
 
+use postern_protocol::frame::MAX_FRAME;
 use postern_protocol::{enrollment, session};
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -80,7 +81,10 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
             Err(refusal(status, sentence))
         }
     };
-    let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, choose, Some(websocket::limits())).await;
+    // Nobody has a session without a certificate, so whoever shows none is an applicant at most.
+    let largest = if certificate.is_some() { MAX_FRAME } else { websocket::MAX_APPLICATION };
+    let limits = websocket::limits(largest);
+    let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, choose, Some(limits)).await;
     match (chosen, socket) {
         (Some(Ok(place)), Ok(socket)) => Ok((socket, place)),
         (Some(Err(sentence)), _) => Err(AcceptError::Refused(sentence)),
@@ -159,9 +163,46 @@ fn refusal(status: StatusCode, sentence: String) -> ErrorResponse {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{SinkExt as _, StreamExt as _};
     use tokio::io::AsyncWriteExt as _;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+    use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
     use super::*;
+
+    /// Let it say as much as a member, and everybody at the door may have that kept, and a frame of the same size beside it.
+    #[tokio::test]
+    async fn an_applicant_may_say_16_kib_and_no_more_in_one_piece_or_in_many() {
+        let pieces = |size: usize| {
+            let piece = |at: usize| {
+                let code = if at == 0 { Data::Binary } else { Data::Continue };
+                let bytes = vec![0; (size - at).min(1_000)];
+                Message::Frame(Frame::message(bytes, OpCode::Data(code), at + 1_000 >= size))
+            };
+            (0..size).step_by(1_000).map(piece).collect()
+        };
+        let whole = |size: usize| vec![Message::Binary(vec![0; size].into())];
+        for (messages, is_heard) in [
+            (whole(16 * 1024), true),
+            (pieces(16 * 1024), true),
+            (whole(16 * 1024 + 1), false),
+            (pieces(16 * 1024 + 1), false),
+        ] {
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            let mut request = format!("ws://localhost{}", enrollment::PATH).into_client_request().unwrap();
+            request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(enrollment::SUBPROTOCOL));
+            let asks = tokio_tungstenite::client_async(request, theirs);
+            let (accepted, asked) = tokio::join!(upgrade(ours, None, [0; 32]), asks);
+            let ((mut socket, _), (mut theirs, _)) = (accepted.unwrap(), asked.unwrap());
+            let count = messages.len();
+            for message in messages {
+                theirs.send(message).await.unwrap();
+            }
+            assert_eq!(socket.next().await.unwrap().is_ok(), is_heard, "in {count}");
+        }
+    }
 
     /// The same head in one piece is answered with 101.
     #[tokio::test]
