@@ -53,9 +53,9 @@ pub type Frames = mpsc::Sender<FromMember>;
 
 /// How long a goodbye may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How long a frame may wait for whoever it is for: the streams wait for a controller that takes what they send, and this is many
-/// times as long as one does that is worth going on with.
-const PASSING_ON: Duration = Duration::from_secs(60);
+/// How long a frame may wait for whoever it is for. The streams may be in the middle of a window of chunks, each of which a slow
+/// line takes up to half a minute for, and the disk may be slow.
+const PASSING_ON: Duration = Duration::from_secs(300);
 /// How many frames that cannot be read a session survives: enough for a newer controller, too few for a flood.
 const MAX_UNREADABLE: u32 = 100;
 
@@ -362,13 +362,10 @@ impl Link {
                     backoff.handle_established(clock::now());
                 }
                 Event::Message(frame) => {
-                    let (name, pulse) = (frame.name(), self.vitals.pulse.clone());
+                    let pulse = self.vitals.pulse.clone();
                     let passed_on = tokio::time::timeout(PASSING_ON, self.pass_on(*frame, pump));
                     if pulse.during(PASSING_ON, passed_on).await.is_err() {
-                        return Some(Ended::Violation {
-                            frame: name,
-                            place: "and takes nothing of what is sent to it",
-                        });
+                        return Some(Ended::Stuck(PASSING_ON.as_secs()));
                     }
                 }
             }

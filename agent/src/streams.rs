@@ -75,11 +75,9 @@ impl Streams {
         self.0.try_reserve().ok()
     }
 
-    /// Waits until there is a place. For ever, if the program is stopping.
-    pub async fn has_place(&self) {
-        if self.0.reserve().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    /// Waits for a place in its turn; `None` if the program is stopping.
+    pub async fn next_place(self) -> Option<mpsc::OwnedPermit<Command>> {
+        self.0.reserve_owned().await.ok()
     }
 
     /// A session is established.
@@ -132,7 +130,8 @@ pub struct Mover {
     outgoing: BTreeMap<StreamId, Outgoing>,
     /// The hashes of payloads that came in and are whole: each is announced again in every session.
     here: BTreeMap<StreamId, [u8; 32]>,
-    /// How often one is announced again before it is whole.
+    /// What was announced in this session, and how often something is announced again before it is whole.
+    announced: BTreeSet<StreamId>,
     again: Buckets<()>,
     /// What the dispatcher is still to be told: of payloads of tasks that are held, each once.
     untold: BTreeSet<Moved>,
@@ -148,8 +147,7 @@ enum Next<'a> {
 impl Mover {
     /// Moves payloads of `spool`.
     pub fn new(spool: Spool, dispatcher: Dispatcher) -> Self {
-        // All that a controller sends at once after a session was cut, and a few more over a line that is cut again and again. Each
-        // has what came before read again, which may be gigabytes.
+        // What could not be taken is announced again after a pause. Each time what came before is read again, which may be gigabytes.
         let again = Rate::new(16, Duration::from_secs(30));
         Self {
             spool,
@@ -158,6 +156,7 @@ impl Mover {
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             here: BTreeMap::new(),
+            announced: BTreeSet::new(),
             again: Buckets::new(again, 1),
             untold: BTreeSet::new(),
         }
@@ -214,6 +213,7 @@ impl Mover {
                 self.frames = None;
                 // Writers keep what is durable; the controller announces the payload again.
                 self.incoming.clear();
+                self.announced.clear();
                 self.outgoing.values_mut().for_each(|out| (out.progress, out.retry) = (None, Retry::default()));
             }
             Command::Receive(task, stream) => self.receive(task, stream),
@@ -284,7 +284,8 @@ impl Mover {
             Ok(false) => (),
             Err(error) => return self.spool_failed(stream.id, &error),
         }
-        if self.spool.is_begun(spool_id(stream.id)) && self.again.take((), clock::now()).is_err() {
+        let is_first = self.announced.insert(stream.id);
+        if !is_first && self.spool.is_begun(spool_id(stream.id)) && self.again.take((), clock::now()).is_err() {
             return self.reset(stream.id, StreamFault::Full, "it is announced again too often before it is whole");
         }
         match self.spool.write(spool_id(stream.id), stream.length) {
@@ -417,6 +418,7 @@ impl Mover {
 
     fn forget(&mut self, id: StreamId) {
         self.here.remove(&id);
+        self.announced.remove(&id);
         self.untold.retain(|moved| !matches!(moved, Moved::Here(_, stream) if *stream == id));
         // The controller takes few at a time, and keeps open what it sends: this one keeps nobody's place. What it sends may be
         // announced once more by now, for a newer lease: then it is again, later, or told to be unknown.

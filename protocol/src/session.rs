@@ -43,6 +43,9 @@ pub enum Ended {
     /// The peer showed no sign of life.
     #[error("the peer showed no sign of life for {0} ms")]
     Silent(u64),
+    /// What the peer sent was not taken in for so many seconds.
+    #[error("what the peer sent waited for {0} s: it takes little of what is sent to it, or the disk does")]
+    Stuck(u64),
     /// The peer sent a frame that has no place there.
     #[error("the peer sent {frame} {place}")]
     Violation {
@@ -120,7 +123,7 @@ impl Ended {
                 Some(SessionRefusal::ProtocolViolation)
             }
             Self::Incompatible(_) => Some(SessionRefusal::Incompatible),
-            Self::Silent(_) | Self::Refused { .. } | Self::GoneAway { .. } => None,
+            Self::Silent(_) | Self::Stuck(_) | Self::Refused { .. } | Self::GoneAway { .. } => None,
         }
     }
 }

@@ -55,7 +55,8 @@ sessions of the console | 12 hours | controller-stub/src/console/sessions.rs | L
 connected systems | 10,000 | controller-stub/src/state/systems.rs | MAX_SYSTEMS: usize = 10_000
 of one system | 3 KiB | controller-stub/src/state/systems.rs | MAX_RECORD: usize = 3 * 1024
 unfinished tasks | 100,000 | controller-stub/src/state.rs | MAX_UNFINISHED: usize = 100_000
-tasks that end because they are late | 256 of each in a tick | controller-stub/src/queue/expiry.rs | AT_ONCE: usize = 256
+tasks that end because they are late | 256 of the others in a tick | controller-stub/src/queue/expiry.rs | AT_ONCE: usize = 256
+tasks that end because they are late | 2,560 that are late | controller-stub/src/queue/expiry.rs | LATE_AT_ONCE: usize = 10 * AT_ONCE
 tasks that one member has | 1,024, | controller-stub/src/queue/holder.rs | MAX_LOAD: usize = 1_024
 payloads, uploaded and of members | 100,000 | controller-stub/src/state/streams.rs | MAX_STREAMS: usize = 100_000
 a payload of a submitter | 256 MiB | controller-stub/src/state/streams.rs | MAX_STREAM: u64 = 256 * 1024 * 1024
@@ -109,8 +110,8 @@ an entry of a dataset | names of 128 bytes | agent/src/dataset.rs | MAX_NAME: us
 an entry of a dataset | values of 128 KiB | agent/src/dataset.rs | MAX_VALUE: usize = 131_072
 certificates beside that of a controller | 10 | agent/src/judge.rs | MAX_BETWEEN: usize = 10
 addresses of a name | 8, | agent/src/link/dial.rs | MOST_ADDRESSES: u8 = 8
-a frame of a controller that waits | 60 s | agent/src/link.rs | PASSING_ON: Duration = Duration::from_secs(60)
-payloads that a controller announces again | 16, | agent/src/streams.rs | let again = Rate::new(16, Duration::from_secs(30))
+a frame of a controller that waits | 5 min | agent/src/link.rs | PASSING_ON: Duration = Duration::from_secs(300)
+payloads that a controller announces again in one session | 16, | agent/src/streams.rs | let again = Rate::new(16, Duration::from_secs(30))
 reports of one task | 8 | agent/core/src/ledger/offer.rs | MAX_OF_TASK: usize = 8
 the values of the entries | 500,000 | agent/src/connector/salesforce/task/import_batch/reader.rs | MAX_VALUES: usize = 500_000
 a row of an export's table | 8 MiB | agent/src/connector/salesforce/task/export/table.rs | MAX_ROW: usize = 8 * 1024 * 1024

@@ -1,17 +1,24 @@
 //! What the dispatcher asks of the streams, without waiting for them: they wait for whoever takes what they send.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::pin::Pin;
 
 use postern_protocol::StreamId;
+use tokio::sync::mpsc::OwnedPermit;
 
 use crate::streams::{Command, Streams};
 
-/// Commands for the streams, in order. There is at most one to take in and one to send each payload, so there are never more than
-/// tasks are held and reports owed.
+/// A place among the streams' commands that is waited for.
+type Place = Pin<Box<dyn Future<Output = Option<OwnedPermit<Command>>> + Send>>;
+
+/// Commands for the streams, in order. There is at most one to take in and one to send each payload of what is held and owed, and
+/// one to forget for each that ends.
 #[derive(Default)]
 pub struct Errands {
     waiting: VecDeque<Command>,
     named: BTreeSet<(Way, StreamId)>,
+    /// Kept from turn to turn: the link waits for places too, and whoever begins to wait anew is behind it.
+    place: Option<Place>,
 }
 
 /// Which way a payload goes.
@@ -61,18 +68,39 @@ impl Errands {
     pub fn hand_over(&mut self, streams: &Streams) {
         while !self.waiting.is_empty() {
             let Some(place) = streams.place() else { return };
-            if let Some(command) = self.waiting.pop_front() {
-                if let Some(it) = named(&command) {
-                    self.named.remove(&it);
-                }
+            if let Some(command) = self.next() {
                 place.send(command);
             }
         }
+    }
+
+    /// Hands the next one over, when it has its turn. Nothing is lost if it is not waited for to the end.
+    pub async fn hand_over_next(&mut self, streams: &Streams) {
+        let place = self.place.get_or_insert_with(|| Box::pin(streams.clone().next_place()));
+        let place = place.as_mut().await;
+        self.place = None;
+        match (place, self.next()) {
+            (Some(place), Some(command)) => {
+                place.send(command);
+            }
+            (Some(_), None) => (),
+            // The program is stopping: what is left of payloads is looked through at the next start.
+            (None, _) => self.waiting.clear(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Command> {
+        let command = self.waiting.pop_front()?;
+        if let Some(it) = named(&command) {
+            self.named.remove(&it);
+        }
+        Some(command)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use postern_protocol::TaskId;
     use postern_protocol::message::v1::StreamRef;
 
@@ -113,6 +141,23 @@ mod tests {
         assert_eq!(waiting(&errands), [Some(Way::Out)]);
         errands.add(Command::Receive(TASK, stream(1)));
         assert_eq!(waiting(&errands), [Some(Way::Out), Some(Way::In)]);
+    }
+
+    /// Begin to wait anew in each turn, and whoever else waits always comes first.
+    #[tokio::test]
+    async fn whoever_waits_for_a_place_keeps_its_turn() {
+        let (streams, mut commands) = Streams::channel();
+        while let Some(place) = streams.place() {
+            place.send(Command::Disconnected);
+        }
+        let mut errands = Errands::default();
+        errands.add(Command::Upload(TASK, stream(1)));
+        assert_eq!(errands.hand_over_next(&streams).now_or_never(), None);
+        let mut other = Box::pin(streams.clone().next_place());
+        assert!((&mut other).now_or_never().is_none());
+        commands.recv().await.unwrap();
+        assert_eq!(errands.hand_over_next(&streams).now_or_never(), Some(()), "the other came first");
+        assert!(errands.is_empty());
     }
 
     #[tokio::test]

@@ -154,7 +154,7 @@ impl Loop {
                     self.ledger.handle_timeout(now);
                 }
                 () = until_room(blocked) => (),
-                () = self.streams.has_place(), if !self.errands.is_empty() => (),
+                () = self.errands.hand_over_next(&self.streams), if !self.errands.is_empty() => (),
                 () = tokio::time::sleep(TICK) => (),
             }
         }

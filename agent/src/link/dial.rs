@@ -1,5 +1,6 @@
 //! From a URL to a WebSocket: address, proxy, TLS, upgrade.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -283,10 +284,23 @@ fn no_address(host: &str) -> DialError {
 pub async fn resolve(name: &Destination) -> Result<Vec<SocketAddr>, DialError> {
     let unresolved = |source| DialError::Resolve { host: name.host.clone(), source };
     let found = tokio::net::lookup_host((name.host.as_str(), name.port)).await.map_err(unresolved)?;
-    let mut found: Vec<_> = found.collect();
-    found.dedup();
-    found.truncate(MOST_ADDRESSES.into());
+    let found = in_turn(found.collect());
     if found.is_empty() { Err(no_address(&name.host)) } else { Ok(found) }
+}
+
+/// The first of these addresses, one of each family in turn: where one is out of order, all of it is.
+fn in_turn(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    found.dedup();
+    let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut some, mut others): (VecDeque<_>, VecDeque<_>) =
+        found.into_iter().partition(|it| it.is_ipv6() == first_is_v6);
+    let mut all = Vec::new();
+    while !(some.is_empty() && others.is_empty()) {
+        all.extend(some.pop_front());
+        all.extend(others.pop_front());
+    }
+    all.truncate(MOST_ADDRESSES.into());
+    all
 }
 
 /// The second step: TCP, to the other side or to the proxy.
@@ -482,6 +496,19 @@ mod tests {
     }
 
     /// Take the bound away, and the agent reads as long as the proxy sends.
+    #[test]
+    fn of_many_addresses_both_families_are_tried() {
+        let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 443)).collect()
+        };
+        let six = ["::1", "::2", "::3", "::4", "::5", "::6", "::7", "::8", "::9"];
+        let all = [&six[..], &["192.0.2.1", "192.0.2.2"]].concat();
+        let expected = ["::1", "192.0.2.1", "::2", "192.0.2.2", "::3", "::4", "::5", "::6"];
+        assert_eq!(in_turn(addresses(&all)), addresses(&expected));
+        assert_eq!(in_turn(addresses(&["192.0.2.1", "192.0.2.1", "::1"])), addresses(&["192.0.2.1", "::1"]));
+        assert_eq!(in_turn(Vec::new()), []);
+    }
+
     #[tokio::test]
     async fn the_answer_of_a_proxy_is_read_to_its_end_or_to_8_kib() {
         let endless = [&b"HTTP/1.1 200 OK\r\nx: "[..], &vec![b'y'; MAX_PROXY_HEAD]].concat();

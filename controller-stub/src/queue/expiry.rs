@@ -18,6 +18,9 @@ const JUMP: Duration = Duration::from_secs(5);
 /// another had.
 pub(super) const AT_ONCE: usize = 256;
 
+/// The same of those that are late: about ten commits. They stand in line until they end, before others that may be done.
+const LATE_AT_ONCE: usize = 10 * AT_ONCE;
+
 impl Queue {
     /// Time passed. To be called several times a lease.
     pub fn tick(&mut self, at: Moment) {
@@ -40,7 +43,7 @@ impl Queue {
         let nobody_has = |id: &TaskId| matches!(self.state(*id), Some(TaskState::Queued | TaskState::NeedsReseal));
         let past = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= at.now).map(|(_, id)| *id);
         let late = past.filter(nobody_has).filter(|id| self.is_surely_late(*id, at.now));
-        for id in late.take(AT_ONCE).collect::<Vec<TaskId>>() {
+        for id in late.take(LATE_AT_ONCE).collect::<Vec<TaskId>>() {
             self.expire(id, at);
         }
         self.sort_some();

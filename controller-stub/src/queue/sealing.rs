@@ -179,7 +179,9 @@ impl Queue {
 
     /// Nobody can find out what became of a task that may have been begun, so it does not wait to be cancelled.
     pub(super) fn end_cancelled_unopened(&mut self, at: Moment) {
-        for id in self.unwanted.iter().take(AT_ONCE).copied().collect::<Vec<TaskId>>() {
+        // Somebody may have a key by now.
+        let is_sorted = |id: &&TaskId| !self.unsorted.contains(id);
+        for id in self.unwanted.iter().filter(is_sorted).take(AT_ONCE).copied().collect::<Vec<TaskId>>() {
             let ending = self.ending(id, postern_protocol::Outcome::Cancelled);
             self.finish_here(id, ending, "cancelled while no member had a key to open it with", at);
         }

@@ -161,7 +161,7 @@ fn a_restored_lease_is_kept_until_the_clock_can_have_been_set() {
 /// So many tasks with a deadline at 1,000.
 fn with_a_deadline(count: u64) -> World {
     let mut world = World::new();
-    world.queue.config.max_unfinished = 1_000;
+    world.queue.config.max_unfinished = 4_000;
     for n in 0..count {
         let (id, deadline) = (TaskId::from_random(n, [0; 10]), Some(UnixMillis(at(1_000).wall.0)));
         world.queue.submit(TaskRecord { id, deadline, target: n.to_string(), ..task(1) }, at(0));
@@ -173,11 +173,11 @@ fn with_a_deadline(count: u64) -> World {
 /// are past their deadlines, whoever has them, and those that a member has keep the others from ending.
 #[test]
 fn of_what_is_late_so_much_ends_in_a_tick_and_the_rest_in_the_next_whatever_members_have() {
-    let mut world = with_a_deadline(900);
+    let mut world = with_a_deadline(3_300);
     world.queue.connect(ONE, holder(300));
     let given = std::iter::from_fn(|| world.assign(0)).count();
     assert_eq!((given, world.queue.load(ONE)), (300, 300));
-    for left in [900 - 256, 900 - 512, 300, 300] {
+    for left in [3_300 - 2_560, 300, 300] {
         world.queue.tick(at(1_000));
         assert_eq!((world.queue.len(), world.assign(1_000)), (left, None));
     }
