@@ -72,6 +72,8 @@ impl Errands {
                 place.send(command);
             }
         }
+        // One that is held for nothing would be missed by the link.
+        self.place = None;
     }
 
     /// Hands the next one over, when it has its turn. Nothing is lost if it is not waited for to the end.
