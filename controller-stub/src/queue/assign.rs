@@ -162,14 +162,18 @@ impl Queue {
     /// How many tasks are queued that no member is there to do. Who holds one is not looked for: it may end its work with nobody
     /// else there.
     pub fn without_member(&self) -> usize {
-        let mut waiting = BTreeMap::new();
+        let mut waiting: BTreeMap<_, BTreeMap<TaskKind, usize>> = BTreeMap::new();
         for it in self.tasks().filter(|it| matches!(it.state, TaskState::Queued)) {
-            *waiting.entry((&it.cluster, &it.system, it.kind)).or_insert(0) += 1;
+            *waiting.entry((&it.cluster, &it.system)).or_default().entry(it.kind).or_default() += 1;
         }
         for holder in self.holders.values().filter(|it| it.enabled && !it.stopping) {
-            waiting.retain(|(cluster, system, kind), _| holder.cluster != **cluster || !holder.can(system, *kind));
+            for system in holder.serves.keys() {
+                if let Some(kinds) = waiting.get_mut(&(&holder.cluster, system)) {
+                    kinds.retain(|kind, _| !holder.can(system, *kind));
+                }
+            }
         }
-        waiting.into_values().sum()
+        waiting.into_values().flat_map(BTreeMap::into_values).sum()
     }
 
     /// Why a queued task is not given to anyone, for people; empty if it will be at once.

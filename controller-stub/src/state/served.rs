@@ -229,24 +229,26 @@ impl State {
 
     /// What is not finished, by cluster and connected system.
     pub fn queues(&self) -> Vec<QueueView> {
-        let mut queues: BTreeMap<(ClusterName, SystemName), (BTreeMap<String, usize>, u64)> = BTreeMap::new();
+        let mut queues: BTreeMap<(&ClusterName, &SystemName), QueueView> = BTreeMap::new();
         for task in self.queue.tasks().filter(|it| !matches!(it.state, TaskState::Finished)) {
-            let key = (task.cluster.clone(), task.system.clone());
-            let (states, oldest) = queues.entry(key).or_insert_with(|| (BTreeMap::new(), u64::MAX));
-            *states.entry(task.state.name().to_owned()).or_default() += 1;
-            *oldest = task.submitted.0.min(*oldest);
+            let queue = queues.entry((&task.cluster, &task.system)).or_insert_with(|| QueueView {
+                cluster: task.cluster.clone(),
+                system: task.system.clone(),
+                tasks: BTreeMap::new(),
+                oldest: u64::MAX,
+                members: 0,
+            });
+            *queue.tasks.entry(task.state.name().to_owned()).or_default() += 1;
+            queue.oldest = task.submitted.0.min(queue.oldest);
         }
-        let view =
-            |((cluster, system), (tasks, oldest)): ((ClusterName, SystemName), (BTreeMap<String, usize>, u64))| {
-                let is_there = |it: &&Member| {
-                    it.record.cluster == cluster
-                        && it.record.state == MembershipState::Enabled
-                        && it.session().is_some_and(|live| live.served.contains_key(&system))
-                };
-                let members = self.members.values().filter(is_there).count();
-                QueueView { cluster, system, tasks, oldest, members }
-            };
-        queues.into_iter().map(view).collect()
+        for member in self.members.values().filter(|it| it.record.state == MembershipState::Enabled) {
+            for system in member.session().into_iter().flat_map(|live| live.served.keys()) {
+                if let Some(queue) = queues.get_mut(&(&member.record.cluster, system)) {
+                    queue.members += 1;
+                }
+            }
+        }
+        queues.into_values().collect()
     }
 
     /// How many tasks are queued that no member is there to do.
