@@ -52,8 +52,12 @@ fn was_given_up(it: &Ended) -> bool {
     !it.told.by_member && it.to - it.from >= LEASE + SETTLE
 }
 
+/// An import that was given up before it began is told again without the reason if it is leased anew after that was acknowledged:
+/// then nobody knows what another member changed meanwhile.
 fn deaths_until_given_up(it: &Ended) -> usize {
-    if it.kind == TaskKind::ImportBatch && it.told.changed != "no" { DEATHS_OF_IMPORT } else { DEATHS }
+    let is_told_again = it.told.changed == "unknown" && it.told.why.trim().is_empty();
+    let has_begun = it.told.changed != "no" && !is_told_again;
+    if it.kind == TaskKind::ImportBatch && has_begun { DEATHS_OF_IMPORT } else { DEATHS }
 }
 
 /// Two deaths in one step are bad luck, which some kills have; each has several tasks in its way, so that many would mean
