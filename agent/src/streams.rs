@@ -130,7 +130,7 @@ pub struct Mover {
     outgoing: BTreeMap<StreamId, Outgoing>,
     /// The hashes of payloads that came in and are whole: each is announced again in every session.
     here: BTreeMap<StreamId, [u8; 32]>,
-    /// What was announced in this session, and how often something is announced again before it is whole.
+    /// What the controller announced in this session, and how often it announces something again before that is whole.
     announced: BTreeSet<StreamId>,
     again: Buckets<()>,
     /// What the dispatcher is still to be told: of payloads of tasks that are held, each once.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::OwnedPermit;
 use crate::streams::{Command, Streams};
 
 /// A place among the streams' commands that is waited for.
-type Place = Pin<Box<dyn Future<Output = Option<OwnedPermit<Command>>> + Send>>;
+type Turn = Pin<Box<dyn Future<Output = Option<OwnedPermit<Command>>> + Send>>;
 
 /// Commands for the streams, in order. There is at most one to take in and one to send each payload of what is held and owed, and
 /// one to forget for each that ends.
@@ -18,7 +18,7 @@ pub struct Errands {
     waiting: VecDeque<Command>,
     named: BTreeSet<(Way, StreamId)>,
     /// Kept from turn to turn: the link waits for places too, and whoever begins to wait anew is behind it.
-    place: Option<Place>,
+    turn: Option<Turn>,
 }
 
 /// Which way a payload goes.
@@ -73,14 +73,14 @@ impl Errands {
             }
         }
         // One that is held for nothing would be missed by the link.
-        self.place = None;
+        self.turn = None;
     }
 
     /// Hands the next one over, when it has its turn. Nothing is lost if it is not waited for to the end.
     pub async fn hand_over_next(&mut self, streams: &Streams) {
-        let place = self.place.get_or_insert_with(|| Box::pin(streams.clone().next_place()));
-        let place = place.as_mut().await;
-        self.place = None;
+        let turn = self.turn.get_or_insert_with(|| Box::pin(streams.clone().next_place()));
+        let place = turn.as_mut().await;
+        self.turn = None;
         match (place, self.next()) {
             (Some(place), Some(command)) => {
                 place.send(command);

@@ -50,8 +50,9 @@ pub fn server_config(authority: &Authority, names: &[String], wall: UnixMillis) 
     Ok(Arc::new(config))
 }
 
-/// Takes certificates of a root itself, as every member's is. Whatever else is presented is not looked at: it comes before any proof
-/// of a key, and the way through thousands of certificates to a root that is none of them takes a processor half a minute.
+/// Takes certificates of a root itself, as every member's is. Whatever else is presented is not looked at: it comes before any
+/// proof of a key, and the way through thousands of certificates to a root that is none of them takes a processor a minute or
+/// more.
 #[derive(Debug)]
 struct OfRoot(Arc<dyn ClientCertVerifier>);
 
@@ -115,7 +116,7 @@ mod tests {
         params
     }
 
-    /// Look for a way through what is presented, and whoever can open a connection holds a processor for half a minute with each.
+    /// Look for a way through what is presented, and whoever can open a connection holds a processor for a minute with each.
     #[test]
     fn a_certificate_is_of_a_root_itself_whatever_is_presented_with_it() {
         let [root_key, between_key, key] = [(); 3].map(|()| KeyPair::generate().unwrap());

@@ -181,7 +181,10 @@ fn one_task_has_a_few_reports_that_wait_to_be_acknowledged_and_no_more() {
         for epoch in 6..106 {
             desk.offer(offer(1, KIND, epoch));
             desk.sync();
-            let is_put_off = |frame: &FromMember| matches!(frame, FromMember::Reject(it) if it.reason.known() == Some(Rejection::Overloaded));
+            let is_put_off = |frame: &FromMember| match frame {
+                FromMember::Reject(it) => it.reason.known() == Some(Rejection::Overloaded),
+                _ => false,
+            };
             refused += desk.sent().iter().filter(|frame| is_put_off(frame)).count();
         }
         assert_eq!(desk.ledger.outbox().reports, 8, "{known:?}");

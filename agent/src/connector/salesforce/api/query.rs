@@ -142,7 +142,7 @@ impl Salesforce {
 
     /// All rows of a query of which there may be some pages.
     pub(in super::super) async fn query_pages(&self, soql: &str) -> Result<Vec<Json>, Failure> {
-        self.query_within(soql, Room(LARGE)).await.map(|(rows, _)| rows)
+        self.query_within(soql, Room::default()).await.map(|(rows, _)| rows)
     }
 
     async fn query_within(&self, soql: &str, room: Room) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
