@@ -42,6 +42,7 @@ use ready::Ready;
 pub use report::{Reported, Verdict};
 pub use sealing::Opener;
 use sealing::Openers;
+use word::Again;
 pub use word::RejectedAs;
 
 /// The numbers the queue decides by.
@@ -75,7 +76,7 @@ struct Entry {
     /// Since when it is alone with its target, if it is.
     alone: Ago,
     /// Members that did not take it, and when they may be asked again; `None`: never.
-    refused_by: BTreeMap<MemberId, Option<Timestamp>>,
+    refused_by: BTreeMap<MemberId, Option<Again>>,
     /// What the last of them said that may be asked again, while it is waited for, or the last of all.
     refused_because: String,
     /// What the last of them said that will not take it at all.

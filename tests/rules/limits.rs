@@ -86,6 +86,8 @@ other sealing keys of one member | 30, then one in 10 min | controller-stub/src/
 other sealing keys of one member | 256 in a tick | controller-stub/src/queue/expiry.rs | AT_ONCE: usize = 256
 lines of the log about certificates | 3, then one in 10 min | controller-stub/src/state/attempts.rs | let superseded = Rate::new(3, Duration::from_secs(10 * 60))
 sessions of one member | 30, then one in 2 s | controller-stub/src/state/attempts.rs | let sessions = Rate::new(30, Duration::from_secs(2))
+offers of a task to a member | after 500 ms | controller-stub/src/queue/word.rs | FIRST_WAIT: Duration = Duration::from_millis(500)
+offers of a task to a member | up to 16 s | controller-stub/src/queue/word.rs | LONGEST_WAIT: Duration = Duration::from_secs(16)
 payloads of one member that are announced again | 16, then one in 30 s | controller-stub/src/state/attempts.rs | let payloads_again = Rate::new(16, Duration::from_secs(30))
 lines that wait for the controller's audit log | 10,000 | controller-stub/src/state/audit.rs | MAX_WAITING: usize = 10_000
 events that wait for the agent's audit log | 25,000 | agent/src/store/audit.rs | MOST_WAITING: u64 = 25_000

@@ -131,7 +131,7 @@ impl Queue {
             match entry.refused_by.get(member) {
                 None => true,
                 Some(None) => false,
-                Some(Some(until)) => *until <= now,
+                Some(Some(again)) => again.until <= now,
             }
         })
     }

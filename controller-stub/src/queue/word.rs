@@ -11,8 +11,12 @@ use super::{Ending, MAX_NOTE, Queue};
 use crate::clock::Moment;
 use crate::state::record::TaskState;
 
-/// The least time before a member is offered again what it did not take.
-const LEAST_WAIT: Duration = Duration::from_millis(500);
+/// For how long a member that did not take a task is not offered it again, whatever it asks for.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// How long that gets, twice as long each time that it goes on not taking it: each offer has the ledger write two records. An
+/// agent that is busy for longer waits no longer than this for what it may take then.
+const LONGEST_WAIT: Duration = Duration::from_secs(16);
 
 /// Why a member did not take a task.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +27,15 @@ pub struct RejectedAs<'a> {
     pub message: &'a str,
     /// When it may be asked again; zero: never.
     pub retry_after: Duration,
+}
+
+/// When a member may be asked again that did not take a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Again {
+    /// For how long it is left alone with it.
+    wait: Duration,
+    /// When that is over.
+    pub(super) until: Timestamp,
 }
 
 impl Queue {
@@ -111,9 +124,9 @@ impl Queue {
                 let drains = why.reason.known() == Some(Rejection::Draining);
                 // A newer epoch is caught up with.
                 let may_come_back = is_known_there || drains || !why.retry_after.is_zero();
-                let again = may_come_back.then(|| at.now + why.retry_after.max(LEAST_WAIT));
+                let wait = why.retry_after.max(self.wait_after(id, member));
                 self.note_refused(id, why);
-                self.wait_for(id, member, again);
+                self.wait_for(id, member, may_come_back.then(|| Again { wait, until: at.now + wait }));
             }
         }
     }
@@ -145,16 +158,22 @@ impl Queue {
         }
     }
 
-    fn wait_for(&mut self, id: TaskId, member: MemberId, until: Option<Timestamp>) {
+    /// For how long a member that does not take a task is left alone with it at least.
+    fn wait_after(&self, id: TaskId, member: MemberId) -> Duration {
+        let before = self.tasks.get(&id).and_then(|it| it.refused_by.get(&member).copied().flatten());
+        before.map_or(FIRST_WAIT, |it| (2 * it.wait).min(LONGEST_WAIT))
+    }
+
+    fn wait_for(&mut self, id: TaskId, member: MemberId, again: Option<Again>) {
         if let Some(entry) = self.tasks.get_mut(&id) {
-            entry.refused_by.insert(member, until);
+            entry.refused_by.insert(member, again);
             self.refusals.entry(member).or_default().insert(id);
         }
     }
 
     /// Whether a member that did not take it may do so once its time has come.
     fn waits_for_another(&self, id: TaskId, now: Timestamp) -> bool {
-        let stands = |until: &Option<Timestamp>| until.is_some_and(|until| now < until);
+        let stands = |again: &Option<Again>| again.is_some_and(|it| now < it.until);
         self.tasks.get(&id).is_some_and(|it| it.refused_by.values().any(stands))
     }
 

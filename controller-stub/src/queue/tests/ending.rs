@@ -38,6 +38,25 @@ fn a_member_that_cannot_is_left_out_and_another_gets_the_task() {
     assert!(world.assign(2_001).is_some());
 }
 
+/// Wait as long as it asks for, and a member that takes nothing has the ledger write two records of each task, twice a second.
+#[test]
+fn a_member_that_goes_on_not_taking_a_task_is_asked_ever_more_seldom() {
+    for (asks_for, waits) in [
+        (1, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 16_000]),
+        (3_000, [3_000, 6_000, 12_000, 16_000, 16_000, 16_000, 16_000]),
+        (30_000, [30_000; 7]),
+    ] {
+        let (mut world, mut lease) = World::holding(TaskKind::DisableUser, "leased");
+        let mut now = 0;
+        for wait in waits {
+            world.queue.reject(ONE, lease, no(Rejection::Overloaded, asks_for), at(now));
+            assert_eq!(world.assign(now + wait - 1), None, "{asks_for}, {now}");
+            now += wait;
+            lease = world.assign(now).unwrap();
+        }
+    }
+}
+
 /// Go by who is there, and what one member's policy refuses fails for good while the member that would do it is started again.
 #[test]
 fn what_one_member_refuses_waits_for_another_that_was_there_a_moment_ago() {
