@@ -79,7 +79,7 @@ pub struct TaskView {
     pub changed: Option<Changed>,
     /// Why it did not succeed.
     pub failure: Option<Failure>,
-    /// The controller's sentence, if it ended the task itself.
+    /// The controller's sentence, if it ended the task itself, or if the member does not know any more why it ended so.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub note: String,
     /// What came of it.
