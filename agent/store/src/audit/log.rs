@@ -133,10 +133,12 @@ impl Log {
             File::open(newest).and_then(|file| sync(&file)).map_err(AuditError::io("sync", newest))?;
             private::sync_parent(newest)?;
         }
-        let (mut newest, mut head) = (Scan::default(), None);
+        let (mut newest, mut head, mut is_other) = (Scan::default(), None, false);
         for (index, (_, path)) in files.iter().rev().enumerate() {
             let scan = scan(path, known)?;
             head = scan.head;
+            // A newer file may be empty.
+            is_other |= scan.is_other;
             if index == 0 {
                 newest = scan;
             }
@@ -147,7 +149,7 @@ impl Log {
         let head = head.unwrap_or_default();
         let fault = match known {
             Some(known) if files.is_empty() && known.number > 0 => Some(Fault::Gone { known: known.number }),
-            Some(known) if newest.is_other => Some(Fault::Other { number: known.number }),
+            Some(known) if is_other => Some(Fault::Other { number: known.number }),
             Some(known) if head.number < known.number => Some(Fault::Short { found: head.number, known: known.number }),
             None if newest.is_followed && !is_torn(&files, newest.len, head, rows)? => {
                 Some(Fault::Broken { found: head.number })

@@ -48,6 +48,17 @@ impl Lab {
         fs::write(self.file(1), lines.concat()).unwrap();
     }
 
+    /// Three lines of other things, which follow each other.
+    fn write_anew(&self) {
+        let mut head = Head::default();
+        let lines = events(11..=13).into_iter().map(|event| {
+            let (line, after) = event.after(head).unwrap();
+            head = after;
+            line
+        });
+        fs::write(self.file(1), lines.collect::<String>()).unwrap();
+    }
+
     fn reopen(&mut self, known: Option<Head>) -> (u64, Option<Fault>) {
         let opened = Log::open(&self.directory(), known).unwrap();
         self.log = opened.log;
@@ -423,6 +434,13 @@ fn a_log_that_was_changed_is_gone_on_with_in_a_new_file() {
     let edited = |lab: &Lab| fs::write(lab.file(1), lab.text().replace("thing 2", "thing 9")).unwrap();
     assert_eq!(changed(edited, true), Some(Fault::Short { found: 1, known: 3 }));
     assert_eq!(changed(edited, false), Some(Fault::Broken { found: 1 }));
+    assert_eq!(changed(Lab::write_anew, true), Some(Fault::Other { number: 3 }));
+    // Look at the newest file alone, and an empty one hides all before it.
+    let behind_an_empty_file = |lab: &Lab| {
+        lab.write_anew();
+        fs::write(lab.file(2), "").unwrap();
+    };
+    assert_eq!(changed(behind_an_empty_file, true), Some(Fault::Other { number: 3 }));
 }
 
 #[test]
