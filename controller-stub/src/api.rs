@@ -8,7 +8,6 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode};
 use axum::middleware;
-use axum::response::IntoResponse as _;
 use axum::{Extension, Router};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -81,7 +80,7 @@ pub use systems::SystemView;
 pub use tasks::read_submission;
 pub use tokens::{CallerView, NewApiTokenView};
 
-use auth::{Gate, LetIn};
+use auth::Gate;
 use desk::Desk;
 use under_way::UnderWay;
 
@@ -205,7 +204,8 @@ impl Api {
     }
 }
 
-/// Serves one connection. Between requests it is a visitor that makes room when there is too little.
+/// Serves one connection. It is a visitor, which makes room when there is too little, but for the requests that show a token that is
+/// good: whoever signs in may be anybody yet.
 async fn connection<S>(stream: S, router: Router, visitor: Arc<Visitor>, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -237,14 +237,12 @@ async fn answer(
     visitor: &Arc<Visitor>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let Some(mut inside) = visitor.inside() else { return Ok(full().into_response()) };
-    let answer = TowerToHyperService::new(router).call(request.map(Given::of)).await?;
+    let mut request = request.map(Given::of);
+    request.extensions_mut().insert(Arc::clone(visitor));
+    let answer = TowerToHyperService::new(router).call(request).await?;
     let act = answer.extensions().get::<routes::Act>().map_or("none", |act| act.0);
     metrics().requests.one(&[act, answer.status().as_str()]);
-    if answer.extensions().get::<LetIn>().is_some() {
-        inside.is_known();
-    }
-    Ok(until_taken(answer, inside))
+    Ok(answer)
 }
 
 /// Keeps something until all of an answer is on its way.
@@ -260,6 +258,14 @@ fn until_taken<T: Send + 'static>(answer: Response<Body>, kept: T) -> Response<B
 /// Somebody else has the place already, and the connection is about to end.
 fn full() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the API has more callers than there is room for: try again")
+}
+
+/// What a caller of its own is answered.
+#[cfg(test)]
+pub(crate) async fn answer_of_test(router: Router, mut request: Request<Body>) -> Response<Body> {
+    let door = Door::new(crate::limits::callers(), Arc::default());
+    request.extensions_mut().insert(Arc::new(door.visitor([127, 0, 0, 1].into())));
+    TowerToHyperService::new(router).call(request).await.unwrap()
 }
 
 #[cfg(test)]

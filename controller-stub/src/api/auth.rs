@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, ORIGIN};
 use axum::http::request::Parts;
@@ -19,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Desk;
 use super::tokens::CallerView;
 use super::under_way::{Begun, UnderWay};
-use super::{Api, Problem, until_taken};
+use super::{Api, Problem, full, until_taken};
 use crate::access::{Presented, Role};
 use crate::clock::{self, Moment};
 use crate::console::{Key, Session, Sessions, session_of};
+use crate::door::Visitor;
 use crate::network::Network;
 use crate::state::api_tokens::{Known, KnownTokens};
 use crate::state::audit::By;
@@ -262,23 +264,26 @@ fn address(extensions: &Extensions) -> IpAddr {
     come_from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip().to_canonical())
 }
 
-/// An answer to somebody whose token was good.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LetIn;
-
 /// Lets a request through if its token is good, and ends it when the token no longer is.
-pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(api): State<Api>,
+    Extension(visitor): Extension<Arc<Visitor>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let address = address(request.extensions());
     let (known, good, begun) = match api.gate.admit(request.method(), request.headers(), address) {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
+    let Some(mut inside) = visitor.inside() else { return full().into_response() };
+    inside.is_known();
     let caller = Caller { desk: api.desk.clone(), known, good, address, act: "" };
     let over = caller.over();
     request.extensions_mut().insert(caller);
     // Whoever hears 401 takes it for a no: that of an act that may have been done comes when it is asked for again.
     let status = if request.method().is_safe() { StatusCode::UNAUTHORIZED } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut response = unless_over(next.run(request), &over).await.unwrap_or_else(|| {
+    let response = unless_over(next.run(request), &over).await.unwrap_or_else(|| {
         Problem::new(
             status,
             "the token was revoked or ran out, or its session ended, while it waited for this: what was asked for may have \
@@ -286,8 +291,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
         )
         .into_response()
     });
-    response.extensions_mut().insert(LetIn);
-    until_taken(response, begun)
+    until_taken(response, (begun, inside))
 }
 
 /// The answer, unless what was shown is over before there is one. Whoever takes its own token back is answered before that

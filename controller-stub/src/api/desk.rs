@@ -117,15 +117,13 @@ mod tests {
     use axum::http::Request;
     use axum::http::header::{AUTHORIZATION, HOST};
     use futures_util::FutureExt as _;
-    use hyper::service::Service as _;
-    use hyper_util::service::TowerToHyperService;
     use postern_protocol::{ClusterName, MemberId};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::access::Role;
     use crate::api::auth::Caller;
-    use crate::api::{Api, Parts};
+    use crate::api::{Api, Parts, answer_of_test};
     use crate::clock;
     use crate::dispatcher::Dispatcher;
     use crate::space::Space;
@@ -238,7 +236,7 @@ mod tests {
         let ask = |path: &str| {
             let request = Request::get(path).header(HOST, "localhost");
             let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));
-            Box::pin(TowerToHyperService::new(router.clone()).call(request.body(Body::empty()).unwrap()))
+            Box::pin(answer_of_test(router.clone(), request.body(Body::empty()).unwrap()))
         };
 
         let mut asking = Vec::new();
@@ -258,9 +256,9 @@ mod tests {
         assert_eq!(handle.waiting(), SCANS + 1, "a look at one thing does not stand in their line");
 
         let answers = async {
-            assert_eq!(member.await.unwrap().status(), 404);
+            assert_eq!(member.await.status(), 404);
             for answer in asking {
-                assert_eq!(answer.await.unwrap().status(), 200);
+                assert_eq!(answer.await.status(), 200);
             }
         };
         tokio::select! {

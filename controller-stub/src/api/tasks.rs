@@ -369,13 +369,11 @@ mod tests {
     use axum::http::Request;
     use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
     use data_encoding::HEXLOWER;
-    use hyper::service::Service as _;
-    use hyper_util::service::TowerToHyperService;
     use sha2::{Digest as _, Sha256};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::api::Parts as ApiParts;
+    use crate::api::{Parts as ApiParts, answer_of_test};
     use crate::dispatcher::Dispatcher;
     use crate::random;
     use crate::space::lab as disk;
@@ -402,7 +400,7 @@ mod tests {
             let request = Request::post("/v1/tasks").header(HOST, "localhost").header(CONTENT_TYPE, "application/json");
             let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));
             let request = request.body(axum::body::Body::from(body.to_string())).unwrap();
-            let answer = TowerToHyperService::new(router.clone()).call(request).await.unwrap();
+            let answer = answer_of_test(router.clone(), request).await;
             let status = answer.status().as_u16();
             assert_eq!(answer.headers().contains_key(RETRY_AFTER), status == 507, "it passes by itself");
             status
@@ -413,7 +411,7 @@ mod tests {
             let request = request.header(CONTENT_TYPE, "application/octet-stream");
             let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));
             let request = request.body(axum::body::Body::from("ab")).unwrap();
-            TowerToHyperService::new(router.clone()).call(request).await.unwrap().status().as_u16()
+            answer_of_test(router.clone(), request).await.status().as_u16()
         };
         let new = || TaskId::from_random(clock::wall().0, random::bytes());
         let asking = async {

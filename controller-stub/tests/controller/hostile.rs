@@ -271,6 +271,28 @@ async fn callers_that_only_hold_connections_keep_no_operator_from_the_api() {
     ended(&mut idle[0]).await;
 }
 
+/// Let whoever signs in have the place of somebody who is known, and as many that never send a token leave room for nobody.
+#[tokio::test]
+async fn callers_that_begin_to_sign_in_and_go_no_further_keep_no_operator_from_the_api() {
+    let lab = Lab::start().await;
+    let api = lab.addresses().api_url.replace("http://", "");
+    let head = format!(
+        "POST /console/session HTTP/1.1\r\nhost: {api}\r\norigin: http://{api}\r\ncontent-length: 2000\r\n\r\n"
+    );
+    let mut begun = Vec::new();
+    for host in 0..3 {
+        for _ in 0..257 {
+            let mut stream = from(host, &api).await;
+            // One that has made room already hears of no head.
+            let _ = stream.write_all(head.as_bytes()).await;
+            begun.push(stream);
+        }
+        let status: Value = lab.client().get("/v1/status").await.unwrap();
+        assert!(status.is_object(), "{status}");
+    }
+    ended(&mut begun[0]).await;
+}
+
 /// It announces a gigabyte, and is refused when a quarter of a MiB has come.
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_before_its_end() {
