@@ -5,7 +5,7 @@ use std::time::Duration;
 use postern_protocol::code::Code;
 use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Rejection};
 use postern_protocol::task::Repeat;
-use postern_protocol::{MemberId, Outcome, TaskId, Timestamp};
+use postern_protocol::{Epoch, MemberId, Outcome, TaskId, Timestamp};
 
 use super::{Ending, MAX_NOTE, Queue};
 use crate::clock::Moment;
@@ -51,6 +51,7 @@ impl Queue {
         if !self.is_current(member, lease) {
             return false;
         }
+        self.forget_refusal(lease.task, member);
         if matches!(self.state(lease.task), Some(TaskState::Leased { .. })) {
             self.move_to(lease.task, TaskState::Accepted { holder: member });
         }
@@ -95,8 +96,10 @@ impl Queue {
                 entry.record.alone = None;
             }
         }
+        let least_wait = self.wait_after(id, member);
         if is_known_there {
             self.may_have_begun_elsewhere(id);
+            self.skip_epochs(id, least_wait);
         }
         let is_sealed = self.tasks.get(&id).is_some_and(|it| it.sealed_to.is_some());
         let cannot_open = is_sealed && why.reason.known() == Some(Rejection::NeedsReseal);
@@ -124,7 +127,7 @@ impl Queue {
                 let drains = why.reason.known() == Some(Rejection::Draining);
                 // A newer epoch is caught up with.
                 let may_come_back = is_known_there || drains || !why.retry_after.is_zero();
-                let wait = why.retry_after.max(self.wait_after(id, member));
+                let wait = why.retry_after.max(least_wait);
                 self.note_refused(id, why);
                 self.wait_for(id, member, may_come_back.then(|| Again { wait, until: at.now + wait }));
             }
@@ -162,6 +165,13 @@ impl Queue {
     fn wait_after(&self, id: TaskId, member: MemberId) -> Duration {
         let before = self.tasks.get(&id).and_then(|it| it.refused_by.get(&member).copied().flatten());
         before.map_or(FIRST_WAIT, |it| (2 * it.wait).min(LONGEST_WAIT))
+    }
+
+    /// The member knows a newer epoch, and says not which: what is asked ever more seldom goes on as fast as if it were not.
+    fn skip_epochs(&mut self, id: TaskId, wait: Duration) {
+        let Some(entry) = self.tasks.get_mut(&id) else { return };
+        let skipped = u64::try_from(wait.as_millis() / FIRST_WAIT.as_millis()).unwrap_or(0).saturating_sub(1);
+        entry.record.epoch = Epoch(entry.record.epoch.0.saturating_add(skipped));
     }
 
     fn wait_for(&mut self, id: TaskId, member: MemberId, again: Option<Again>) {

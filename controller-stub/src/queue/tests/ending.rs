@@ -54,7 +54,29 @@ fn a_member_that_goes_on_not_taking_a_task_is_asked_ever_more_seldom() {
             now += wait;
             lease = world.assign(now).unwrap();
         }
+        world.queue.accept(ONE, lease);
+        world.queue.reject(ONE, lease, no(Rejection::Overloaded, asks_for), at(now));
+        assert!(world.assign(now + waits[0]).is_some(), "{asks_for}: it took it meanwhile");
     }
+}
+
+/// Go on by one each time, and a member that knows the task from a ledger that is gone, under an epoch far ahead, waits for an hour.
+#[test]
+fn epochs_go_on_as_fast_as_if_a_member_that_knows_a_newer_one_were_asked_twice_a_second() {
+    let (mut world, mut lease) = World::holding(TaskKind::DisableUser, "leased");
+    world.queue.set_credit(ONE, 100);
+    let mut now = 0;
+    while lease.epoch < Epoch(225) {
+        world.queue.reject(ONE, lease, no(Rejection::Fenced, 0), at(now));
+        now += [500, 1_000, 2_000, 4_000, 8_000, 16_000]
+            .into_iter()
+            .find(|wait| world.assign(now + wait).is_some())
+            .unwrap();
+        let epoch = world.queue.task(lease.task).unwrap().epoch;
+        assert!(epoch > lease.epoch);
+        lease.epoch = epoch;
+    }
+    assert!(now <= 225 * 500 + 16_000, "{now}");
 }
 
 /// Go by who is there, and what one member's policy refuses fails for good while the member that would do it is started again.
