@@ -37,7 +37,7 @@ pub use assign::Assignment;
 use away::Away;
 pub use cancel::Cancelled;
 pub use holder::{Holder, Serves};
-use line::{Line, Stands};
+use line::{Line, Place, Stands};
 use ready::Ready;
 pub use report::{Reported, Verdict};
 pub use sealing::Opener;
@@ -111,8 +111,9 @@ pub struct Queue {
     refusals: BTreeMap<MemberId, BTreeSet<TaskId>>,
     away: Away,
     openers: Openers,
-    /// Tasks of which it is not looked yet whether anybody can open them, now that a member has other keys.
-    unsorted: BTreeSet<TaskId>,
+    /// Tasks of which it is yet to be looked whether anybody can open them, by their accounts: keys of a member changed, or what it
+    /// said of them is forgotten.
+    unsorted: BTreeMap<Target, BTreeSet<Place>>,
     /// Tasks that no member can open, and that are to be cancelled.
     unwanted: BTreeSet<TaskId>,
     /// Grows with every assignment; the member served longest ago goes first among equals.
@@ -147,7 +148,7 @@ impl Queue {
             refusals: BTreeMap::new(),
             away: Away::default(),
             openers: Openers::default(),
-            unsorted: BTreeSet::new(),
+            unsorted: BTreeMap::new(),
             unwanted: BTreeSet::new(),
             turn: 0,
             last_system: None,
@@ -257,15 +258,16 @@ impl Queue {
         let Some(entry) = self.tasks.get_mut(&id) else { return };
         let before = std::mem::replace(&mut entry.record.state, state);
         self.changed.insert(id);
-        self.leave(id, before, state);
+        self.leave(id, before);
         self.enter(id, state);
     }
 
-    fn leave(&mut self, id: TaskId, state: TaskState, next: TaskState) {
+    /// It was in the state `before`, and is in another by now.
+    fn leave(&mut self, id: TaskId, before: TaskState) {
         self.unwanted.remove(&id);
         self.forget_let_go(id);
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
-        if let Some(holder) = state.holder() {
+        if let Some(holder) = before.holder() {
             if let Some(tasks) = self.held.get_mut(&holder) {
                 tasks.remove(&id);
                 if tasks.is_empty() {
@@ -274,7 +276,7 @@ impl Queue {
             }
             let is_change = record.kind.repeat() != Repeat::Freely;
             // Its account is not free for a moment each time that it goes on: whoever waits for that would line up in vain.
-            let is_let_go = next.holder().is_none();
+            let is_let_go = record.state.holder().is_none();
             if let Some(target) = target(record).filter(|it| is_let_go && self.busy.get(it) == Some(&id)) {
                 self.set_free(&target);
                 if is_change {
@@ -282,7 +284,7 @@ impl Queue {
                 }
             }
             self.rank(holder);
-        } else if matches!(state, TaskState::Queued) {
+        } else if matches!(before, TaskState::Queued) {
             self.step_out(id);
         }
     }

@@ -115,5 +115,10 @@ impl Queue {
 
 /// What a task must have to itself, if anything.
 pub(super) fn target(record: &TaskRecord) -> Option<Target> {
-    (!record.target.is_empty()).then(|| (record.system.clone(), record.target.clone()))
+    (!record.target.is_empty()).then(|| account(record))
+}
+
+/// The same of any task: those without a target share one that is no account.
+pub(super) fn account(record: &TaskRecord) -> Target {
+    (record.system.clone(), record.target.clone())
 }

@@ -82,8 +82,11 @@ impl Queue {
     }
 
     fn goes_to(&self, id: TaskId, now: Timestamp) -> Option<(TaskId, MemberId)> {
-        let member = self.best_member(self.tasks.get(&id)?, now)?;
-        Some((id, member))
+        let entry = self.tasks.get(&id)?;
+        if is_change(entry.record.kind) && self.is_behind_unsorted(entry) {
+            return None;
+        }
+        Some((id, self.best_member(entry, now)?))
     }
 
     /// Those that are ready and can do a task, in the order in which they are asked.
@@ -181,6 +184,9 @@ impl Queue {
         let Some(entry) = self.tasks.get(&id) else { return String::new() };
         let record = &entry.record;
         if matches!(record.state, TaskState::NeedsReseal) {
+            if self.is_unsorted(entry) {
+                return "it is looked at soon whether a member has a key to open it with".to_owned();
+            }
             return format!(
                 "no member of cluster {} has a key to open it with: postern-controller task reseal {id}",
                 record.cluster

@@ -13,8 +13,8 @@ use crate::state::record::TaskState;
 /// by between two ticks, and nothing to a deadline.
 const JUMP: Duration = Duration::from_secs(5);
 
-/// How many tasks of each sort end or change in one tick, because time passed or a member has other keys: about one commit. Those
-/// of a pile follow in the next ticks, with the requests of others between; nobody is given what is late meanwhile, nor what
+/// How many tasks of each sort end or change in one tick, because time passed or a member has other keys, and as many more at once
+/// when it says so: about one commit. Those of a pile follow in the next ticks, with the requests of others between; nobody is given what is late meanwhile, nor what
 /// another had.
 pub(super) const AT_ONCE: usize = 256;
 

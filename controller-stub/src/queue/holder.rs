@@ -136,9 +136,17 @@ impl Queue {
                 entry.refused_by.remove(&member);
                 entry.unopened_by.remove(&member);
             }
-            self.unsorted.insert(id);
+            self.sort_soon(id);
         }
         self.sort_some();
+    }
+
+    /// A member took what it did not take before.
+    pub(super) fn forget_refusal(&mut self, id: TaskId, member: MemberId) {
+        let was_refused = self.tasks.get_mut(&id).and_then(|it| it.refused_by.remove(&member)).is_some();
+        if let Some(tasks) = self.refusals.get_mut(&member).filter(|_| was_refused) {
+            tasks.remove(&id);
+        }
     }
 
     /// What was said of a task before says nothing any more.

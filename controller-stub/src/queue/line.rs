@@ -140,7 +140,7 @@ impl Queue {
     }
 }
 
-/// One of those for an account that take the same came or went.
+/// Of those for an account that take the same one came or went: keeps the first in line, and the one behind them out.
 fn keep_first(line: &mut Line, takes: &Takes, places: &BTreeSet<Place>) {
     let mut places = places.iter().copied();
     let first: Vec<Place> = places.by_ref().take(IN_LINE).collect();

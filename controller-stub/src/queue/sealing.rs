@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use postern_protocol::seal::KeyId;
 use postern_protocol::{ClusterName, MemberId, TaskId};
 
+use super::alone::{Target, account, target};
 use super::expiry::AT_ONCE;
+use super::line::place;
 use super::{Entry, Queue};
 use crate::clock::Moment;
 use crate::state::record::TaskState;
@@ -107,17 +109,45 @@ impl Queue {
                 entry.unopened_by.remove(&member);
             }
         }
-        self.unsorted.extend(tasks);
+        for id in tasks {
+            self.sort_soon(*id);
+        }
         self.sort_some();
     }
 
-    /// Sorts some of what other keys of a member concern. The others follow, as time passes: until then what nobody can open
-    /// is given to nobody, and hides nothing; what somebody can open waits a little.
+    pub(super) fn sort_soon(&mut self, id: TaskId) {
+        let Some(entry) = self.tasks.get(&id) else { return };
+        let (account, place) = (account(&entry.record), place(entry));
+        self.unsorted.entry(account).or_default().insert(place);
+    }
+
+    /// Sorts some of what other keys of a member concern, and of what its word is forgotten of. The others follow, as time passes:
+    /// until then what nobody can open is given to nobody, and hides nothing; what somebody can open waits a little, and what came
+    /// after it for the same account, too.
     pub(super) fn sort_some(&mut self) {
         for _ in 0..AT_ONCE {
-            let Some(id) = self.unsorted.pop_first() else { return };
-            self.sort(id);
+            let Some(mut of_account) = self.unsorted.first_entry() else { return };
+            let first = of_account.get_mut().pop_first();
+            if of_account.get().is_empty() {
+                of_account.remove();
+            }
+            if let Some((_, _, id)) = first {
+                self.sort(id);
+            }
         }
+    }
+
+    pub(super) fn is_unsorted(&self, entry: &Entry) -> bool {
+        self.unsorted.get(&account(&entry.record)).is_some_and(|places| places.contains(&place(entry)))
+    }
+
+    /// Whether it is yet to be looked at one that goes before this.
+    pub(super) fn is_behind_unsorted(&self, entry: &Entry) -> bool {
+        let has_before = |target: &Target| {
+            let first = self.unsorted.get(target).and_then(BTreeSet::first);
+            first.is_some_and(|first| *first < place(entry))
+        };
+        !self.unsorted.is_empty() && target(&entry.record).is_some_and(|it| has_before(&it))
     }
 
     /// The keys with which every secret of a task can be opened, of a task that has secrets.
@@ -180,7 +210,7 @@ impl Queue {
     /// Nobody can find out what became of a task that may have been begun, so it does not wait to be cancelled.
     pub(super) fn end_cancelled_unopened(&mut self, at: Moment) {
         // Somebody may have a key by now.
-        let is_sorted = |id: &&TaskId| !self.unsorted.contains(id);
+        let is_sorted = |id: &&TaskId| !self.tasks.get(id).is_some_and(|entry| self.is_unsorted(entry));
         for id in self.unwanted.iter().filter(is_sorted).take(AT_ONCE).copied().collect::<Vec<TaskId>>() {
             let ending = self.ending(id, postern_protocol::Outcome::Cancelled);
             self.finish_here(id, ending, "cancelled while no member had a key to open it with", at);

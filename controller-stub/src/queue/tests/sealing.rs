@@ -243,3 +243,42 @@ fn of_what_other_keys_of_a_member_concern_so_much_is_sorted_in_a_tick_and_nothin
     }
     assert!(world.assign(0).is_some());
 }
+
+/// Sort them as they are numbered, or give out what came later meanwhile, and of two changes of one account the first has the last
+/// word.
+#[test]
+fn what_is_yet_to_be_sorted_is_overtaken_by_no_later_change_of_its_account() {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 1_000;
+    world.queue.connect(ONE, holder(10));
+    world.queue.set_credit(ONE, 0);
+    let mut seal = |id: TaskId, target: &str, sealed_to: Option<&[u8]>| {
+        world.queue.submit(TaskRecord { id, target: target.to_owned(), ..task(1) }, at(0));
+        if let Some(key) = sealed_to {
+            world.queue.set_sealed_to(id, keys(&[key]));
+        }
+    };
+    for n in 0..600 {
+        seal(TaskId::from_random(n, [0; 10]), &n.to_string(), Some(OLD));
+    }
+    // The second has the smaller number.
+    let (first, second, third) = (id(9), id(8), id(7));
+    seal(first, "zoe", Some(OLD));
+    seal(second, "zoe", Some(OLD));
+    seal(third, "zoe", None);
+    world.queue.set_opener(ONE, Some(opener(&[OLD])));
+    let waits = world.queue.waits_for(first);
+    assert!(waits.contains("looked at soon"), "{waits}");
+    world.queue.set_credit(ONE, 2_000);
+    let mut given = Vec::new();
+    for _ in 0..4 {
+        while let Some(lease) = world.assign(0) {
+            given.push(lease.task);
+            world.queue.report(ONE, reported(lease, Outcome::Succeeded, Certainty::Certain), at(0));
+        }
+        world.queue.tick(at(0));
+    }
+    assert_eq!(given.len(), 603);
+    given.retain(|it| [first, second, third].contains(it));
+    assert_eq!(given, [first, second, third]);
+}
