@@ -40,8 +40,8 @@ impl Attempts {
         let certificates = Rate::new(10, certificate_life / 50);
         // Whoever shows one is told to come again in a minute. Somebody is to see it, once in a while.
         let superseded = Rate::new(3, Duration::from_secs(10 * 60));
-        // Two in the fifteen days at least that an agent uses a key; after it was put back to an older copy, with that, a new
-        // one and the end of each of the three before it, five at once. What its disk does not take, it does not announce. The
+        // Two in the fifteen days at least that an agent uses a key. Put back to an older copy, it announces five at once: the keys of
+        // then, a new one, and what is left after each of three is wiped. What its disk does not take, it does not announce. The
         // rest is for keys that last for seconds, as tests have them. Each may have every sealed task written, some 100 MiB.
         let sealing_keys = Rate::new(30, Duration::from_secs(10 * 60));
         // An agent waits for a second at least before it comes back. Each session costs two commits, and an inventory.
