@@ -406,11 +406,11 @@ mod tests {
             status
         };
         let upload = async || {
-            let request = Request::post(format!("/v1/streams?sha256={}", HEXLOWER.encode(&Sha256::digest(b"ab"))));
+            let request = Request::post(format!("/v1/streams?sha256={}", HEXLOWER.encode(&Sha256::digest(b"a\0"))));
             let request = request.header(HOST, "localhost").header(CONTENT_LENGTH, 2);
             let request = request.header(CONTENT_TYPE, "application/octet-stream");
             let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));
-            let request = request.body(axum::body::Body::from("ab")).unwrap();
+            let request = request.body(axum::body::Body::from("a\0")).unwrap();
             answer_of_test(router.clone(), request).await.status().as_u16()
         };
         let new = || TaskId::from_random(clock::wall().0, random::bytes());

@@ -35,7 +35,7 @@ fn makings() -> [(String, Value); 4] {
         ("/v1/tokens".to_owned(), json!({ "cluster": "acme" })),
         ("/v1/api-tokens".to_owned(), json!({ "name": "new", "role": "administrator" })),
         ("/v1/systems".to_owned(), json!({ "name": "new", "association": "server" })),
-        upload("sealed"),
+        upload("sealed\0"),
     ]
 }
 
@@ -85,7 +85,7 @@ async fn another_request_under_a_key_is_refused_and_another_caller_has_keys_of_i
     let different = [
         (path.clone(), json!({ "cluster": "other" })),
         ("/v1/systems".to_owned(), body.clone()),
-        upload("sealed"),
+        upload("sealed\0"),
         ("/v1/api-tokens".to_owned(), json!({ "name": "new", "role": "viewer" })),
     ];
     for (path, body) in different {

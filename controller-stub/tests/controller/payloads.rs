@@ -297,10 +297,26 @@ async fn an_upload_that_is_not_what_was_announced_is_refused_by_the_name_of_its_
     let lab = Lab::start().await;
     let operator = token(&lab, "o", Role::Operator).await;
     let path = format!("/v1/streams?sha256={}", "0".repeat(64));
-    let request = Caller::of(&lab).request("POST", &path).bearer_auth(operator).body("sealed");
+    let request = Caller::of(&lab).request("POST", &path).bearer_auth(operator).body("sealed\0");
     let response = request.header("content-type", "application/octet-stream").send().await.unwrap();
     let problem: Value = response.json().await.unwrap();
     assert_eq!((&problem["status"], &problem["field"]), (&json!(422), &json!("sha256")), "{problem}");
+    assert!(!files(&lab.data_dir()).iter().any(|it| is_payload(it)));
+}
+
+/// It would have the passwords of everybody in the file, and the mistake would show at the agent alone.
+#[tokio::test]
+async fn a_dataset_in_clear_is_refused_and_leaves_nothing() {
+    let lab = Lab::start().await;
+    let operator = token(&lab, "o", Role::Operator).await;
+    let dataset = "Username,NewPassword\nann@example.com,correct horse\n".repeat(10_000);
+    let path = format!("/v1/streams?sha256={}", data_encoding::HEXLOWER.encode(&Sha256::digest(&dataset)));
+    let request = Caller::of(&lab).request("POST", &path).bearer_auth(operator).body(dataset);
+    let response = request.header("content-type", "application/octet-stream").send().await.unwrap();
+    let problem: Value = response.json().await.unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(problem["status"] == 422 && detail.contains("sealed before it is uploaded"), "{problem}");
+    assert!(!problem.to_string().contains("horse"));
     assert!(!files(&lab.data_dir()).iter().any(|it| is_payload(it)));
 }
 
