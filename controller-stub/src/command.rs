@@ -13,6 +13,7 @@ mod api_token;
 mod audit;
 mod ca;
 mod cluster;
+mod confirm;
 mod held;
 mod member;
 mod new_file;

@@ -143,7 +143,7 @@ async fn an_agent_whose_identity_is_damaged_becomes_another_member_with_the_keys
     agent.enroll(&lab.controller).await;
     assert_ne!(agent.member(), old);
     agent.start().await;
-    lab.controller.cli(&["member", "approve", agent.member()]).await;
+    lab.controller.approve(agent.member()).await;
     lab.controller.cli(&["member", "revoke", &old]).await;
     assert_eq!(lab.controller.finished(waiting).await["outcome"], json!("succeeded"));
     assert!(lab.salesforce.password_is(JOE, "S3aled-before"));

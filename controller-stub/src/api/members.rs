@@ -54,7 +54,7 @@ pub(super) struct How {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Compared {
     /// The fingerprint that `postern enroll` printed on the member's host. Whoever has another is not let in.
-    fingerprint: Option<String>,
+    fingerprint: String,
 }
 
 pub(super) async fn approve(
@@ -64,8 +64,8 @@ pub(super) async fn approve(
     body: Body<Compared>,
 ) -> Result<Json<MemberView>, Problem> {
     let compared = body.said.fingerprint;
-    let on = compared.as_ref().map_or_else(|| member.to_string(), |it| format!("{member}, {it}"));
-    Ok(Json(api.desk.act(&caller, on, move |state, at| state.approve_member(member, compared.as_deref(), at)).await?))
+    let on = format!("{member}, {compared}");
+    Ok(Json(api.desk.act(&caller, on, move |state, at| state.approve_member(member, &compared, at)).await?))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -182,7 +182,7 @@ fn in_clear() -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "this is text, and a dataset is sealed before it is uploaded, so that nobody but the members reads it: nothing of it was \
-         kept. `postern-controller import` and the console seal it; `docs/protocol.md` says how programs do",
+         kept. `postern-controller task submit import_batch` and the console seal it; `docs/protocol.md` says how programs do",
     )
 }
 

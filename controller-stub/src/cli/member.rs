@@ -19,14 +19,14 @@ pub enum MemberCommand {
         /// The member
         member: MemberId,
     },
-    /// Let a new member work; compare the fingerprint with the one `postern enroll` printed first
+    /// Let a new member work, whose fingerprint is the one that `postern enroll` printed
     #[command(after_help = "\
 Examples:
   postern-controller member approve mbr_0195d8a0... --fingerprint 9f2c…
   postern-controller member approve mbr_0195d8a0...
 
-With --fingerprint it is compared here: give the one that `postern enroll` printed, or `postern status` shows, on the member's
-host, and whoever has another is not let in.")]
+Give the fingerprint that `postern enroll` printed, or `postern status` shows, on the member's host: whoever has another is not
+let in. Without it the member's is shown, and you are asked whether it is that one.")]
     Approve {
         /// The member
         member: MemberId,

@@ -1,18 +1,13 @@
 //! `member accept`.
 
-use std::io::{BufRead as _, IsTerminal as _, Read as _, stdin};
-
 use serde_json::json;
 
-use super::{member, output};
+use super::{confirm, member, output};
 use crate::cli::{Accept, Reach};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::state::members::MemberView;
 use crate::state::newer::NewerCertificateView;
-
-/// More than anybody types who says yes or no.
-const MAX_ANSWER: u64 = 256;
 
 /// A member, and its certificate that waits.
 type Waiting<'a> = (&'a MemberView, &'a NewerCertificateView);
@@ -72,21 +67,17 @@ async fn all(reach: &Reach, client: &Client, wanted: &Accept) -> Result<(), Fail
 
 /// Shows what would be accepted, and asks.
 fn is_confirmed(reach: &Reach, waiting: &[Waiting<'_>]) -> Result<bool, Failure> {
-    if reach.json || !stdin().is_terminal() {
+    if !confirm::can_be_asked(reach) {
         let sentence =
             format!("{} certificates wait, and nobody can be asked: say --yes to accept them", waiting.len());
         return Err(Failure::new(Exit::Usage, sentence));
     }
     let became = vec!["waits".to_owned(); waiting.len()];
     show(reach, waiting, &became)?;
-    output::remark(format!(
+    confirm::says_yes(&format!(
         "Accept all {}, of whom nobody was revoked or disabled since the copy was made? [y/N]",
         waiting.len()
-    ));
-    let mut answer = String::new();
-    let read = stdin().lock().take(MAX_ANSWER).read_line(&mut answer);
-    read.map_err(|error| Failure::from_error(Exit::Failed, &error))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    ))
 }
 
 fn show(reach: &Reach, waiting: &[Waiting<'_>], became: &[String]) -> Result<(), Failure> {

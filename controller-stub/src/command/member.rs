@@ -1,10 +1,12 @@
 //! `member`.
 
+use postern_protocol::MemberId;
 use serde_json::json;
 
-use super::{accept, client, output};
+use super::{accept, client, confirm, output};
 use crate::cli::{MemberCommand, Reach};
-use crate::exit::Failure;
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
 use crate::state::members::MemberView;
 use crate::state::newer::NewerCertificateView;
 use crate::state::served::{OutboxView, ServedView};
@@ -27,7 +29,11 @@ pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Fai
         }
         MemberCommand::Accept(wanted) => return accept::run(reach, &client, &wanted).await,
         MemberCommand::Approve { member, fingerprint } => {
-            let body = fingerprint.map_or_else(|| json!({}), |it| json!({ "fingerprint": it }));
+            let fingerprint = match fingerprint {
+                Some(fingerprint) => fingerprint,
+                None => compared(reach, &client, member).await?,
+            };
+            let body = json!({ "fingerprint": fingerprint });
             let member: MemberView = client.post(&format!("/v1/members/{member}/approve"), &body).await?;
             return show(reach, &member);
         }
@@ -39,6 +45,25 @@ pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Fai
     };
     let member: MemberView = client.post(&format!("/v1/members/{member}/{action}"), &json!({})).await?;
     show(reach, &member)
+}
+
+/// The fingerprint of a member, once somebody has compared it.
+async fn compared(reach: &Reach, client: &Client, member: MemberId) -> Result<String, Failure> {
+    if !confirm::can_be_asked(reach) {
+        let sentence = "nobody can be asked whether the fingerprint is the one that `postern enroll` printed on the member's host: \
+                        give that one with --fingerprint";
+        return Err(Failure::new(Exit::Usage, sentence));
+    }
+    let member: MemberView = client.get(&format!("/v1/members/{member}")).await?;
+    show(reach, &member)?;
+    let question = format!(
+        "Does `postern status` on the host show {}, whole? Whoever has another would get the tasks of cluster {}. [y/N]",
+        member.fingerprint, member.cluster
+    );
+    if confirm::says_yes(&question)? {
+        return Ok(member.fingerprint);
+    }
+    Err(Failure::new(Exit::Failed, format!("{} was not approved", member.id)))
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it ends a command like the others do")]

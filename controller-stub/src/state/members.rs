@@ -85,9 +85,9 @@ pub struct TroubleView {
 
 impl State {
     /// Lets a member in, if the fingerprint that was looked at on its host is its own.
-    pub fn approve_member(&mut self, id: MemberId, looked_at: Option<&str>, at: Moment) -> Result<MemberView, Refusal> {
+    pub fn approve_member(&mut self, id: MemberId, looked_at: &str, at: Moment) -> Result<MemberView, Refusal> {
         let own = self.member(id)?.fingerprint;
-        if looked_at.is_some_and(|it| !is_meant(&own, it)) {
+        if !is_meant(&own, looked_at) {
             return Err(Refusal::conflict(format!(
                 "{id} is not the one you looked at: its fingerprint is {own}. Look at its host again; if `postern \
                      status` shows another there, somebody else has enrolled: revoke this member"

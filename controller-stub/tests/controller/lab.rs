@@ -225,6 +225,12 @@ impl Lab {
         self.wait_for("the session to end", async || (!self.member(id).await.connected).then_some(())).await;
     }
 
+    /// Lets a member in.
+    pub(crate) async fn approve(&self, id: MemberId) {
+        let body = json!({ "fingerprint": self.member(id).await.fingerprint });
+        let _: MemberView = self.client().post(&format!("/v1/members/{id}/approve"), &body).await.unwrap();
+    }
+
     pub(crate) async fn act(&self, id: MemberId, action: &str) -> Result<MemberView, Failure> {
         self.client().post(&format!("/v1/members/{id}/{action}"), &json!({})).await
     }

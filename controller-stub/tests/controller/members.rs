@@ -208,7 +208,7 @@ async fn only_clusters_with_an_enabled_member_can_be_chosen() {
     let (code, _, err) = lab.command(&add);
     assert_eq!(code, Some(77));
     assert!(err.contains("no registered and enabled member"), "{err}");
-    lab.act(identity.member, "approve").await.unwrap();
+    lab.approve(identity.member).await;
     assert_eq!(lab.command(&add).0, Some(0));
     assert_eq!(lab.command(&["system", "add", "here", "--with", "server"]).0, Some(0));
     let (code, _, err) = lab.command(&["task", "submit", "test_connection", "--system", "here"]);

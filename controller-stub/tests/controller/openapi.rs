@@ -193,7 +193,7 @@ async fn real_answers_are_as_they_are_described() {
         ("GET", "/v1/members", json!(null)),
         ("GET", &format!("/v1/members/{member}"), json!(null)),
         ("POST", &format!("/v1/members/{member}/drain"), json!({})),
-        ("POST", &format!("/v1/members/{member}/approve"), json!({})),
+        ("POST", &format!("/v1/members/{member}/approve"), json!({ "fingerprint": "none" })),
         ("POST", &format!("/v1/members/{member}/accept"), json!({ "fingerprint": "none" })),
         ("GET", "/v1/systems", json!(null)),
         ("POST", "/v1/systems", json!({ "name": "other", "association": "acme" })),

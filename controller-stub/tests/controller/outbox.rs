@@ -134,7 +134,7 @@ async fn who_was_revoked_vouches_for_no_other_members_store() {
 /// A member whose agent is about to be enrolled again, with a task that is started, and its report.
 async fn at_work(lab: &Lab) -> (Identity, Session, Report) {
     let worker = lab.enroll().await;
-    lab.act(worker.member, "approve").await.unwrap();
+    lab.approve(worker.member).await;
     let mut session = Session::open(lab, &worker).await;
     lab.add_system().await;
     let task = lab.submit("enable_user", "ann").await;
@@ -163,7 +163,7 @@ async fn what_a_pending_member_reports_counts_once_it_is_approved_and_not_before
     assert_eq!(pending.next().await, FromController::from(full));
     assert_eq!(lab.task(report.task).await.state, "started");
 
-    lab.act(again.member, "approve").await.unwrap();
+    lab.approve(again.member).await;
     assert!(matches!(pending.ended().await, Ended::GoneAway { .. }), "it is to say all of it again");
     let mut approved = Session::open(&lab, &Identity { last_session: pending.number(), ..again }).await;
     approved.send(report.clone()).await;
@@ -185,7 +185,7 @@ async fn of_two_members_with_one_store_the_second_is_refused_while_the_first_is_
     // One that is pending keeps nobody out.
     let session = Session::open(&lab, &worker).await;
     lab.wait_for("its session", async || lab.member(worker.member).await.connected.then_some(())).await;
-    lab.act(copy.member, "approve").await.unwrap();
+    lab.approve(copy.member).await;
     assert!(matches!(pending.ended().await, Ended::GoneAway { .. }));
     let Err(Ended::Refused { reason, message, .. }) = Session::greet(&lab, copy.hello(), &copy).await else {
         panic!("welcomed");

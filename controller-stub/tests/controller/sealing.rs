@@ -188,7 +188,7 @@ async fn a_key_that_nothing_can_be_sealed_to_is_refused_wherever_it_comes_from_a
 async fn a_pending_member_gets_neither_work_nor_a_key_of_any_secret() {
     let lab = Lab::start_with(&[]).await;
     let (approved, pending) = (lab.enroll().await, lab.enroll().await);
-    lab.act(approved.member, "approve").await.unwrap();
+    lab.approve(approved.member).await;
     let mut waits = Session::open(&lab, &pending).await;
     let mut works = Session::open(&lab, &approved).await;
     lab.add_system().await;
@@ -204,7 +204,7 @@ async fn a_pending_member_gets_neither_work_nor_a_key_of_any_secret() {
     let waiting = lab.submit("enable_user", "joe").await;
     assert_eq!(works.offer().await.task, waiting);
 
-    lab.act(pending.member, "approve").await.unwrap();
+    lab.approve(pending.member).await;
     let FromController::MemberState(_) = waits.next().await else { panic!("it was given something before") };
     assert_eq!(given(&lab).await.len(), 2);
     lab.act(pending.member, "disable?hard=true").await.unwrap();

@@ -198,7 +198,8 @@ impl Controller {
 
     /// Approves a member.
     pub async fn approve(&self, member: &str) {
-        self.cli(&["member", "approve", member]).await;
+        let fingerprint = self.member(member).await["fingerprint"].clone();
+        self.cli(&["member", "approve", member, "--fingerprint", fingerprint.as_str().expect("a fingerprint")]).await;
     }
 
     /// Makes the connected system known, or associates it again.
