@@ -278,7 +278,7 @@ impl State {
         }
         let view = self.api_tokens.view(found, at.wall);
         self.writes.push(self.api_tokens.remove(view.id));
-        self.audit.forget(view.id);
+        self.audit_gone(view.id, &view.name, at);
         tracing::info!(id = %view.id, name = %view.name, "a token for the API was revoked");
         Ok(view)
     }

@@ -131,11 +131,6 @@ impl Audit {
         ))
     }
 
-    /// A token is gone.
-    pub(super) fn forget(&mut self, token: ApiTokenId) {
-        self.left_out.remove(&token);
-    }
-
     /// Where it is seen that rows are durable, and up to which they are once a turn is.
     pub(super) fn newest(&self) -> (watch::Sender<u64>, u64) {
         (self.newest.clone(), self.next.saturating_sub(1))
@@ -158,6 +153,14 @@ impl State {
         }
         let left_out = left_out.remove(&by.token);
         self.audit_row(&Told { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
+    }
+
+    /// A token is gone: how many refusals of it have no line is told now, or never.
+    pub(super) fn audit_gone(&mut self, token: ApiTokenId, name: &ApiTokenName, at: Moment) {
+        if let left_out @ Some(_) = self.audit.left_out.remove(&token) {
+            let (act, on) = ("api_token.refusals", name.as_str());
+            self.audit_row(&Told { by: CONTROLLER, act, on, result: "done", why: None, left_out }, at);
+        }
     }
 
     /// The controller did something by itself, perhaps for a reason, or refused it for one. Refusals are counted, not told,
