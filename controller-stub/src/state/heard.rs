@@ -30,6 +30,8 @@ struct AtWork {
     id: MemberId,
     session: SessionNo,
     told: mpsc::Receiver<ToSession>,
+    /// Cancelled when the session is over.
+    over: CancellationToken,
     _folder: tempfile::TempDir,
 }
 
@@ -54,7 +56,16 @@ impl AtWork {
         let id = record.id;
         state.members.insert(id, Member::new(record, sessions::FIRST_NUMBERS));
         let (_, told) = mpsc::channel(1);
-        let mut at_work = Self { state, ledger, at, id, session: SessionNo(0), told, _folder: folder };
+        let mut at_work = Self {
+            state,
+            ledger,
+            at,
+            id,
+            session: SessionNo(0),
+            told,
+            over: CancellationToken::new(),
+            _folder: folder,
+        };
         at_work.connect().await;
         at_work
     }
@@ -76,11 +87,11 @@ impl AtWork {
             certificate: Vec::new(),
             address: "192.0.2.7".to_owned(),
             hello: hello(self.session),
-            session: SessionHandle { words, cut, over },
+            session: SessionHandle { words, cut, over: over.clone() },
         };
         let greeting = self.state.introduce(introduction, self.at);
         let Greeting::Welcome(welcomed) = greeting else { panic!("{greeting:?}") };
-        (self.session, self.told) = (welcomed.session, told);
+        (self.session, self.told, self.over) = (welcomed.session, told, over);
         self.state.establish(self.id, self.session, self.at);
         self.asked().await
     }
@@ -194,6 +205,22 @@ fn payload(number: u8) -> StreamId {
 
 fn failed(number: u64, lease: LeaseRef) -> Report {
     lab::failed(number, lease.task, lease.epoch)
+}
+
+/// Leave it to a later turn, and how soon a revoked member is out is for others to say.
+#[tokio::test]
+async fn the_turn_that_revokes_a_member_ends_its_session_and_nothing_it_says_behind_that_counts() {
+    let mut it = AtWork::new().await;
+    let task = it.submit("joe");
+    let lease = it.offered().await;
+    it.state.act_on_member(it.id, Action::Revoke, it.at).unwrap();
+    it.hear(failed(1_000, lease));
+    let mut turn = it.state.end_turn();
+    it.ledger.commit(std::mem::take(&mut turn.writes)).await.unwrap();
+    assert!(!it.over.is_cancelled(), "on disk first");
+    turn.speak();
+    assert!(it.over.is_cancelled());
+    assert!(it.state.queue.task(task).is_some(), "what it reported is not the end of its task");
 }
 
 fn is_offer(frame: &FromController) -> bool {
