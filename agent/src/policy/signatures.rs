@@ -12,7 +12,7 @@ use super::refused::{Refused, Rule};
 /// may be one that was done already, and is forgotten here.
 const GOOD_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How far the clocks of a submitter and of this host may be apart.
+/// How far the clocks of a submitter and of this host may be apart, whichever is ahead.
 const CLOCKS_APART: Duration = Duration::from_secs(10 * 60);
 
 /// Which signatures are good.
@@ -45,6 +45,11 @@ impl Signatures {
                      find out by whom, and submit the task again"
                         .to_owned(),
                 ),
+                Some(_) if is_early(offer, now) => foreign(
+                    "the signed task was made later than this host's clock says that it is; see that the clocks of submitter \
+                     and agent are right, and submit it again"
+                        .to_owned(),
+                ),
                 Some(_) if is_late(signature, offer, now) => foreign(
                     "the time in which the signed task may be begun is over; submit it again, and see that the clocks of \
                      submitter and agent are right"
@@ -56,6 +61,11 @@ impl Signatures {
     }
 }
 
+/// Whether the task's id is of later than now. What is signed counts from then, so that it could be kept until then.
+fn is_early(offer: &Offer, now: Timestamp) -> bool {
+    made(offer) > since_1970(now).saturating_add(CLOCKS_APART)
+}
+
 /// Whether the signed deadline is over, or was made longer on the way. It counts from the making of the task's id, because
 /// what the offer says of it is the controller's word.
 fn is_late(signature: &TaskSignature, offer: &Offer, now: Timestamp) -> bool {
@@ -63,9 +73,15 @@ fn is_late(signature: &TaskSignature, offer: &Offer, now: Timestamp) -> bool {
     let left = Duration::from_millis(offer.deadline_ms);
     let is_longer = !signed.is_zero() && (left.is_zero() || left > signed);
     let good_for = if signed.is_zero() { GOOD_FOR } else { signed.min(GOOD_FOR) };
-    let end = Duration::from_millis(offer.task.made().0).saturating_add(good_for).saturating_add(CLOCKS_APART);
-    let now = Duration::from_millis(u64::try_from(now.as_millisecond()).unwrap_or_default());
-    is_longer || now > end
+    is_longer || since_1970(now) > made(offer).saturating_add(good_for).saturating_add(CLOCKS_APART)
+}
+
+fn made(offer: &Offer) -> Duration {
+    Duration::from_millis(offer.task.made().0)
+}
+
+fn since_1970(at: Timestamp) -> Duration {
+    Duration::from_millis(u64::try_from(at.as_millisecond()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -158,6 +174,22 @@ mod tests {
         ] {
             let verdict = signatures.check(&offered, after(after_millis));
             assert_eq!(verdict.is_ok(), is_taken, "{} {after_millis}", offered.deadline_ms);
+        }
+    }
+
+    /// Take an id's word for when it was made, and a controller may keep a task whose submitter's clock was ahead until then.
+    #[test]
+    fn f51_a_signed_task_whose_id_is_of_later_is_not_taken() {
+        let signatures = Signatures { required: true, accepted: vec![*key(1).public()] };
+        let ten_minutes = 10 * 60_000;
+        for (what, offered, before_millis, is_taken) in [
+            ("clocks that differ", signed(offer(1), 0, &key(1)), ten_minutes, true),
+            ("without a deadline", signed(offer(1), 0, &key(1)), ten_minutes + 1, false),
+            ("with one", signed(offer(1), 60_000, &key(1)), ten_minutes + 1, false),
+        ] {
+            let now = Timestamp::from_millisecond(i64::try_from(MADE - before_millis).unwrap()).unwrap();
+            let offered = Offer { deadline_ms: 60_000, ..offered };
+            assert_eq!(signatures.check(&offered, now).is_ok(), is_taken, "{what}");
         }
     }
 }
