@@ -20,7 +20,7 @@ use crate::identity::{self, Credential};
 use crate::link::{DialError, Dialer, Place, Socket, tls};
 
 /// How long the controller may take to answer.
-const ANSWER: Duration = Duration::from_secs(30);
+pub const ANSWER: Duration = Duration::from_secs(30);
 
 /// Why there is no membership.
 #[derive(Debug, thiserror::Error)]

@@ -25,7 +25,6 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome};
 use postern_protocol::message::{FromController, FromMember};
-use postern_protocol::plain::Chain;
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{Ended, MemberSession};
 use postern_protocol::time::UnixMillis;
@@ -43,6 +42,7 @@ use self::pump::{Pump, Received, complaint};
 pub use self::rehearsal::{Opening, Rehearsal};
 pub use self::vitals::LinkVitals;
 use crate::dispatcher::Dispatcher;
+use crate::enrollment;
 use crate::metrics::metrics;
 use crate::streams::{self, Streams};
 use crate::telemetry::{Topic, may_tell_of};
@@ -188,9 +188,10 @@ impl Link {
     /// Sessions with one controller, each with the certificate that follows that of the one before. Returns why the last
     /// ended, or `None` if this agent stops.
     async fn visit(&mut self, url: &str, backoff: &mut Backoff, stop: &CancellationToken) -> Option<String> {
-        // A name is resolved and each of its addresses tried, twice where a certificate that has run out is recovered first.
-        let tries = 2 * (1 + u32::from(dial::MOST_ADDRESSES));
-        let (pulse, longest) = (self.vitals.pulse.clone(), self.dialer.timeout * tries);
+        // A name is resolved and each of its addresses tried: where certificates have run out, by proof of one key and of the
+        // other, each of which waits for its answer, and then for the session.
+        let tries = 3 * (1 + u32::from(dial::MOST_ADDRESSES));
+        let (pulse, longest) = (self.vitals.pulse.clone(), self.dialer.timeout * tries + 2 * enrollment::ANSWER);
         let dialled = tokio::select! {
             () = stop.cancelled() => return None,
             dialled = pulse.during(longest, Box::pin(self.dial(url))) => dialled,
@@ -217,28 +218,7 @@ impl Link {
     /// A connection, and the certificate that it shows; or why there is none.
     async fn dial(&mut self, url: &str) -> Result<(Socket, Shown), String> {
         self.vitals.pulse.during(self.disk_timeout, self.certificates.settle()).await;
-        if self.certificates.must_recover() {
-            self.certificates.recover(&self.dialer, url).await.map_err(|error| Chain(&error).to_string())?;
-        }
-        let shown = self.certificates.choose();
-        let tls = self.certificates.tls(shown).map_err(|error| {
-            let error = Chain(&error).to_string();
-            self.certificates.handle_turned_down(shown, &error);
-            error
-        })?;
-        match self.dialer.dial(&tls, url, Place::SESSION).await {
-            Ok(socket) => Ok((socket, shown)),
-            Err(error) => {
-                let text = Chain(&error).to_string();
-                if error.is_about_certificate() {
-                    self.certificates.handle_turned_down(shown, &text);
-                }
-                if error.is_over() && shown == Shown::Current {
-                    self.certificates.handle_current_over();
-                }
-                Err(text)
-            }
-        }
+        self.certificates.dial(&self.dialer, url).await
     }
 
     /// One session, from `Hello` to the end.

@@ -58,7 +58,7 @@ pub struct CertificateStatus {
 
 /// Why there is no session to be had with a certificate that is of no use any more.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecoveryError {
+enum RecoveryError {
     /// The controller does not give another.
     #[error("this agent's certificate has run out, or its root is not trusted any more, and there is no other yet")]
     Refused(#[from] EnrollmentError),
@@ -74,6 +74,13 @@ pub(super) enum RecoveryError {
     /// TLS is not usable.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
+}
+
+impl RecoveryError {
+    /// Whether the controller was asked, and said no.
+    const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(EnrollmentError::Refused { .. }))
+    }
 }
 
 /// Something that takes time: the disk, or another connection.
@@ -162,6 +169,47 @@ impl Certificates {
         Ok((certificates, told))
     }
 
+    /// A connection, and the certificate that it shows; or why there is none.
+    pub(super) async fn dial(&mut self, dialer: &Dialer, url: &str) -> Result<(Socket, Shown), String> {
+        let recovered = if self.must_recover() { self.recover(dialer, url).await } else { Ok(()) };
+        let Err(error) = recovered else { return self.show(dialer, url).await };
+        let refused = Chain(&error).to_string();
+        if self.current_is_over || !error.is_refusal() {
+            return Err(refused);
+        }
+        // Only this host's clock says that it is over, and that may be ahead.
+        let shown =
+            self.show(dialer, url).await.map_err(|error| format!("{refused}; with the one there is: {error}"))?;
+        tracing::warn!(
+            refused,
+            "the certificate is over by this host's clock, and its controller takes it; see to the clocks"
+        );
+        Ok(shown)
+    }
+
+    /// A connection for a session with the certificates there are.
+    async fn show(&mut self, dialer: &Dialer, url: &str) -> Result<(Socket, Shown), String> {
+        let shown = self.choose();
+        let tls = self.tls(shown).map_err(|error| {
+            let error = Chain(&error).to_string();
+            self.handle_turned_down(shown, &error);
+            error
+        })?;
+        match dialer.dial(&tls, url, Place::SESSION).await {
+            Ok(socket) => Ok((socket, shown)),
+            Err(error) => {
+                let text = Chain(&error).to_string();
+                if error.is_about_certificate() {
+                    self.handle_turned_down(shown, &text);
+                }
+                if error.is_over() && shown == Shown::Current {
+                    self.current_is_over = true;
+                }
+                Err(text)
+            }
+        }
+    }
+
     /// Which certificate to open a session with: the next one as soon as there is one, because the controller may know it
     /// as the present one already.
     pub(super) fn choose(&self) -> Shown {
@@ -186,13 +234,8 @@ impl Certificates {
         }
     }
 
-    /// The controller says that the present certificate has run out, or that it does not trust its root any more.
-    pub(super) fn handle_current_over(&mut self) {
-        self.current_is_over = true;
-    }
-
     /// Whether no certificate is good for a session, so that another has to be got by proof of the old key.
-    pub(super) fn must_recover(&self) -> bool {
+    fn must_recover(&self) -> bool {
         let is_over = |it: &Credential| validity_of(it).is_over(clock::unix_millis());
         let next_is_good = self.has_next() && !self.next_is_refused && !self.next.as_ref().is_some_and(is_over);
         !next_is_good && (self.current_is_over || is_over(&self.current))
@@ -200,7 +243,7 @@ impl Certificates {
 
     /// Gets another certificate for one that is of no use any more, by proof of its key. That of the next certificate comes
     /// first, as in [`Certificates::choose`].
-    pub(super) async fn recover(&mut self, dialer: &Dialer, url: &str) -> Result<(), RecoveryError> {
+    async fn recover(&mut self, dialer: &Dialer, url: &str) -> Result<(), RecoveryError> {
         // On disk with its certificate alone: one whose answer is lost is replaced by the next that is asked for.
         let fresh = Credential::generate()?;
         let (trust, current) = (self.roots.trusted(), &self.current);
@@ -533,4 +576,126 @@ fn validity_of(credential: &Credential) -> Validity {
 
 fn moment(at: UnixMillis) -> jiff::Timestamp {
     i64::try_from(at.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use postern_protocol::bounded::{List, Text};
+    use postern_protocol::enrollment::FromAuthority;
+    use postern_protocol::enrollment::v1::EnrollRefused;
+    use postern_protocol::seal::SealingKey;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+    use rustls::ServerConfig;
+    use rustls::crypto::ring::default_provider;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_tungstenite::accept_hdr_async;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+    use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+
+    use super::*;
+    use crate::identity::Membership;
+
+    /// A controller that takes any certificate and gives none.
+    struct Controller {
+        listener: TcpListener,
+        tls: TlsAcceptor,
+        root: CertificateDer<'static>,
+        issuer: Issuer<'static, KeyPair>,
+    }
+
+    impl Controller {
+        async fn listen() -> Self {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+            let key = KeyPair::generate().unwrap();
+            let root = params.self_signed(&key).unwrap().der().clone();
+            let issuer = Issuer::new(params, key);
+            let key = KeyPair::generate().unwrap();
+            let own = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+            let tls = ServerConfig::builder_with_provider(default_provider().into())
+                .with_protocol_versions(&[&rustls::version::TLS13])
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![own.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+                .unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            Self { listener, tls: TlsAcceptor::from(Arc::new(tls)), root, issuer }
+        }
+
+        fn url(&self) -> String {
+            format!("wss://{}", self.listener.local_addr().unwrap())
+        }
+
+        /// Those of a member, of which the present one ran out long ago by any clock.
+        fn certificates(&self, folder: &std::path::Path) -> Certificates {
+            let credential = Credential::generate().unwrap();
+            let mut params = CertificateParams::default();
+            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 1, 2));
+            let key = KeyPair::try_from(&credential.tls_key()).unwrap();
+            let certificate = params.signed_by(&key, &self.issuer).unwrap();
+            let root = Bytes::new(self.root.to_vec()).unwrap();
+            let identity = Identity {
+                membership: Membership {
+                    cluster: "acme".parse().unwrap(),
+                    member: MemberId::from_bytes([1; 16]),
+                    controllers: Vec::new(),
+                    token: None,
+                },
+                current: credential.with_certificate(certificate.der()).unwrap(),
+                next: None,
+                trust: Trust::from_bundle(&TrustBundle { number: 1, roots: List::new(vec![root]).unwrap() }).unwrap(),
+            };
+            let directory = Arc::new(IdentityDir::open(&folder.join("state")).unwrap());
+            let keys = SealingKeys::new(vec![SealingKey::from_random(&zeroize::Zeroizing::new([1; 32]))]);
+            Certificates::new(directory, identity, keys).unwrap().0
+        }
+
+        /// Lets whoever comes in for good, except that it gives nobody a certificate.
+        async fn answer(&self) {
+            #[expect(clippy::result_large_err, reason = "the library's")]
+            let agree = |request: &Request, mut response: Response| {
+                let protocol = request.headers()[SEC_WEBSOCKET_PROTOCOL].clone();
+                response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+                Ok(response)
+            };
+            loop {
+                let (stream, _) = self.listener.accept().await.unwrap();
+                let mut socket = accept_hdr_async(self.tls.accept(stream).await.unwrap(), agree).await.unwrap();
+                // A session is over for this test once it is there.
+                let Some(Ok(Message::Binary(_))) = socket.next().await else { continue };
+                let reason = EnrollRefusal::Overloaded.into();
+                let refused = FromAuthority::from(EnrollRefused { reason, message: Text::clipped("too often") });
+                socket.send(Message::Binary(refused.encode().unwrap().into())).await.unwrap();
+            }
+        }
+    }
+
+    /// Believe this host's clock alone, and an agent whose clock is ahead, and which was given too many certificates for that,
+    /// never shows the one that its controller would accept.
+    #[tokio::test]
+    async fn a_certificate_that_only_this_hosts_clock_says_is_over_is_shown_if_no_other_is_given() {
+        let controller = Controller::listen().await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut certificates = controller.certificates(folder.path());
+        let dialer = Dialer { proxy: None, timeout: Duration::from_secs(60) };
+        let url = controller.url();
+        let dialled = async {
+            let first = certificates.dial(&dialer, &url).await.map(|(_, shown)| shown);
+            certificates.current_is_over = true;
+            (first, certificates.dial(&dialer, &url).await.map(|(_, shown)| shown))
+        };
+        let (first, second) = tokio::select! {
+            dialled = dialled => dialled,
+            () = controller.answer() => unreachable!(),
+        };
+        assert_eq!(first, Ok(Shown::Current));
+        let error = second.expect_err("the controller itself said that it is over");
+        assert!(error.contains("overloaded") && error.contains("too often"), "{error}");
+    }
 }
