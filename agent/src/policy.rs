@@ -73,6 +73,11 @@ impl Policy {
         self.signatures.check(offer, now)
     }
 
+    /// The same of an offer whose payloads are not there, as far as can be told without them.
+    pub fn check_signature_without_payloads(&self, offer: &Offer, now: Timestamp) -> Result<(), Refused> {
+        self.signatures.check_without_payloads(offer, now)
+    }
+
     /// Whether a controller may have so much logged.
     pub fn lets_log(&self, level: LogLevel) -> bool {
         self.controller_log_level.is_none_or(|most| level <= most)

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use data_encoding::BASE64;
+use jiff::Timestamp;
 use postern_protocol::message::v1::Offer;
 use postern_protocol::plain;
 use postern_protocol::seal::{SealedField, SealingPublicKey};
@@ -20,7 +21,7 @@ use crate::clock;
 use crate::config::{read_up_to, text};
 use crate::exit::Exit;
 use crate::local::{self, Along};
-use crate::policy::Refused;
+use crate::policy::{self, Refused};
 
 /// A task has no more without its payloads.
 const MAX_FILE: usize = 256 * 1024;
@@ -71,18 +72,29 @@ pub(super) fn run(config: &Path, options: &Policy) -> Result<Exit, Failed> {
     let unusable = |problem: String| Failed::new(Exit::Usage, format!("`{}`: {problem}", task.display()));
     let (it, request) = parse(&text).map_err(unusable)?;
     let policy = &super::check_system(&config, &it.system)?.policy;
-    let brings_payload = !it.streams.is_empty();
-    if brings_payload && it.signature.is_some() {
-        say_error("the signature is taken for good: it is of the payload too, which is not in this file");
-    }
-    let signed = match &it.signature {
-        Some(_) if brings_payload => Ok(()),
-        _ => policy.check_signature(&offer(&it, &request).map_err(unusable)?, clock::wall()),
-    };
+    let signed = check_signature(policy, &it, &request, clock::wall()).map_err(unusable)?;
     let verdict = signed
         .and_then(|()| policy.check_request(&request, !it.sealed.is_empty()))
         .and_then(|()| policy.check_hour_of(&request, clock::wall()));
     Ok(tell(verdict.err(), *json))
+}
+
+/// What the policy says of its signature.
+fn check_signature(
+    policy: &policy::Policy,
+    it: &Submission,
+    request: &TaskRequest,
+    now: Timestamp,
+) -> Result<Result<(), Refused>, String> {
+    let offer = offer(it, request)?;
+    if it.streams.is_empty() {
+        return Ok(policy.check_signature(&offer, now));
+    }
+    let signed = policy.check_signature_without_payloads(&offer, now);
+    if it.signature.is_some() && signed.is_ok() {
+        say_error("the signature is taken for that of this task: it is of the payload too, which is not in this file");
+    }
+    Ok(signed)
 }
 
 /// The offer that would be made of the task in this text: for whoever has texts that nobody would write, as the fuzzer has.
@@ -139,7 +151,15 @@ fn read(task: &Path) -> Result<String, Failed> {
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::signature::SigningKey;
+    use zeroize::Zeroizing;
+
     use super::*;
+    use crate::policy::{Rule, Signatures};
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_private(Zeroizing::new([seed; 32])).unwrap()
+    }
 
     fn written(text: &str) -> Result<(Submission, TaskRequest), String> {
         let folder = tempfile::tempdir().unwrap();
@@ -169,5 +189,32 @@ mod tests {
             let error = task(more).unwrap();
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    /// Take any signature beside a payload for good, and a task is said to be let through that every agent refuses.
+    #[test]
+    fn a_signature_beside_a_payload_is_refused_if_its_key_is_not_accepted_or_its_time_is_over() {
+        let made = 1_767_600_000_000;
+        let task = json!({
+            "id": TaskId::from_random(made, [1; 10]),
+            "system": "acme",
+            "kind": "import_batch",
+            "params": { "format": "csv" },
+            "streams": [{ "id": "one" }],
+        });
+        let (accepted, stranger) = (key(1), key(2));
+        let signatures = Signatures { required: true, accepted: vec![*accepted.public()] };
+        let policy = policy::Policy { signatures, ..policy::Policy::default() };
+        let rule = |key: Option<&SigningKey>, after: u64| {
+            let (mut it, request) = parse(&task.to_string()).unwrap();
+            it.signature = key.map(|key| TaskSignature::sign(&offer(&it, &request).unwrap(), 0, key).unwrap().view());
+            let now = Timestamp::from_millisecond(i64::try_from(made + after).unwrap()).unwrap();
+            check_signature(&policy, &it, &request, now).unwrap().err().map(|refused| refused.rule)
+        };
+        let foreign = Some(Rule::AcceptedSigners);
+        assert_eq!(rule(Some(&accepted), 0), None, "whether it is of the payload cannot be told");
+        assert_eq!(rule(Some(&stranger), 0), foreign);
+        assert_eq!(rule(Some(&accepted), 31 * 24 * 3_600_000), foreign);
+        assert_eq!(rule(None, 0), Some(Rule::RequireSignature));
     }
 }

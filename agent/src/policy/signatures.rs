@@ -27,6 +27,20 @@ pub struct Signatures {
 impl Signatures {
     /// Whether the task of an offer may be taken, as far as its signature goes.
     pub(super) fn check(&self, offer: &Offer, now: Timestamp) -> Result<(), Refused> {
+        self.check_with(offer, now, |signature, key| signature.is_of(offer, key))
+    }
+
+    /// The same of an offer without its payloads. The signature is of these too, and is taken for that of the task.
+    pub(super) fn check_without_payloads(&self, offer: &Offer, now: Timestamp) -> Result<(), Refused> {
+        self.check_with(offer, now, |_, _| true)
+    }
+
+    fn check_with(
+        &self,
+        offer: &Offer,
+        now: Timestamp,
+        is_of_task: impl FnOnce(&TaskSignature, &SignerKey) -> bool,
+    ) -> Result<(), Refused> {
         let foreign = |why: String| Err(Refused::new(Rule::AcceptedSigners, why));
         match &offer.signature {
             None if self.required => {
@@ -40,7 +54,7 @@ impl Signatures {
                     "the task is signed with the key {}, which is not accepted; sign with another, or add its public half",
                     signature.key
                 )),
-                Some(key) if !signature.is_of(offer, key) => foreign(
+                Some(key) if !is_of_task(signature, key) => foreign(
                     "the signature is not that of this task, which was altered on its way, or was moved from another; \
                      find out by whom, and submit the task again"
                         .to_owned(),
