@@ -2,14 +2,13 @@
 //!
 //! Whoever connects writes one [`Ask`] as a line of JSON, and reads one [`Answer`] to the end of the connection.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use postern_health::Verdict;
+use postern_health::{UnderWay, Verdict};
 use postern_protocol::SystemName;
 use postern_protocol::message::v1::LogLevel;
 use postern_protocol::session::SUBPROTOCOL;
@@ -204,7 +203,7 @@ pub fn remove(state_dir: &Path) -> io::Result<()> {
 /// Answers everyone who connects, until `stop` fires.
 pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) {
     let mut calls = FuturesUnordered::new();
-    let mut under_way = UnderWay::default();
+    let mut under_way = UnderWay::new(MAX_CALLS);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -217,26 +216,6 @@ pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) 
                     tokio::time::sleep(PAUSE).await;
                 }
             },
-        }
-    }
-}
-
-/// The calls that are being answered, the one that came first in front.
-#[derive(Default)]
-struct UnderWay(VecDeque<CancellationToken>);
-
-impl UnderWay {
-    /// Another one. Those that have ended take no room.
-    fn begin<F: Future<Output = ()>>(&mut self, call: F) -> impl Future<Output = ()> + use<F> {
-        self.0.retain(|it| !it.is_cancelled());
-        let over = CancellationToken::new();
-        self.0.push_back(over.clone());
-        if self.0.len() > MAX_CALLS {
-            self.0.pop_front().iter().for_each(CancellationToken::cancel);
-        }
-        async move {
-            over.run_until_cancelled(call).await;
-            over.cancel();
         }
     }
 }
@@ -392,10 +371,6 @@ pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
-
-    use futures_util::FutureExt as _;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -404,20 +379,5 @@ mod tests {
         let _deaf = listen(folder.path()).unwrap();
         let error = call(folder.path(), &Ask::Health).await.unwrap_err().to_string();
         assert_eq!(error, format!("process {} did not answer within 10 s", std::process::id()));
-    }
-
-    /// Count those that have ended, and whoever looks every second has a doctor's look cut off.
-    #[tokio::test]
-    async fn a_call_that_takes_long_makes_room_for_others_only_if_they_take_long_too() {
-        let mut under_way = UnderWay::default();
-        let mut long = Box::pin(under_way.begin(pending()));
-        for _ in 0..3 * MAX_CALLS {
-            under_way.begin(ready(())).await;
-        }
-        let others: Vec<_> = (1..MAX_CALLS).map(|_| under_way.begin(pending())).collect();
-        assert_eq!((&mut long).now_or_never(), None);
-        let _one_more = under_way.begin(pending());
-        assert_eq!(long.now_or_never(), Some(()));
-        assert!(others.into_iter().all(|it| it.now_or_never().is_none()));
     }
 }

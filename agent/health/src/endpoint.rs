@@ -1,7 +1,7 @@
 //! Verdict and metrics over HTTP, for probes and Prometheus on the same host.
 //!
 //! Nothing here is worth much to hold: a connection is for one request, ends after [`WHOLE`] whatever it does, and there
-//! are [`CONNECTIONS`] at most. Who comes then waits until one has ended.
+//! are [`CONNECTIONS`] at most: of more, the one that came first makes room.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
+use crate::under_way::UnderWay;
 use crate::verdict::{Verdict, Word};
 
 /// The most connections at once: a probe for each word, a few Prometheus servers, and a person who looks.
@@ -75,12 +76,17 @@ impl Endpoint {
     /// Answers until `stop` fires.
     pub async fn serve(self, vitals: impl Vitals, stop: CancellationToken) {
         let mut connections = FuturesUnordered::new();
+        let mut under_way = UnderWay::new(CONNECTIONS);
         loop {
             tokio::select! {
+                // Those that are over are closed before another is accepted: each holds a descriptor.
+                biased;
                 () = stop.cancelled() => return,
                 Some(()) = connections.next() => (),
-                accepted = self.listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                    Ok((stream, _)) => connections.push(connection(stream, &vitals, self.is_loopback)),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        connections.push(under_way.begin(connection(stream, &vitals, self.is_loopback)));
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a probe could not be answered");
                         tokio::time::sleep(PAUSE).await;
@@ -149,8 +155,6 @@ fn said(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Respon
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
 
@@ -206,7 +210,7 @@ mod tests {
         assert!(post.starts_with("HTTP/1.1 405"), "{post}");
     }
 
-    /// Take the time-out away, and sixteen silent connections keep every probe out.
+    /// Take the time-out away, and whoever is silent is there until others come.
     #[tokio::test(start_paused = true)]
     async fn whoever_is_silent_or_drips_is_left() {
         assert_eq!(answered("", "").await, "");
@@ -242,57 +246,38 @@ mod tests {
         assert!(answered("GET /live HTTP/1.1\r\n\r\n", "").await.starts_with("HTTP/1.1 403"), "no host at all");
     }
 
-    /// Take the bound away, and whoever opens connections takes the store's descriptors.
+    /// Have it wait, and whoever holds all places without a word keeps every probe out; let all in, and whoever opens connections
+    /// takes the store's descriptors.
     #[tokio::test]
-    async fn who_comes_when_all_places_are_taken_waits_for_one() {
-        /// Answers once all places are taken, and counts who was there at once.
-        struct Crowd {
-            there: AtomicUsize,
-            most: AtomicUsize,
-            full: tokio::sync::Notify,
-        }
-
-        impl Vitals for &'static Crowd {
-            async fn verdict(&self) -> Verdict {
-                let there = self.there.fetch_add(1, Ordering::SeqCst) + 1;
-                if there < CONNECTIONS {
-                    self.full.notified().await;
-                } else {
-                    // Others are accepted meanwhile, if they are at all.
-                    for _ in 0..1_000 {
-                        tokio::task::yield_now().await;
-                    }
-                    self.full.notify_waiters();
-                }
-                self.most.fetch_max(self.there.fetch_sub(1, Ordering::SeqCst), Ordering::SeqCst);
-                Verdict::default()
-            }
-
-            async fn metrics(&self) -> String {
-                String::new()
-            }
-        }
-
-        let crowd: &Crowd = Box::leak(Box::new(Crowd {
-            there: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
-            full: tokio::sync::Notify::new(),
-        }));
+    async fn of_too_many_connections_the_one_that_came_first_makes_room() {
         let endpoint = Endpoint::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = endpoint.address().unwrap();
         let stop = CancellationToken::new();
-        let ask = async || {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(get("/live").as_bytes()).await.unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        };
         let asks = async {
-            futures_util::future::join_all((0..2 * CONNECTIONS).map(|_| ask())).await;
+            let mut silent = Vec::new();
+            for _ in 0..CONNECTIONS {
+                silent.push(TcpStream::connect(address).await.unwrap());
+            }
+            let ask = async |mut stream: TcpStream| {
+                stream.write_all(get("/live").as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                answer
+            };
+            let began = tokio::time::Instant::now();
+            let probe = ask(TcpStream::connect(address).await.unwrap()).await;
+            assert!(probe.starts_with("HTTP/1.1 200"), "{probe}");
+            assert!(began.elapsed() < WHOLE / 2, "it waited until the others had ended: {:?}", began.elapsed());
+
+            let mut silent = silent.into_iter();
+            let mut first = silent.next().unwrap();
+            assert_eq!(first.read(&mut [0]).await.unwrap_or_default(), 0, "the first made room");
+            for stream in silent {
+                let answer = ask(stream).await;
+                assert!(answer.starts_with("HTTP/1.1 200"), "the others stayed: {answer}");
+            }
             stop.cancel();
         };
-        tokio::join!(endpoint.serve(crowd, stop.clone()), asks);
-        assert_eq!(crowd.most.load(Ordering::SeqCst), CONNECTIONS);
+        tokio::join!(endpoint.serve(Ready, stop.clone()), asks);
     }
 }

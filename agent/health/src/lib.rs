@@ -9,6 +9,7 @@
 //! | [`metrics`] | what is counted and read, under names that a table has |
 //! | [`News`] | what changed, for whoever watches |
 //! | [`Endpoint`] | all of it over HTTP, for probes and Prometheus |
+//! | [`UnderWay`] | how many ask at once: of more, the one that came first makes room |
 
 mod clock;
 mod endpoint;
@@ -17,6 +18,7 @@ mod memory;
 pub mod metrics;
 mod news;
 mod notify;
+mod under_way;
 mod verdict;
 mod watch;
 
@@ -26,5 +28,6 @@ pub use heart::{Heart, Look, Pulse, Still, TICK};
 pub use memory::resident_memory;
 pub use news::{Facts, Form, News};
 pub use notify::{Notify, Supervisor};
+pub use under_way::UnderWay;
 pub use verdict::{Life, Reason, Verdict, Word};
 pub use watch::{Pace, Stalled, Told, Watch, supervise};
