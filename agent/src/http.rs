@@ -229,7 +229,9 @@ fn with_credentials(proxy: &Proxy) -> Result<(reqwest::Proxy, Option<[InUse; 2]>
 
 fn refusal(headers: &HeaderMap) -> String {
     let asked_for = headers.get(PROXY_AUTHENTICATE).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
-    let asked_for = asked_for.map(|it| format!(" ({})", it.chars().take(100).collect::<String>())).unwrap_or_default();
+    // A secret that is cut is not known any more.
+    let begins = |it: &str| redaction::redacted(it).chars().take(100).collect::<String>();
+    let asked_for = asked_for.map(|it| format!(" ({})", begins(&it))).unwrap_or_default();
     format!("the proxy asks for a name and password{asked_for}")
 }
 
@@ -270,6 +272,18 @@ mod tests {
     async fn a_whole_answer_is_read() {
         let reply = get(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\nno", options()).await.unwrap();
         assert_eq!((reply.status.as_u16(), reply.body.as_slice()), (400, &b"no"[..]));
+    }
+
+    /// Cut first, and the beginning of a secret that the cut falls into is told.
+    #[test]
+    fn a_secret_is_kept_out_of_what_a_proxy_asks_for_wherever_it_is_cut() {
+        let _in_use = redaction::in_use(b"Repeated-By-A-Proxy");
+        for before in 70..110 {
+            let asked_for = format!("{}Repeated-By-A-Proxy", "x".repeat(before));
+            let headers = HeaderMap::from_iter([(PROXY_AUTHENTICATE, asked_for.parse().unwrap())]);
+            let told = refusal(&headers);
+            assert!(told.contains("(xxx") && !told.contains('R'), "{told}");
+        }
     }
 
     /// Sends two requests, with a secret in use, to a listener whose first answer is this. How many connections it took.

@@ -421,7 +421,8 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Err(tungstenite::Error::Http(response)) => {
             let body = response.body().as_deref().unwrap_or_default();
-            let body: String = String::from_utf8_lossy(body).chars().take(256).collect();
+            // A secret that is cut is not known any more.
+            let body: String = redacted(&String::from_utf8_lossy(body)).chars().take(256).collect();
             Err(DialError::Upgrade { host: target.destination.host.clone(), status: response.status().as_u16(), body })
         }
         // In TLS 1.3 a client learns what became of its certificate only when it reads for the first time.
@@ -536,6 +537,22 @@ mod tests {
     async fn what_a_proxy_answers_is_understood_whatever_secret_is_in_use() {
         let _in_use = redaction::in_use(b"HTTP/1.0 200 and through");
         tunnelled(b"HTTP/1.0 200 and through\r\n\r\n").await.unwrap();
+    }
+
+    /// Cut first, and the beginning of a secret that the cut falls into is told.
+    #[tokio::test]
+    async fn a_secret_is_kept_out_of_what_a_controller_answers_wherever_it_is_cut() {
+        let target = Target::parse("wss://controller.example").unwrap();
+        let _in_use = redaction::in_use(b"Repeated-By-Whoever-Answers");
+        for before in [0, 230, 250, 256] {
+            let body = format!("{}Repeated-By-Whoever-Answers", "x".repeat(before));
+            let (ours, mut theirs) = tokio::io::duplex(1024);
+            let head = format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n", body.len());
+            theirs.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            let upgraded = upgrade(ours, &target, session::SUBPROTOCOL).await;
+            let Err(DialError::Upgrade { body, .. }) = upgraded else { panic!("{:?}", upgraded.err()) };
+            assert!(body.starts_with(&"x".repeat(before)) && !body.contains('R'), "{body}");
+        }
     }
 
     /// The library's own bounds: 64 KiB, 124 headers.
