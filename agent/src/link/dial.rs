@@ -280,7 +280,8 @@ fn no_address(host: &str) -> DialError {
     DialError::Resolve { host: host.to_owned(), source: std::io::Error::other("it has no address") }
 }
 
-/// The first step: the addresses of the other side, or of the proxy; at least one.
+/// The first step: the addresses of the other side, or of the proxy: one at least and [`MOST_ADDRESSES`] at most, of both families
+/// in turn.
 pub async fn resolve(name: &Destination) -> Result<Vec<SocketAddr>, DialError> {
     let unresolved = |source| DialError::Resolve { host: name.host.clone(), source };
     let found = tokio::net::lookup_host((name.host.as_str(), name.port)).await.map_err(unresolved)?;
@@ -496,7 +497,8 @@ mod tests {
         tokio::join!(tunnel(&mut stream, &proxy, &to), answers).0
     }
 
-    /// Take the bound away, and the agent reads as long as the proxy sends.
+    /// Try them in the order in which the name service tells them, and where one family is out of order none of the other is
+    /// among those that are tried.
     #[test]
     fn of_many_addresses_both_families_are_tried() {
         let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
@@ -510,6 +512,7 @@ mod tests {
         assert_eq!(in_turn(Vec::new()), []);
     }
 
+    /// Take the bound away, and the agent reads as long as the proxy sends.
     #[tokio::test]
     async fn the_answer_of_a_proxy_is_read_to_its_end_or_to_8_kib() {
         let endless = [&b"HTTP/1.1 200 OK\r\nx: "[..], &vec![b'y'; MAX_PROXY_HEAD]].concat();
