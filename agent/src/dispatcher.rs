@@ -208,8 +208,8 @@ impl Dispatcher {
         self.send(Input::PutOff(task)).await;
     }
 
-    /// A place for what became of one payload, as soon as there is one; `None` if the program is stopping. For whoever must
-    /// not wait for the dispatcher, because that waits for it.
+    /// A place for what became of one payload, as soon as there is one; `None` if the program is stopping. For the streams,
+    /// which take commands until then: the link waits for them.
     pub async fn place(&self) -> Option<Place<'_>> {
         self.0.reserve().await.ok().map(Place)
     }

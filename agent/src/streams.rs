@@ -70,13 +70,13 @@ impl Streams {
         let _ = self.0.send(command).await;
     }
 
-    /// A place for one command, if there is one.
-    pub fn place(&self) -> Option<mpsc::Permit<'_, Command>> {
+    /// A place for one command, if there is one at once.
+    pub fn try_place(&self) -> Option<mpsc::Permit<'_, Command>> {
         self.0.try_reserve().ok()
     }
 
-    /// Waits for a place in its turn; `None` if the program is stopping.
-    pub async fn next_place(self) -> Option<mpsc::OwnedPermit<Command>> {
+    /// A place for one command, as soon as it is its turn; `None` if the program is stopping.
+    pub async fn place(self) -> Option<mpsc::OwnedPermit<Command>> {
         self.0.reserve_owned().await.ok()
     }
 

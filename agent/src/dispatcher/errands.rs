@@ -67,7 +67,7 @@ impl Errands {
     /// Hands over as many as the streams have room for.
     pub fn hand_over(&mut self, streams: &Streams) {
         while !self.waiting.is_empty() {
-            let Some(place) = streams.place() else { return };
+            let Some(place) = streams.try_place() else { return };
             if let Some(command) = self.next() {
                 place.send(command);
             }
@@ -78,7 +78,7 @@ impl Errands {
 
     /// Hands the next one over, when it has its turn. Nothing is lost if it is not waited for to the end.
     pub async fn hand_over_next(&mut self, streams: &Streams) {
-        let turn = self.turn.get_or_insert_with(|| Box::pin(streams.clone().next_place()));
+        let turn = self.turn.get_or_insert_with(|| Box::pin(streams.clone().place()));
         let place = turn.as_mut().await;
         self.turn = None;
         match (place, self.next()) {
@@ -149,13 +149,13 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_for_a_place_keeps_its_turn() {
         let (streams, mut commands) = Streams::channel();
-        while let Some(place) = streams.place() {
+        while let Some(place) = streams.try_place() {
             place.send(Command::Disconnected);
         }
         let mut errands = Errands::default();
         errands.add(Command::Upload(TASK, stream(1)));
         assert_eq!(errands.hand_over_next(&streams).now_or_never(), None);
-        let mut other = Box::pin(streams.clone().next_place());
+        let mut other = Box::pin(streams.clone().place());
         assert!((&mut other).now_or_never().is_none());
         commands.recv().await.unwrap();
         assert_eq!(errands.hand_over_next(&streams).now_or_never(), Some(()), "the other came first");

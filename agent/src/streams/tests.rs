@@ -196,7 +196,7 @@ async fn the_thread_wakes_for_what_was_put_off() {
     running.await.unwrap();
 }
 
-/// Have the thread wait until the dispatcher takes what it is told, and neither goes on: the dispatcher waits here.
+/// Have the thread wait until the dispatcher takes what it is told, and the link waits with it, which waits for the thread.
 #[tokio::test]
 async fn the_thread_does_not_wait_for_a_dispatcher_that_is_busy() {
     let folder = tempfile::tempdir().unwrap();

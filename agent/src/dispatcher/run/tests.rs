@@ -986,7 +986,7 @@ async fn f13_after_a_pause_of_its_virtual_machine_a_member_asks_for_its_leases_a
 #[tokio::test]
 async fn the_dispatcher_goes_on_while_the_streams_take_nothing() {
     let Desk { _folder, dispatcher, work, frames, mut sent, _commands, .. } = desk();
-    while let Some(place) = work.streams.place() {
+    while let Some(place) = work.streams.try_place() {
         place.send(Command::Disconnected);
     }
     let told = async {
