@@ -5,7 +5,8 @@
 //! - `app` builds the parts and stops them in order; `command` prints and chooses exit codes;
 //! - `dispatcher` owns the ledger and drives it: write, then speak and act;
 //! - `executor` runs attempts; [`connector`] is what they call;
-//! - `judge` knows who answers over TLS; `link` keeps the session with the controller; `streams` moves payloads;
+//! - `judge` stands beside whatever judges who answers over TLS, and bounds what it looks at;
+//! - `link` keeps the session with the controller; `streams` moves payloads;
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
 //! - [`policy`] decides what may be done here, whoever asks;
 //! - [`doctor`] finds out what is wrong;

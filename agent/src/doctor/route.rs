@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Check, Finding};
 use crate::identity::fingerprint;
-use crate::judge::{Beside, Judge, Verdict};
+use crate::judge::{Asked, Beside, Judge, Verdict};
 use crate::link::dial::{self, Destination, DialError, ProxyRoute};
 use crate::link::tls;
 use crate::redaction::redacted;
@@ -145,10 +145,11 @@ impl Witness {
 }
 
 impl Beside for Witness {
-    fn hear(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], judged: Verdict) -> Verdict {
+    fn verdict(&self, own: &CertificateDer<'_>, between: &[CertificateDer<'_>], judge: Asked<'_>) -> Verdict {
+        let judged = judge();
         let presented = Presented {
-            issuer: tls::issuer(end_entity),
-            root: fingerprint(intermediates.last().unwrap_or(end_entity)),
+            issuer: tls::issuer(own),
+            root: fingerprint(between.last().unwrap_or(own)),
             doubt: judged.as_ref().err().map(Doubt::of),
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(presented);

@@ -14,7 +14,7 @@ use rustls_platform_verifier::Verifier;
 
 use super::Version;
 use crate::config::read_file;
-use crate::judge::Judge;
+use crate::judge::bounded;
 
 /// A few hundred certificates.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -93,10 +93,10 @@ impl Roots {
             let mut store = RootCertStore::empty();
             store.add_parsable_certificates(extra);
             let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
-            return Ok(Arc::new(Judge::new(judge.map_err(|_| RootsError::None)?, ())));
+            return Ok(bounded(judge.map_err(|_| RootsError::None)?));
         }
         let verifier = Verifier::new_with_extra_roots(extra, provider).map_err(|_| RootsError::None)?;
-        Ok(Arc::new(Judge::new(Arc::new(verifier), ())))
+        Ok(bounded(Arc::new(verifier)))
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, RootsError> {

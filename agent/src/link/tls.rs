@@ -10,7 +10,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Credential, Trust};
-use crate::judge::{Beside, Judge, Verdict};
+use crate::judge::{Asked, Beside, Judge, Verdict, bounded};
 use crate::member_state::AGAIN;
 
 /// Why TLS cannot be set up at all.
@@ -35,12 +35,12 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
 }
 
 /// Whoever knows a controller by the roots that are trusted, and nothing else.
-pub fn verifier(trusted: &[CertificateDer<'static>]) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+pub fn verifier(trusted: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     for root in trusted {
         roots.add(root.clone()).map_err(TlsError::Identity)?;
     }
-    Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?)
+    Ok(bounded(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?))
 }
 
 /// TLS for sessions: both sides verified against the cluster's roots, never against the system's.
@@ -73,7 +73,7 @@ pub fn for_recovery(trust: &Trust) -> Result<Arc<ClientConfig>, TlsError> {
 
 /// TLS for enrollment: the CA is the one whose public key has this SHA-256, wherever in the chain it is presented.
 pub fn for_enrollment(ca_sha256: [u8; 32]) -> Arc<ClientConfig> {
-    let judge = Judge::new(Arc::new(PinnedCa { ca_sha256, provider: provider() }), ());
+    let judge = PinnedCa { ca_sha256, provider: provider() };
     let mut config = builder().dangerous().with_custom_certificate_verifier(Arc::new(judge)).with_no_client_auth();
     config.resumption = Resumption::disabled();
     Arc::new(config)
@@ -98,8 +98,8 @@ pub fn is_of_key(certificate: &CertificateDer<'_>, sha256: &[u8; 32]) -> bool {
 struct NamesIssuer;
 
 impl Beside for NamesIssuer {
-    fn hear(&self, end_entity: &CertificateDer<'_>, _: &[CertificateDer<'_>], judged: Verdict) -> Verdict {
-        judged.map_err(|error| {
+    fn verdict(&self, own: &CertificateDer<'_>, _: &[CertificateDer<'_>], judge: Asked<'_>) -> Verdict {
+        judge().map_err(|error| {
             let foreign = matches!(
                 error,
                 rustls::Error::InvalidCertificate(
@@ -113,7 +113,7 @@ impl Beside for NamesIssuer {
                 "the certificate presented was issued by `{}`, not by a root that this agent trusts: another \
                  controller, or a proxy that intercepts TLS and must let this host pass; or the controller's root was \
                  replaced while this agent was away: {AGAIN}",
-                issuer(end_entity)
+                issuer(own)
             ))
         })
     }
