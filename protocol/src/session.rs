@@ -43,7 +43,8 @@ pub enum Ended {
     /// The peer showed no sign of life.
     #[error("the peer showed no sign of life for {0} ms")]
     Silent(u64),
-    /// What the peer sent was not taken in for so many seconds.
+    /// What the peer sent was not taken in for so many seconds. No session finds that out: whoever passes on what one hands out
+    /// does.
     #[error("what the peer sent waited for {0} s: it takes little of what is sent to it, or the disk does")]
     Stuck(u64),
     /// The peer sent a frame that has no place there.
