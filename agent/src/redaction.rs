@@ -158,6 +158,13 @@ fn in_base64(bytes: &[u8]) -> Vec<String> {
 mod tests {
     use super::*;
 
+    /// Look through whatever comes, and a host that answers with megabytes holds a thread for each.
+    #[test]
+    fn what_is_too_large_to_be_looked_through_is_taken_to_tell_a_secret() {
+        assert!(!is_told(&vec![b'y'; LOOKED_THROUGH]));
+        assert!(is_told(&vec![b'y'; LOOKED_THROUGH + 1]));
+    }
+
     /// Texts that no other test has.
     const SECRET: &str = r#"Re<d>&"acted"\wörd %+"#;
 

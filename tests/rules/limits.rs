@@ -111,9 +111,11 @@ an entry of a dataset | 1,000 attributes | agent/src/dataset.rs | MAX_ATTRIBUTES
 an entry of a dataset | names of 128 bytes | agent/src/dataset.rs | MAX_NAME: usize = 128
 an entry of a dataset | values of 128 KiB | agent/src/dataset.rs | MAX_VALUE: usize = 131_072
 certificates beside that of a controller | 10 | agent/src/judge.rs | MAX_BETWEEN: usize = 10
-addresses of a name | 8, | agent/src/link/dial.rs | MOST_ADDRESSES: u8 = 8
+addresses of a name | 8 | agent/src/link/dial.rs | MOST_ADDRESSES: u8 = 8
 a frame of a controller that waits | 5 min | agent/src/link.rs | PASSING_ON: Duration = Duration::from_secs(300)
 payloads that a controller announces again in one session | 16, | agent/src/streams.rs | let again = Rate::new(16, Duration::from_secs(30))
+values that are shown nowhere | 50,000 | agent/src/connector/salesforce/task/import_batch/unit/work.rs | MOST_LOOKED_FOR: usize = 50_000
+an answer without success | 64 KiB | agent/src/redaction.rs | LOOKED_THROUGH: usize = 64 * 1024
 reports of one task | 8 | agent/core/src/ledger/offer.rs | MAX_OF_TASK: usize = 8
 the values of the entries | 500,000 | agent/src/connector/salesforce/task/import_batch/reader.rs | MAX_VALUES: usize = 500_000
 a row of an export's table | 8 MiB | agent/src/connector/salesforce/task/export/table.rs | MAX_ROW: usize = 8 * 1024 * 1024

@@ -22,11 +22,6 @@ const QUERIES_AT_ONCE: usize = 5;
 const SHORTEST_LIST: usize = 200;
 /// Pages of a query that is expected to fit one; Salesforce makes pages smaller when rows are wide.
 const MAX_PAGES: usize = 50;
-/// What all pages of such a query may take in memory: as much as one answer.
-const SMALL: usize = TREE_LIMIT;
-/// The same where a page is often not enough: 100,000 groups by name, or fifty memberships of each of 2,000 users, take about
-/// 220 MiB.
-const LARGE: usize = 4 * TREE_LIMIT;
 /// More rows than any query finds.
 const MAX_ROWS: u64 = 1_000_000_000;
 
@@ -86,13 +81,13 @@ struct Rows<T> {
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Room(usize);
 
-impl Default for Room {
-    fn default() -> Self {
-        Self(LARGE)
-    }
-}
-
 impl Room {
+    /// For all pages of a query that is expected to fit one: as much as one answer.
+    const SMALL: Self = Self(TREE_LIMIT);
+    /// For queries of which a page is often not enough, alone or together: 100,000 groups by name, or fifty memberships of each of
+    /// 2,000 users, take about 220 MiB.
+    pub(in super::super) const LARGE: Self = Self(4 * TREE_LIMIT);
+
     fn take(&mut self, weight: usize) -> Result<(), Failure> {
         self.0 = self.0.checked_sub(weight).ok_or_else(error::too_large)?;
         Ok(())
@@ -137,12 +132,12 @@ struct Inner<T> {
 impl Salesforce {
     /// All rows of a query that is expected to be small.
     pub(in super::super) async fn query(&self, soql: &str) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
-        self.query_within(soql, Room(SMALL)).await
+        self.query_within(soql, Room::SMALL).await
     }
 
     /// All rows of a query of which there may be some pages.
     pub(in super::super) async fn query_pages(&self, soql: &str) -> Result<Vec<Json>, Failure> {
-        self.query_within(soql, Room::default()).await.map(|(rows, _)| rows)
+        self.query_within(soql, Room::LARGE).await.map(|(rows, _)| rows)
     }
 
     async fn query_within(&self, soql: &str, room: Room) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
@@ -170,7 +165,8 @@ impl Salesforce {
         values: &[(&str, &[&str])],
         longest: &Longest,
     ) -> Result<Vec<T>, Failure> {
-        self.query_lists_within(select, values, longest, &mut Room::default()).await
+        let mut room = Room::LARGE;
+        self.query_lists_within(select, values, longest, &mut room).await
     }
 
     /// The same, where the rows of several queries are held at once: they share the room.

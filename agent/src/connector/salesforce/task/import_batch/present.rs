@@ -28,7 +28,7 @@ impl Salesforce {
         fields: &BTreeSet<&str>,
         longest: &Longest,
     ) -> Result<Present, Failure> {
-        let (mut present, mut room) = (Present::new(), Room::default());
+        let (mut present, mut room) = (Present::new(), Room::LARGE);
         let fields: Vec<&str> = fields.iter().copied().filter(|it| *it != "Id").collect();
         for some in fields.chunks(FIELDS_AT_ONCE) {
             let select = format!("SELECT Id, {} FROM User", some.join(", "));
