@@ -169,6 +169,9 @@ pub struct Filter {
     pub limit: usize,
 }
 
+/// How many records one request may look through: some tens of milliseconds of the owner's time.
+const MAX_SCANNED: usize = 5_000;
+
 /// What was found of them.
 #[derive(Debug)]
 pub struct Found {
@@ -187,8 +190,6 @@ impl State {
 
     /// Tasks, the newest first.
     pub fn tasks(&self, filter: &Filter) -> Result<Found, Refusal> {
-        /// How many records one request may look through: some tens of milliseconds of the owner's time.
-        const MAX_SCANNED: usize = 5_000;
         let mut found = Found { tasks: Vec::new(), more_behind: None };
         let mut last = None;
         for (number, record) in self.records.tasks(filter.before).enumerate() {
@@ -401,5 +402,38 @@ pub(super) fn unknown(id: TaskId) -> Refusal {
         message: format!(
             "there is no task `{id}`, or it finished so long ago that it was forgotten: see `postern-controller task list`"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::state::lab;
+    use crate::state::ledger::Write;
+
+    /// Look until there is a page, and whoever asks for a system that has no tasks has all of them read.
+    #[tokio::test]
+    async fn a_page_ends_early_with_a_cursor_behind_thousands_of_tasks_that_are_none_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let state = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
+        let named = |system: &str, made: u64| {
+            let id = TaskId::from_random(made, [0; 10]);
+            let (cluster, system) = ("acme".parse().unwrap(), system.parse().unwrap());
+            TaskRecord::queued(id, cluster, system, TaskKind::EnableUser, "joe".to_owned())
+        };
+        let newest = 2 + u64::try_from(MAX_SCANNED).unwrap();
+        let others = (2..newest).map(|made| named("others", made));
+        let records: Vec<_> = others.chain([named("wanted", 0), named("others", 1)]).collect();
+        ledger.commit(records.into_iter().map(Write::Task).collect()).await.unwrap();
+        let page = |before| {
+            let filter = Filter { system: Some("wanted".parse().unwrap()), state: None, before, limit: 10 };
+            let Found { tasks, more_behind } = state.tasks(&filter).unwrap();
+            (tasks.len(), more_behind)
+        };
+        let (found, cursor) = page(None);
+        assert_eq!((found, cursor), (0, Some(TaskId::from_random(2, [0; 10]))));
+        assert_eq!(page(cursor), (1, None));
     }
 }
