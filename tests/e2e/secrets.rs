@@ -71,8 +71,10 @@ impl Scene {
 
     /// The same with more lines for the connected system.
     async fn set_with(sign_in: SignIn, salesforce_section: String) -> Self {
-        let controller =
-            ControllerOptions { serve: vec!["--health-listen", "127.0.0.1:0"], ..ControllerOptions::default() };
+        let controller = ControllerOptions {
+            serve: vec!["--health-listen", "127.0.0.1:0", "--log-level", "trace"],
+            ..ControllerOptions::default()
+        };
         let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
         let url = lab.controller.ready()["api_url"].as_str().unwrap().to_owned();
         let api = Recorder::open(url.trim_start_matches("http://").parse().unwrap()).await;
