@@ -146,7 +146,7 @@ async fn receive(
             if begun.len() < looked_at {
                 continue;
             }
-            if is_text(begun) {
+            if begun.get(..looked_at).is_some_and(is_text) {
                 return Err(in_clear());
             }
             piece = beginning.take().map_or(piece, Bytes::from);
@@ -164,14 +164,26 @@ async fn receive(
     Ok(blocking(move || writer.finish(&stream.sha256)).await?)
 }
 
-/// Whether it begins as files of people do. Of what is sealed, the shortest there is does in one of a hundred thousand, and a
-/// dataset of one user in none.
+/// Whether it begins as files of people do, in whatever encoding. Of what is sealed, the shortest there is does in one of a hundred
+/// thousand, and a dataset of one user in none.
 fn is_text(begun: &[u8]) -> bool {
+    is_utf8(begun) || is_mostly_ascii(begun)
+}
+
+/// Three quarters of it, zeros aside, which UTF-16 has between: of what is sealed it would be three in eight.
+fn is_mostly_ascii(begun: &[u8]) -> bool {
+    let is_printed = |it: &u8| matches!(it, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    let (printed, others) =
+        (begun.iter().filter(|it| is_printed(it)).count(), begun.iter().filter(|it| **it != 0).count());
+    begun.len() == LOOKED_AT && printed >= LOOKED_AT / 3 && 4 * printed >= 3 * others
+}
+
+fn is_utf8(begun: &[u8]) -> bool {
     let text = match std::str::from_utf8(begun) {
         Ok(text) => text,
         // A character may be cut.
         Err(error) if error.error_len().is_none() => {
-            return begun.get(..error.valid_up_to()).is_some_and(|whole| !whole.is_empty() && is_text(whole));
+            return begun.get(..error.valid_up_to()).is_some_and(|whole| !whole.is_empty() && is_utf8(whole));
         }
         Err(_) => return false,
     };
@@ -273,9 +285,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, space, _disk) = lab::spool(folder.path());
         let long = "Username,Password\njö@example.com,hunter2\n".repeat(100);
+        let late = [long.as_bytes(), b"\xfc"].concat();
+        let other = [b"Username,Password\nj\xf6@example.com,hunter2\n".as_slice(), &late].concat();
+        let wide: Vec<u8> = format!("\u{feff}{long}").encode_utf16().flat_map(u16::to_le_bytes).collect();
         let sealed: Vec<u8> = (0..17).map(|it| 200 + it).collect();
         for (upload, is_refused) in [
             (long.as_bytes(), true),
+            (&late, true),
+            (&other, true),
+            (&wide, true),
             ("\u{feff}<root/>".as_bytes(), true),
             (&long.as_bytes()[..21], true),
             (sealed.as_slice(), false),
