@@ -141,14 +141,6 @@ impl Queue {
         self.sort_some();
     }
 
-    /// A member took what it did not take before.
-    pub(super) fn forget_refusal(&mut self, id: TaskId, member: MemberId) {
-        let was_refused = self.tasks.get_mut(&id).and_then(|it| it.refused_by.remove(&member)).is_some();
-        if let Some(tasks) = self.refusals.get_mut(&member).filter(|_| was_refused) {
-            tasks.remove(&id);
-        }
-    }
-
     /// What was said of a task before says nothing any more.
     pub(super) fn forget_refusals_of(&mut self, id: TaskId) {
         let Some(Entry { refused_by, unopened_by, .. }) = self.tasks.get_mut(&id) else { return };

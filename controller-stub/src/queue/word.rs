@@ -51,7 +51,6 @@ impl Queue {
         if !self.is_current(member, lease) {
             return false;
         }
-        self.forget_refusal(lease.task, member);
         if matches!(self.state(lease.task), Some(TaskState::Leased { .. })) {
             self.move_to(lease.task, TaskState::Accepted { holder: member });
         }
@@ -96,10 +95,10 @@ impl Queue {
                 entry.record.alone = None;
             }
         }
-        let least_wait = self.wait_after(id, member);
+        let wait = why.retry_after.max(self.least_wait(id, member, at.now));
         if is_known_there {
             self.may_have_begun_elsewhere(id);
-            self.skip_epochs(id, least_wait);
+            self.skip_epochs(id, wait.min(LONGEST_WAIT));
         }
         let is_sealed = self.tasks.get(&id).is_some_and(|it| it.sealed_to.is_some());
         let cannot_open = is_sealed && why.reason.known() == Some(Rejection::NeedsReseal);
@@ -127,7 +126,6 @@ impl Queue {
                 let drains = why.reason.known() == Some(Rejection::Draining);
                 // A newer epoch is caught up with.
                 let may_come_back = is_known_there || drains || !why.retry_after.is_zero();
-                let wait = why.retry_after.max(least_wait);
                 self.note_refused(id, why);
                 self.wait_for(id, member, may_come_back.then(|| Again { wait, until: at.now + wait }));
             }
@@ -161,9 +159,11 @@ impl Queue {
         }
     }
 
-    /// For how long a member that does not take a task is left alone with it at least.
-    fn wait_after(&self, id: TaskId, member: MemberId) -> Duration {
+    /// For how long a member that does not take a task is left alone with it, whatever it asks for. One that kept it for a while, or
+    /// was asked much later, begins anew.
+    fn least_wait(&self, id: TaskId, member: MemberId, now: Timestamp) -> Duration {
         let before = self.tasks.get(&id).and_then(|it| it.refused_by.get(&member).copied().flatten());
+        let before = before.filter(|it| now < it.until + it.wait);
         before.map_or(FIRST_WAIT, |it| (2 * it.wait).min(LONGEST_WAIT))
     }
 

@@ -54,9 +54,15 @@ fn a_member_that_goes_on_not_taking_a_task_is_asked_ever_more_seldom() {
             now += wait;
             lease = world.assign(now).unwrap();
         }
+        let last = waits[6];
+        // To say for a moment that it has it changes nothing.
         world.queue.accept(ONE, lease);
-        world.queue.reject(ONE, lease, no(Rejection::Overloaded, asks_for), at(now));
-        assert!(world.assign(now + waits[0]).is_some(), "{asks_for}: it took it meanwhile");
+        world.queue.reject(ONE, lease, no(Rejection::Overloaded, asks_for), at(now + last - 1));
+        assert_eq!(world.assign(now + 2 * last - 2), None, "{asks_for}");
+        now += 2 * last - 1;
+        lease = world.assign(now).unwrap();
+        world.queue.reject(ONE, lease, no(Rejection::Overloaded, asks_for), at(now + last));
+        assert!(world.assign(now + last + waits[0]).is_some(), "{asks_for}: it kept it for as long");
     }
 }
 
