@@ -327,4 +327,29 @@ mod tests {
         assert_eq!(state.audit_waiting(), 2);
         assert!(state.audit.waiting.iter().all(|it| it.event.contains(r#""left_out":5"#)), "both tell of what was not");
     }
+    /// Forget them with it, and of a flood by a token that was stolen nothing is left once that is revoked.
+    #[test]
+    fn how_many_refusals_of_a_token_have_no_line_is_told_when_it_is_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let state = &mut lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        state.create_api_token("last".parse().unwrap(), Role::Administrator, None, None, at).unwrap();
+        for (name, refused, left_out) in [("floods", 67, Some(7)), ("asks", 60, None)] {
+            let (view, _) = state.create_api_token(name.parse().unwrap(), Role::Viewer, None, None, at).unwrap().it;
+            let by = By { token: view.id, name: view.name, role: Role::Viewer, from: Ipv4Addr::LOCALHOST.into() };
+            for _ in 0..refused {
+                state.audit(&by, "cluster.create", "acme", Some("no"), at);
+            }
+            let before = state.audit.waiting.len();
+            state.revoke_api_token(&name.parse().unwrap(), at).unwrap();
+            let told: Vec<_> = state.audit.waiting.iter().skip(before).map(|it| it.event.clone()).collect();
+            let line = |count: u64| {
+                format!(
+                    r#"{{"by":"controller","act":"api_token.refusals","on":"{name}","result":"done","left_out":{count}}}"#
+                )
+            };
+            assert_eq!(told, left_out.map(line).into_iter().collect::<Vec<_>>());
+        }
+    }
 }

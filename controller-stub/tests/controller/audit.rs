@@ -128,12 +128,6 @@ async fn a_flood_of_refusals_is_counted_and_not_written_down() {
         refused.iter().any(|it| it["left_out"].as_u64() > Some(0)).then_some(refused.len())
     });
     assert!(counted.await < asked);
-    for _ in 0..100 {
-        assert_eq!(caller.call("POST", "/v1/clusters", &viewer).await.0, 403);
-    }
-    let _: Value = lab.client().delete("/v1/api-tokens/looks").await.unwrap();
-    let last = of(&lab, "api_token.refusals", 1).await;
-    assert!(last[0]["on"] == "looks" && last[0]["left_out"].as_u64() > Some(0), "{last:?}");
 }
 
 /// Answer before the commit and a line is missing now and then; write rows again after a crash and one is there twice.
