@@ -9,18 +9,6 @@ use super::{MAX_OBSERVATIONS, Queue};
 use crate::clock::Moment;
 use crate::state::record::{Finish, ObservationRecord, TaskRecord, TaskState};
 
-/// What is said of a task whose outcome is all that its member remembers.
-const FORGOTTEN: &str =
-    "the member told of the end of this task before, and remembers how it ended and not why: that stands in its log";
-
-/// Whether a task that ends so has a reason for it.
-const fn has_reason(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Failed | Outcome::PartiallySucceeded | Outcome::Unknown | Outcome::DeadLettered => true,
-        Outcome::Succeeded | Outcome::AlreadySatisfied | Outcome::Cancelled | Outcome::Expired => false,
-    }
-}
-
 /// What a member reports.
 #[derive(Debug, Clone, Copy)]
 pub struct Reported {
@@ -102,17 +90,14 @@ impl Queue {
             };
             let mut told_before = told_before.filter(|it| it.member == member && same(it));
             // What came of it was stored under the epoch under which the member told everything.
-            let told_before = told_before.next().map(|it| it.epoch);
-            let lacks_reason = report.bare && told_before.is_none() && has_reason(outcome);
-            let note = if lacks_reason { FORGOTTEN.to_owned() } else { String::new() };
-            let epoch = told_before.unwrap_or(report.epoch);
+            let epoch = told_before.next().map_or(report.epoch, |it| it.epoch);
             let finish = Finish {
                 outcome,
                 certainty: report.certainty,
                 changed: report.changed,
                 member: Some(member),
                 epoch,
-                note,
+                note: String::new(),
                 at: at.wall,
             };
             self.finish(report.task, finish);

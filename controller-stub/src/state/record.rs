@@ -607,7 +607,7 @@ pub struct Finish {
     pub member: Option<MemberId>,
     /// The epoch whose report tells what came of it.
     pub epoch: Epoch,
-    /// The controller's sentence, if it decided it, or if its member does not know why any more.
+    /// The controller's sentence, if it decided it.
     pub note: String,
     /// When.
     pub at: UnixMillis,

@@ -17,6 +17,11 @@ use crate::queue::{Reported, Verdict};
 /// the report that names it, so a few suffice.
 const MAX_WAITING: usize = 256;
 
+/// Whether the outcome is all that a report tells.
+pub(super) fn is_bare(report: &Report) -> bool {
+    report.failure.is_none() && report.output.is_empty() && report.sealed.is_empty() && report.streams.is_empty()
+}
+
 impl State {
     /// A report of this number came, taken or not: if it is the first of its session, everything before it was acknowledged.
     pub(super) fn note_first(&mut self, id: MemberId, number: ReportNo, at: Moment) {
@@ -106,10 +111,7 @@ impl State {
             outcome: report.outcome.known().unwrap_or(Outcome::Unknown),
             certainty: report.certainty.known().unwrap_or(Certainty::Unknown),
             changed: report.changed.known().unwrap_or(Changed::Unknown),
-            bare: report.failure.is_none()
-                && report.output.is_empty()
-                && report.sealed.is_empty()
-                && report.streams.is_empty(),
+            bare: is_bare(&report),
         };
         let mut verdict = self.queue.report(id, reported, at);
         if verdict == Verdict::NotOpen && self.observed_late(id, reported) {

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::origin::Origin;
-use super::record::{AttemptRecord, ObservationRecord, StateName, TaskRecord, TaskState};
+use super::record::{AttemptRecord, Finish, ObservationRecord, StateName, TaskRecord, TaskState};
+use super::reports::is_bare;
 use super::{MAX_WAITERS, Refusal, RefusalKind, State, ToSession, reseal};
 use crate::clock::Moment;
 use crate::queue::Cancelled;
@@ -169,6 +170,9 @@ pub struct Filter {
     pub limit: usize,
 }
 
+/// What is said of a task whose outcome is all that its member remembered.
+const FORGOTTEN: &str = "the member had told of the end of this task before, and remembered how it ended and not why: that stands in its log";
+
 /// How many records one request may look through: some tens of milliseconds of the owner's time.
 const MAX_SCANNED: usize = 5_000;
 
@@ -311,7 +315,7 @@ impl State {
             certainty: finish.map(|it| it.certainty),
             changed: finish.map(|it| it.changed),
             failure: report.as_ref().and_then(|it| it.failure.clone()),
-            note: finish.map(|it| it.note.clone()).unwrap_or_default(),
+            note: finish.map(|it| note(it, report.as_ref())).unwrap_or_default(),
             output: report.as_ref().and_then(|it| output(record.kind, it)),
             sealed: report.as_ref().map(sealed).unwrap_or_default(),
             streams: report.as_ref().map(payloads).unwrap_or_default(),
@@ -405,12 +409,52 @@ pub(super) fn unknown(id: TaskId) -> Refusal {
     }
 }
 
+/// The controller's sentence about the end of a task.
+fn note(finish: &Finish, told: Option<&Report>) -> String {
+    let has_reason = match finish.outcome {
+        Outcome::Failed | Outcome::PartiallySucceeded | Outcome::Unknown | Outcome::DeadLettered => true,
+        Outcome::Succeeded | Outcome::AlreadySatisfied | Outcome::Cancelled | Outcome::Expired => false,
+    };
+    if has_reason && told.is_some_and(is_bare) { FORGOTTEN.to_owned() } else { finish.note.clone() }
+}
+
 #[cfg(test)]
 mod tests {
+    use postern_protocol::FailureClass;
+    use postern_protocol::bounded::List;
+    use postern_protocol::message::v1::StreamRef;
+
     use super::*;
     use crate::clock;
     use crate::state::lab;
     use crate::state::ledger::Write;
+
+    /// Whoever reads that a task failed, and not why, is to know where it stands.
+    #[test]
+    fn a_task_that_did_not_succeed_says_where_the_reason_is_when_its_member_forgot_it() {
+        let bare = lab::failed(1, TaskId::from_bytes([1; 16]), Epoch(2));
+        let why = Failure::new(FailureClass::Rejected, "INACTIVE", "it is not active");
+        let failed = Report { failure: Some(why), ..bare.clone() };
+        let results = List::clipped(vec![StreamRef { id: StreamId::from_bytes([1; 16]), length: 1, sha256: [0; 32] }]);
+        let batch = Report { streams: results, ..bare.clone() };
+        for (outcome, told, is_said) in [
+            (Outcome::Failed, Some(&bare), true),
+            (Outcome::DeadLettered, Some(&bare), true),
+            (Outcome::PartiallySucceeded, Some(&bare), true),
+            (Outcome::Unknown, Some(&bare), true),
+            (Outcome::Failed, Some(&failed), false),
+            (Outcome::PartiallySucceeded, Some(&batch), false),
+            (Outcome::Succeeded, Some(&bare), false),
+            (Outcome::Unknown, None, false),
+        ] {
+            let (member, at) = (Some(MemberId::from_bytes([1; 16])), UnixMillis(0));
+            let (certainty, changed) = (Certainty::Unknown, Changed::Unknown);
+            let finish =
+                Finish { outcome, certainty, changed, member, epoch: Epoch(2), note: "by itself".to_owned(), at };
+            let note = note(&finish, told);
+            assert_eq!((note.contains("in its log"), note == "by itself"), (is_said, !is_said), "{outcome}: {note}");
+        }
+    }
 
     /// Look until there is a page, and whoever asks for a system that has no tasks has all of them read.
     #[tokio::test]

@@ -25,39 +25,6 @@ fn f33_a_member_that_remembers_the_outcome_alone_is_taken_at_its_earlier_word() 
     assert_eq!(world.record(1).finish.unwrap().epoch, first.epoch);
 }
 
-/// Whoever reads that a task failed, and not why, is to know where it stands.
-#[test]
-fn a_task_that_did_not_succeed_says_where_the_reason_is_when_its_member_forgot_it() {
-    for (outcome, bare, is_noted) in [
-        (Outcome::Failed, true, true),
-        (Outcome::DeadLettered, true, true),
-        (Outcome::PartiallySucceeded, true, true),
-        (Outcome::Unknown, true, true),
-        (Outcome::Failed, false, false),
-        (Outcome::Succeeded, true, false),
-        (Outcome::AlreadySatisfied, true, false),
-    ] {
-        let (mut world, lease) = World::holding(TaskKind::DisableUser, "started");
-        let report = Reported { bare, ..reported(lease, outcome, Certainty::Certain) };
-        assert_eq!(world.queue.report(ONE, report, at(1)), Verdict::Finished);
-        let note = world.record(1).finish.unwrap().note;
-        assert_eq!(note.contains("in its log"), is_noted, "{outcome}, bare: {bare}: {note}");
-    }
-
-    let (mut world, first, _) = World::leased_twice();
-    let told = reported(first, Outcome::DeadLettered, Certainty::Certain);
-    assert_eq!(world.queue.report(ONE, told, at(TTL + SETTLE)), Verdict::Observed);
-    world.queue.tick(at(2 * TTL + SETTLE));
-    world.queue.tick(at(2 * TTL + 2 * SETTLE));
-    world.queue.disconnect(TWO, at(0).now);
-    world.queue.connect(ONE, holder(10));
-    let third = world.assign(2 * TTL + 2 * SETTLE).unwrap();
-    let repeated = Reported { bare: true, ..reported(third, Outcome::DeadLettered, Certainty::Certain) };
-    assert_eq!(world.queue.report(ONE, repeated, at(2 * TTL + 2 * SETTLE)), Verdict::Finished);
-    let finish = world.record(1).finish.unwrap();
-    assert_eq!((finish.epoch, finish.note.as_str()), (first.epoch, ""), "why is with what it told before");
-}
-
 #[test]
 fn f73_a_report_under_the_current_epoch_finishes_and_one_under_an_older_is_observed() {
     let (mut world, first, second) = World::leased_twice();

@@ -55,7 +55,7 @@ fn was_given_up(it: &Ended) -> bool {
 /// An import that was given up before it began is told again without the reason if it is leased anew after that was acknowledged:
 /// then nobody knows what another member changed meanwhile.
 fn deaths_until_given_up(it: &Ended) -> usize {
-    let is_told_again = it.told.changed == "unknown" && it.told.why.contains("remembers how it ended and not why");
+    let is_told_again = it.told.changed == "unknown" && it.told.why.contains("remembered how it ended and not why");
     let has_begun = it.told.changed != "no" && !is_told_again;
     if it.kind == TaskKind::ImportBatch && has_begun { DEATHS_OF_IMPORT } else { DEATHS }
 }
