@@ -15,6 +15,10 @@ use crate::keys::SealingKeys;
 use crate::policy::Admission;
 use crate::telemetry::{self, By, Temporary, Topic, may_tell_of};
 
+/// When a signed task may be offered again that was made later than this host's clock says that it is: soon beside what it takes
+/// to put a clock right.
+const EARLY_AGAIN: Duration = Duration::from_secs(60);
+
 /// A connected system that is served.
 pub struct Served {
     /// What works on it.
@@ -107,7 +111,11 @@ impl Executor {
     pub fn check_signature(&self, offer: &Offer) -> Result<(), Refusal> {
         let Some(Served { admission, .. }) = self.systems.get(&offer.system) else { return Ok(()) };
         let refused = admission.check_signature(offer);
-        refused.map_err(|refused| Refusal::lasting(Rejection::BadSignature, refused.to_string()))
+        refused.map_err(|refused| match refused.again {
+            // A clock is put right sooner or later.
+            Some(_) => Refusal::overloaded(refused.to_string(), EARLY_AGAIN),
+            None => Refusal::lasting(Rejection::BadSignature, refused.to_string()),
+        })
     }
 
     /// Whether the policy lets a task of a system that is served be taken.

@@ -59,11 +59,11 @@ impl Signatures {
                      find out by whom, and submit the task again"
                         .to_owned(),
                 ),
-                Some(_) if is_early(offer, now) => foreign(
-                    "the signed task was made later than this host's clock says that it is; see that the clocks of submitter \
-                     and agent are right, and submit it again"
-                        .to_owned(),
-                ),
+                Some(_) if is_early(offer, now) => {
+                    let why = "the signed task was made later than this host's clock says that it is; see that the clocks of \
+                               submitter and agent are right";
+                    Err(Refused::new(Rule::AcceptedSigners, why.to_owned()).again(Some(earliest(offer))))
+                }
                 Some(_) if is_late(signature, offer, now) => foreign(
                     "the time in which the signed task may be begun is over; submit it again, and see that the clocks of \
                      submitter and agent are right"
@@ -75,9 +75,15 @@ impl Signatures {
     }
 }
 
-/// Whether the task's id is of later than now. What is signed counts from then, so that it could be kept until then.
+/// Whether the task's id is of later than now. Good from now on, it could be done, forgotten here, and done again when its time comes.
 fn is_early(offer: &Offer, now: Timestamp) -> bool {
     made(offer) > since_1970(now).saturating_add(CLOCKS_APART)
+}
+
+/// From when on it is not, by the clock of this host.
+fn earliest(offer: &Offer) -> Timestamp {
+    let earliest = i64::try_from(made(offer).saturating_sub(CLOCKS_APART).as_millis()).ok();
+    earliest.and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or(Timestamp::MAX)
 }
 
 /// Whether the signed deadline is over, or was made longer on the way. It counts from the making of the task's id, because
@@ -191,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Take an id's word for when it was made, and a controller may keep a task whose submitter's clock was ahead until then.
+    /// Take it from now on, and a task whose submitter's clock is ahead is good for longer than members remember what they did.
     #[test]
     fn f51_a_signed_task_whose_id_is_of_later_is_not_taken() {
         let signatures = Signatures { required: true, accepted: vec![*key(1).public()] };
@@ -203,7 +209,14 @@ mod tests {
         ] {
             let now = Timestamp::from_millisecond(i64::try_from(MADE - before_millis).unwrap()).unwrap();
             let offered = Offer { deadline_ms: 60_000, ..offered };
-            assert_eq!(signatures.check(&offered, now).is_ok(), is_taken, "{what}");
+            let verdict = signatures.check(&offered, now);
+            assert_eq!(verdict.is_ok(), is_taken, "{what}");
+            let again = verdict.err().and_then(|refused| refused.again);
+            assert_eq!(
+                again,
+                (!is_taken).then(|| Timestamp::from_millisecond(i64::try_from(MADE - ten_minutes).unwrap()).unwrap()),
+                "{what}"
+            );
         }
     }
 }

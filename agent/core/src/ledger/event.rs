@@ -40,8 +40,8 @@ impl Refusal {
         Self { reason, message: message.into(), retry_after: None }
     }
 
-    /// There is no room, and after `wait` there may be.
-    pub(super) fn overloaded(message: impl Into<String>, wait: Duration) -> Self {
+    /// There is no room for it, or it is too early, and after `wait` that may be over.
+    pub fn overloaded(message: impl Into<String>, wait: Duration) -> Self {
         Self { reason: Rejection::Overloaded, message: message.into(), retry_after: Some(wait) }
     }
 }
