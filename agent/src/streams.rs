@@ -365,7 +365,8 @@ impl Mover {
     }
 
     fn begin(&mut self, id: StreamId, durable: u64) {
-        let Some(out) = self.outgoing.get_mut(&id) else { return };
+        // Whoever answers what was not asked, or answers twice, has nothing begin again.
+        let Some(out) = self.outgoing.get_mut(&id).filter(|out| out.is_announced()) else { return };
         if durable == chunks(out.stream.length) {
             // The word that it is stored follows, whatever is left of it here.
             return;

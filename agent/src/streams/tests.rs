@@ -105,6 +105,30 @@ fn results_that_the_controller_has_are_not_looked_for_here() {
     assert_eq!(desk.sent(), [announced(ONE, stream(1))]);
 }
 
+/// Take it whenever it comes, and a few bytes of a controller have the file opened and a window of it sent, past every pause.
+#[test]
+fn a_result_begins_only_where_it_was_announced_and_waits_for_the_answer() {
+    let mut desk = Desk::new();
+    let mut result = desk.store.spool().begin(spool_id(stream(1).id)).unwrap();
+    result.append(b"results").unwrap();
+    result.finish_here().unwrap();
+    let chunk = Chunk { stream: stream(1).id, index: 0, bytes: Bytes::new(b"results".to_vec()).unwrap() };
+    desk.mover.handle(Command::Upload(ONE, stream(1)));
+    desk.mover.handle(Command::OpenAcked(stream(1).id, 0));
+    assert_eq!(desk.sent(), [announced(ONE, stream(1)), chunk.clone().into()]);
+    desk.mover.handle(Command::OpenAcked(stream(1).id, 0));
+    assert_eq!(desk.sent(), [], "it is on its way");
+
+    desk.mover.handle(Command::Reset(stream(1).id, StreamFault::Full.into()));
+    desk.mover.handle(Command::OpenAcked(stream(1).id, 0));
+    assert_eq!(desk.sent(), [], "it is put off");
+
+    let due = desk.mover.poll_timeout().unwrap();
+    desk.mover.handle_timeout(due);
+    desk.mover.handle(Command::OpenAcked(stream(1).id, 0));
+    assert_eq!(desk.sent(), [announced(ONE, stream(1)), chunk.into()]);
+}
+
 #[test]
 fn a_new_session_begins_without_pauses() {
     let mut desk = Desk::new();

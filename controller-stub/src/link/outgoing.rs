@@ -28,6 +28,11 @@ impl Outgoing {
     fn announcement(&self) -> FromController {
         StreamOpen { task: self.task, stream: self.stream }.into()
     }
+
+    /// Whether the member has yet to say where to begin.
+    fn is_announced(&self) -> bool {
+        self.progress.is_none() && self.retry.poll_timeout().is_none()
+    }
 }
 
 /// Every payload on its way to one member. Bounded by the tasks the member accepts.
@@ -56,7 +61,7 @@ impl Outgoings {
 
     /// The member said where to begin.
     pub(super) fn begin(&mut self, id: StreamId, durable: u64, spool: &Spool) -> Option<FromController> {
-        let outgoing = self.streams.get_mut(&id).filter(|it| it.progress.is_none())?;
+        let outgoing = self.streams.get_mut(&id).filter(|it| it.is_announced())?;
         let begun = Sending::from_durable(outgoing.stream, durable)
             .map_err(|error| (StreamFault::Corrupt, error.to_string()))
             .and_then(|sending| {
@@ -154,6 +159,29 @@ mod tests {
     use postern_protocol::MemberId;
 
     use super::*;
+    use crate::space::lab;
+
+    /// Take the answer whenever it comes, and a few bytes of a member have the file opened and sent, past every pause.
+    #[test]
+    fn a_payload_that_is_put_off_begins_when_it_is_announced_again() {
+        let (task, now) = (TaskId::from_bytes([1; 16]), Timestamp::from_millis(0));
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, ..) = lab::spool(folder.path());
+        let stream = StreamRef { id: StreamId::from_bytes([2; 16]), length: 7, sha256: [0; 32] };
+        let mut payload = spool.begin(spool_id(stream.id)).unwrap();
+        payload.append(b"payload").unwrap();
+        payload.finish_here().unwrap();
+        let mut outgoings = Outgoings::new(MemberLines::new(MemberId::from_bytes([1; 16]), Arc::default()));
+        outgoings.announce(task, stream);
+        outgoings.reset(stream.id, StreamFault::Full.into(), now);
+        assert_eq!(outgoings.begin(stream.id, 0, &spool), None);
+        assert!(!outgoings.is_ready(), "it is put off");
+
+        let again = outgoings.poll_timeout().unwrap();
+        outgoings.handle_timeout(again);
+        assert_eq!(outgoings.begin(stream.id, 0, &spool), None);
+        assert!(outgoings.is_ready());
+    }
 
     #[test]
     fn a_payload_the_member_does_not_want_is_not_announced_again() {
