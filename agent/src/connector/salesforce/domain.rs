@@ -49,6 +49,12 @@ pub(super) fn login_url(domain: &str, encryption: Encryption) -> Result<Url, Str
     Ok(url)
 }
 
+/// The origin of the API that a sign-in names; `None` for a host that nobody can have.
+pub(super) fn instance(named: &Url) -> Option<Url> {
+    let origin = Url::parse(&named.origin().ascii_serialization()).ok()?;
+    (origin.host_str()?.len() <= MAX_HOST).then_some(origin)
+}
+
 /// Whether it is one of the two hosts for everybody, which do not know the org before the sign-in.
 pub(super) fn is_shared(url: &Url) -> bool {
     matches!(url.host_str(), Some("login.salesforce.com" | "test.salesforce.com"))

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
+use super::domain::instance;
 use super::session::is_token;
 use super::user::is_id;
 use crate::http::read_json;
@@ -83,8 +84,9 @@ pub(super) fn parse(succeeded: bool, body: &[u8]) -> Option<Answer> {
     }
     let token: Token = read_json(body).ok().filter(|it: &Token| is_token(&it.access))?;
     let mut path = token.id.path_segments()?.rev();
-    let (user, organization) = (path.next().filter(|id| is_id(id))?.to_owned(), path.next()?.to_owned());
-    let instance = Url::parse(&token.instance_url.origin().ascii_serialization()).ok()?;
+    let mut id = || path.next().filter(|id| is_id(id)).map(str::to_owned);
+    let (user, organization) = (id()?, id()?);
+    let instance = instance(&token.instance_url)?;
     Some(Answer::Session { instance, session: Zeroizing::new(token.access), user, organization })
 }
 
@@ -111,6 +113,25 @@ mod tests {
         assert_eq!((user.as_str(), organization.as_str()), ("0055g00000XyZ12AAF", "00D5g000001AbCdEAK"));
         let nobody = String::from_utf8_lossy(body).replace("0055g00000XyZ12AAF", "");
         assert!(parse(true, nobody.as_bytes()).is_none(), "nothing would protect the service account");
+    }
+
+    /// Both are kept as long as the session, and told to whoever asks how the agent is.
+    #[test]
+    fn an_org_has_an_id_and_a_host_that_there_may_be() {
+        let longest = ["a", "b", "c"].map(|letter| letter.repeat(63)).join(".") + "." + &"d".repeat(61);
+        for (org, host, is_one) in [
+            ("00D5g000001AbCd", "acme.my.salesforce.com", true),
+            ("", "acme.my.salesforce.com", false),
+            ("00D5g000001AbCdEAKx", "acme.my.salesforce.com", false),
+            ("00D5g000001A%1Bd", "acme.my.salesforce.com", false),
+            ("00D5g000001AbCd", longest.as_str(), true),
+            ("00D5g000001AbCd", &format!("{longest}d"), false),
+        ] {
+            let id = format!("https://login.salesforce.com/id/{org}/0055g00000XyZ12AAF");
+            let instance = format!("https://{host}");
+            let body = serde_json::json!({ "access_token": "00D5g000001AbCd!", "instance_url": instance, "id": id });
+            assert_eq!(parse(true, body.to_string().as_bytes()).is_some(), is_one, "{org} at {host}");
+        }
     }
 
     /// It would be taken out of every line of the log, and out of what others answer.

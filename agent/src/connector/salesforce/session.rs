@@ -91,7 +91,9 @@ impl Sessions {
     /// The org took the session. A sign-in that failed meanwhile is over, unless it refused the credentials: whoever signs
     /// in next needs them.
     pub(super) fn handle_honoured(&self) {
-        if self.told().state != SignInState::Failing || self.sign_in.stands_refused() {
+        // Every call that goes well comes by here.
+        let state = self.told.read().unwrap_or_else(PoisonError::into_inner).state;
+        if state != SignInState::Failing || self.sign_in.stands_refused() {
             return;
         }
         let mut told = self.told.write().unwrap_or_else(PoisonError::into_inner);

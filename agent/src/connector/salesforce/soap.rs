@@ -4,6 +4,7 @@ use quick_xml::escape::escape;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::domain::instance;
 use super::elements;
 use super::session::is_token;
 use super::user::is_id;
@@ -61,14 +62,18 @@ pub(super) fn parse(body: &[u8]) -> Option<Answer> {
         let message = text.strip_prefix(&format!("{code}: ")).unwrap_or(&text).to_owned();
         return Some(Answer::Fault { code, message });
     }
-    let server = Url::parse(&found.server_url?).ok()?;
-    let instance = Url::parse(&server.origin().ascii_serialization()).ok()?;
+    let instance = instance(&Url::parse(&found.server_url?).ok()?)?;
+    // An answer need not name the org, but nothing else in its place.
+    let organization = found.organization_id.unwrap_or_default();
+    if !organization.is_empty() && !is_id(&organization) {
+        return None;
+    }
     Some(Answer::Session {
         password_expired: found.password_expired.as_deref() == Some("true"),
         instance,
         session: Zeroizing::new(found.session_id.filter(|id| is_token(id))?),
         user: found.user_id.filter(|id| is_id(id))?,
-        organization: found.organization_id.unwrap_or_default(),
+        organization,
     })
 }
 
@@ -141,6 +146,20 @@ mod tests {
         assert_eq!((user.as_str(), organization.as_str()), ("0055g00000XyZ12AAF", "00D5g000001AbCdEAK"));
         let nobody = SESSION.replace("<userId>0055g00000XyZ12AAF", "<userId>");
         assert!(parse(nobody.as_bytes()).is_none(), "nothing would protect the service account");
+    }
+
+    /// Both are kept as long as the session, and told to whoever asks how the agent is.
+    #[test]
+    fn an_org_has_an_id_if_it_is_told_and_a_host_that_there_may_be() {
+        let with = |org: &str, host: &str| {
+            let body = SESSION.replace("Id>00D5g000001AbCdEAK<", &format!("Id>{org}<"));
+            parse(body.replace("acme.my.salesforce.com", host).as_bytes()).is_some()
+        };
+        let longest = ["a", "b", "c"].map(|letter| letter.repeat(63)).join(".") + "." + &"d".repeat(61);
+        assert!(with("", "acme.my.salesforce.com") && with("00D5g000001AbCd", &longest));
+        assert!(!with("00D5g000001AbCd and more", "acme.my.salesforce.com"));
+        assert!(!with("00D5g000001AbCd", &format!("{longest}d")));
+        assert!(parse(SESSION.replace("organizationId", "another").as_bytes()).is_some());
     }
 
     #[test]
