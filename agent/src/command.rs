@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use postern_protocol::SystemName;
-use postern_protocol::plain::{Chain, on_a_terminal};
+use postern_protocol::plain::{Chain, json_on_a_terminal, on_a_terminal};
 use postern_protocol::task::import_batch::Format;
 use postern_store::{StoreError, hardening};
 
@@ -193,7 +193,7 @@ fn say_error(line: impl Display) {
 }
 
 fn say_json(value: &serde_json::Value) {
-    put(&serde_json::to_string_pretty(value).unwrap_or_default());
+    put(&json_on_a_terminal(&serde_json::to_string_pretty(value).unwrap_or_default()));
 }
 
 /// Puts a line on the standard output. A reader that went away is no error: there is nobody left to tell.

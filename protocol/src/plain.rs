@@ -2,7 +2,7 @@
 //! their pages, and anybody may say what a terminal acts upon.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Where libraries send programmers, behind what they say to everybody.
 const FOR_PROGRAMMERS: &str = ": https://docs.rs/";
@@ -51,6 +51,21 @@ pub fn on_a_terminal(text: &str) -> String {
     text.replace(|it: char| it.is_control() && !matches!(it, '\n' | '\t'), " ")
 }
 
+/// A JSON text that says the same, of which a terminal does nothing but show it: writers of JSON leave U+007F to U+009F as they
+/// are, and some terminals act upon them.
+pub fn json_on_a_terminal(json: &str) -> String {
+    // Outside of its strings JSON has line feeds, and those alone.
+    let mut shown = String::with_capacity(json.len());
+    for it in json.chars() {
+        if it.is_control() && it != '\n' {
+            let _ = write!(shown, "\\u{:04x}", u32::from(it));
+        } else {
+            shown.push(it);
+        }
+    }
+    shown
+}
+
 /// One line of a log, with its end. What others say is a part of the line that tells of it, and neither begins another nor is
 /// acted upon by the terminal of whoever reads it.
 pub fn in_a_log(line: &str) -> String {
@@ -78,6 +93,15 @@ mod tests {
     fn a_text_for_people_has_nothing_that_a_terminal_acts_upon() {
         assert_eq!(on_a_terminal("a\tb\nc"), "a\tb\nc");
         assert_eq!(on_a_terminal("\u{1b}[2J\u{7}\r\u{9b}x"), " [2J   x");
+    }
+
+    #[test]
+    fn json_has_nothing_that_a_terminal_acts_upon_and_says_the_same() {
+        let said = "\u{9b}2J\u{7f}\u{1b}[2J ä\u{a0}\n";
+        let written = serde_json::to_string_pretty(&[said]).unwrap();
+        let shown = json_on_a_terminal(&written);
+        assert_eq!(shown, "[\n  \"\\u009b2J\\u007f\\u001b[2J ä\u{a0}\\n\"\n]");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [said]);
     }
 
     #[test]

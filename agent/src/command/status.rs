@@ -4,6 +4,7 @@ use std::path::Path;
 
 use postern_health::{Facts, Word};
 use postern_protocol::message::v1::MembershipState;
+use postern_protocol::plain::json_on_a_terminal;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -44,7 +45,7 @@ async fn look(state_dir: &Path, options: &Status) -> Result<Facts, Failed> {
         Err(failed) => return Ok(vec![("agent".to_owned(), failed.message)]),
     };
     if options.json {
-        return Ok(vec![(String::new(), found.json().to_string())]);
+        return Ok(vec![(String::new(), json_on_a_terminal(&found.json().to_string()))]);
     }
     Ok(found.facts(options.verbose))
 }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use postern_protocol::plain::Chain;
+use postern_protocol::plain::{Chain, json_on_a_terminal};
 use postern_store::audit::{AuditError, Check, Found, Head, Line, Since, Verifier, VerifyError};
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ fn unread(which: &WhichLog, error: &AuditError) -> Failure {
 fn show_line(reach: &Reach, line: &Line<'_>, event: &Value) {
     if reach.json {
         let shown = json!({ "no": line.head.number, "time": line.time, "event": event });
-        return output::text(format_args!("{shown}\n"));
+        return output::text(json_on_a_terminal(&shown.to_string()) + "\n");
     }
     let from = event.pointer("/by/from").and_then(Value::as_str).map(|it| format!(" from {it}")).unwrap_or_default();
     let why = Some(text(event, "why")).filter(|it| !it.is_empty()).map(|it| format!(": {it}")).unwrap_or_default();

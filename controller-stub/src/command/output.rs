@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
-use postern_protocol::plain::on_a_terminal;
+use postern_protocol::plain::{json_on_a_terminal, on_a_terminal};
 use postern_protocol::time::UnixMillis;
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure};
 /// Prints a value as JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let written = serde_json::to_string_pretty(value).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
-    text(written + "\n");
+    text(json_on_a_terminal(&written) + "\n");
     Ok(())
 }
 
@@ -50,6 +50,44 @@ impl<W: io::Write> io::Write for WhileRead<W> {
     fn flush(&mut self) -> io::Result<()> {
         let flushed = self.0.flush();
         if flushed.as_ref().is_err_and(is_unread) { Ok(()) } else { flushed }
+    }
+}
+
+/// What a member made, as it came. On a terminal nothing of it is acted upon: it is shown, with a mark for what is no text.
+pub(super) struct AsItCame<W> {
+    to: W,
+    is_terminal: bool,
+    /// The beginning of a character of which the rest has yet to come.
+    cut: Vec<u8>,
+}
+
+impl<W> AsItCame<W> {
+    /// To where it is written, which may be a terminal.
+    pub(super) const fn new(to: W, is_terminal: bool) -> Self {
+        Self { to, is_terminal, cut: Vec::new() }
+    }
+}
+
+impl<W: io::Write> io::Write for AsItCame<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_terminal {
+            return self.to.write(bytes);
+        }
+        self.cut.extend_from_slice(bytes);
+        let mut whole = std::mem::take(&mut self.cut);
+        let end = whole.utf8_chunks().last().map_or(&[][..], |last| last.invalid());
+        let may_go_on = str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
+        let unfinished = if may_go_on { end.len() } else { 0 };
+        self.cut = whole.split_off(whole.len().saturating_sub(unfinished));
+        self.to.write_all(on_a_terminal(&String::from_utf8_lossy(&whole)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    /// Nothing more comes.
+    fn flush(&mut self) -> io::Result<()> {
+        let left = std::mem::take(&mut self.cut);
+        self.to.write_all(String::from_utf8_lossy(&left).as_bytes())?;
+        self.to.flush()
     }
 }
 
@@ -121,6 +159,23 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Err(self.0.into())
         }
+    }
+
+    /// Leave one out, and a member writes into the clipboard of whoever looks at results, or over what was said before.
+    #[test]
+    fn what_a_member_made_is_shown_on_a_terminal_and_goes_elsewhere_as_it_is() {
+        let made =
+            b"{\"a\":\"\x1b]52;c;eA==\x07\xc2\x9b2J\x9b2J \xe8\xaa\x9e\xc3\xa4\xff\"}\r\n\xf0\x9f\x98\x80\tx\n\xe8\xaa";
+        let shown = "{\"a\":\" ]52;c;eA==  2J\u{fffd}2J 語ä\u{fffd}\"} \n😀\tx\n\u{fffd}".as_bytes();
+        for (is_terminal, expected) in [(true, shown), (false, made.as_slice())] {
+            for size in 1..=made.len() {
+                let mut out = AsItCame::new(Vec::new(), is_terminal);
+                made.chunks(size).for_each(|piece| out.write_all(piece).unwrap());
+                out.flush().unwrap();
+                assert_eq!(out.to, expected, "{size} at a time: {:?}", String::from_utf8_lossy(&out.to));
+            }
+        }
+        assert!(AsItCame::new(Fails(io::ErrorKind::StorageFull), true).write_all(b"results").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `task results`.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use postern_protocol::{TaskId, TaskKind};
 use postern_store::excerpt;
 use postern_store::private::{NewFile, PartFile};
 
-use super::output::{WhileRead, remark};
+use super::output::{AsItCame, WhileRead, remark};
 use super::{new_file, payload};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
@@ -30,7 +30,11 @@ pub(super) async fn run(
     let mut rest = rest.map(|(failed, dataset)| Rest::begin(output, failed, dataset)).transpose()?;
     let path = format!("/v1/tasks/{task}/results");
     let lines = match output {
-        None => download(client, &path, &mut WhileRead(io::stdout().lock())).await?,
+        None => {
+            let stdout = io::stdout();
+            let mut shown = AsItCame::new(WhileRead(stdout.lock()), stdout.is_terminal());
+            download(client, &path, &mut shown).await?
+        }
         Some(output) => {
             let mut file = payload::begin(output)?;
             let lines = download(client, &path, &mut file).await?;

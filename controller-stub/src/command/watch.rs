@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _, stdout};
 use std::time::Duration;
 
 use postern_health::{Facts, Form, News};
+use postern_protocol::plain::json_on_a_terminal;
 use tokio::signal::ctrl_c;
 
 use super::output;
@@ -22,7 +23,7 @@ where
     loop {
         let found = tokio::select! {
             ended = &mut interrupted => return ended.map_err(|error| Failure::from_error(Exit::Bug, &error)),
-            found = look() => found?,
+            found = look() => cleaned(found?, form),
         };
         let text = news.tell(found, form, &output::moment(clock::wall().0));
         // Whoever read may have read enough.
@@ -33,5 +34,35 @@ where
             ended = &mut interrupted => return ended.map_err(|error| Failure::from_error(Exit::Bug, &error)),
             () = tokio::time::sleep(every) => (),
         }
+    }
+}
+
+/// Members have a say in some of them, and not in what a terminal does.
+fn cleaned(found: Facts, form: Form) -> Facts {
+    let clean = |text: String| match form {
+        Form::Json => json_on_a_terminal(&text),
+        Form::Screen | Form::Lines => text.replace(char::is_control, " "),
+    };
+    found.into_iter().map(|(name, value)| (clean(name), clean(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Leave it to a member, and a host's name draws over what is said of the others.
+    #[test]
+    fn what_members_say_does_nothing_to_the_terminal_of_whoever_watches() {
+        let said = "\u{1b}[2J\u{9b}2J\r\nx";
+        let found = || vec![(format!("look at {said}"), format!("{said} (main)"))];
+        for form in [Form::Screen, Form::Lines] {
+            assert_eq!(
+                cleaned(found(), form),
+                [("look at  [2J 2J  x".to_owned(), " [2J 2J  x (main)".to_owned())],
+                "{form:?}"
+            );
+        }
+        let json = vec![("status".to_owned(), "{\"host\":\"\u{9b}2J\"}".to_owned())];
+        assert_eq!(cleaned(json, Form::Json)[0].1, "{\"host\":\"\\u009b2J\"}");
     }
 }
