@@ -5,7 +5,7 @@ import { badge, button, code, el, facts, fill, link, notice, prose, sayOnceShown
 import { choice, form } from "./form.js";
 import { whyNot } from "./role.js";
 import { newTaskId } from "./seal.js";
-import { shortId, toned, when } from "./words.js";
+import { among, shortId, toned, when } from "./words.js";
 
 /** As many members as somebody compares; in what any of them differ is told above them. */
 const SHOWN = 20;
@@ -54,7 +54,7 @@ function condition(now, verdict) {
       el("li", {}, el("span", { class: "small" }, "Running"), el("span", {}, String(now.running))),
       el("li", {}, el("span", { class: "small" }, "Waiting"), el("span", {}, waiting.length > 0 ? waiting.map(([lane, tasks]) => `${tasks} ${lane}`).join(", ") : "none")),
       el("li", {}, el("span", { class: "small" }, "Logs"), el("span", {}, now.log_level, now.log_level_until && [" until ", when(now.log_level_until)])),
-      verdict && (now.log_level_until || verdict !== "done") && el("li", {}, el("span", { class: "small" }, "The wanted level"), el("span", {}, VERDICTS[verdict] ?? verdict)),
+      verdict && (now.log_level_until || verdict !== "done") && el("li", {}, el("span", { class: "small" }, "The wanted level"), el("span", {}, among(VERDICTS, verdict) ?? verdict)),
     ]),
   ];
 }

@@ -4,7 +4,7 @@ import { get, post, remove } from "./api.js";
 import { confirm } from "./dialog.js";
 import { button, el, prose, say } from "./dom.js";
 import { whyNot } from "./role.js";
-import { count, shortId } from "./words.js";
+import { among, count, shortId } from "./words.js";
 
 const ACTIONS = {
   pending: ["approve", "revoke", "remove"],
@@ -25,8 +25,8 @@ const DO = {
 
 /** The buttons of what a member's state lets be done; `after` is told what was. */
 export function acts(member, after) {
-  const buttons = (ACTIONS[member.state] ?? []).map((name) => {
-    const { label, least, kind = "", ask, tell, done } = DO[name];
+  const buttons = (among(ACTIONS, member.state) ?? []).map((name) => {
+    const { label, least, kind = "", ask, tell, done } = among(DO, name);
     const act = async () => {
       try {
         const fresh = await get(`/v1/members/${member.id}`);

@@ -5,7 +5,7 @@ import { confirm } from "./dialog.js";
 import { badge, button, el, fill, heading, link, notice, say, table } from "./dom.js";
 import { NOW_AND_THEN, hears, soon } from "./live.js";
 import { whyNot } from "./role.js";
-import { count, state, toned, when } from "./words.js";
+import { among, count, state, toned, when } from "./words.js";
 
 /** How many members a sentence names. */
 const NAMED = 5;
@@ -38,7 +38,7 @@ function draw(place, ca, load) {
   fill(
     place,
     heading("Roots", badge({ tone: ca.phase === "single" ? "quiet" : "busy", word: ca.phase === "single" ? "no rotation" : `rotation ${ca.phase}` })),
-    el("p", { class: "lead" }, PHASES[ca.phase] ?? ca.phase),
+    el("p", { class: "lead" }, among(PHASES, ca.phase) ?? ca.phase),
     el("section", {}, el("h2", {}, "Next steps"), ca.steps.map((it) => step(it, ca, load))),
     el("section", {}, el("h2", {}, "The controller's roots"), rootTable(ca.roots)),
     el("section", {}, el("h2", {}, "What members have of them"), members(ca)),
@@ -46,7 +46,7 @@ function draw(place, ca, load) {
 }
 
 function step({ step: name, waits_for: waiting }, ca, load) {
-  const { label, what = BACK[ca.phase] ?? "", ready = "", danger = false, done } = STEPS[name] ?? { label: name, done: name };
+  const { label, what = among(BACK, ca.phase) ?? "", ready = "", danger = false, done } = among(STEPS, name) ?? { label: name, done: name };
   const isForced = waiting.length > 0;
   const act = async () => {
     const body = [el("p", {}, what), isForced && el("p", { class: "bad-text" }, `Members that are left behind ${behind(name, ca)}: `, named(waiting, ca))];

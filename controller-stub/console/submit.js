@@ -9,7 +9,7 @@ import { COMMON, KINDS, kindOf, seals } from "./kinds.js";
 import { drop, keep, makeRoom } from "./own_keys.js";
 import { first, whyNot } from "./role.js";
 import { whyNot as whyNotSeal, newTaskId, sealDataset, sealField } from "./seal.js";
-import { shortId } from "./words.js";
+import { among, shortId } from "./words.js";
 
 /** The largest dataset that is sealed in a browser: it is in memory twice, and takes some seconds for each 10 MiB. */
 const MAX_DATASET = 64 * 1024 * 1024;
@@ -94,7 +94,7 @@ function parameters(kind, values) {
 }
 
 function formatOf({ format, dataset }) {
-  const found = format || FORMATS[dataset.name.split(".").pop().toLowerCase()];
+  const found = format || among(FORMATS, dataset.name.split(".").pop().toLowerCase());
   if (!found) throw new Mistake("format", "The name of the file does not tell how it is written: choose it here.");
   return found;
 }

@@ -34,9 +34,12 @@ const OUTCOMES = {
   would_modify: ["good", "would be modified"],
 };
 
+/** What a table has for a word that others say. Words such as `constructor` are in every object, and in no table. */
+export const among = (table, word) => (Object.hasOwn(table, word) ? table[word] : undefined);
+
 /** How a badge says a word of the API. One that is not in the table is said as it is. */
 export function toned(table, word) {
-  const [tone, said] = table[word] ?? ["quiet", word];
+  const [tone, said] = among(table, word) ?? ["quiet", word];
   return { tone, word: said };
 }
 
@@ -44,7 +47,7 @@ export const state = (word) => toned(STATES, word);
 
 export const outcome = (word) => toned(OUTCOMES, word);
 
-export const outcomeSentence = (word) => OUTCOMES[word]?.[2] ?? "";
+export const outcomeSentence = (word) => among(OUTCOMES, word)?.[2] ?? "";
 
 /** How a task is, in one word: how it ended, or how far it is. */
 export const taskState = (task) => (task.outcome ? outcome(task.outcome) : state(task.state));
@@ -55,11 +58,11 @@ const CERTAINTIES = {
   unknown: "not known",
 };
 
-export const certainty = (word) => CERTAINTIES[word] ?? word;
+export const certainty = (word) => among(CERTAINTIES, word) ?? word;
 
 const CHANGES = { no: "nothing was changed", yes: "something was changed", unknown: "not known" };
 
-export const changed = (word) => CHANGES[word] ?? word;
+export const changed = (word) => among(CHANGES, word) ?? word;
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 

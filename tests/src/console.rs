@@ -77,6 +77,7 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.a_file_that_was_exported_is_opened_in_the_browser().await;
     walk.a_member_is_shown_whole().await;
     walk.what_is_no_moment_is_shown_as_a_dash().await;
+    walk.words_that_every_object_has_are_said_as_they_are().await;
     walk.a_press_outlives_what_happens_meanwhile().await;
     walk.a_second_press_is_not_for_what_comes_next().await;
     let other = walk.it_is_told_where_members_differ().await;

@@ -84,4 +84,17 @@ mod tests {
             }
         }
     }
+
+    /// Index one with a member's word, and the page of a task whose outcome is called `constructor` stays empty.
+    #[test]
+    fn tables_are_looked_up_for_what_is_their_own() {
+        let of_scripts = ASSETS.iter().filter(|it| it.media_type.starts_with("text/javascript"));
+        for asset in of_scripts {
+            for line in str::from_utf8(asset.bytes).unwrap().lines() {
+                let is_indexed =
+                    line.match_indices('[').any(|(at, _)| line[..at].ends_with(|it: char| it.is_ascii_uppercase()));
+                assert!(!is_indexed, "{}, in place of `among`: {line}", asset.name);
+            }
+        }
+    }
 }

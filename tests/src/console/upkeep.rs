@@ -149,6 +149,20 @@ impl Walk {
         self.is_quiet("what is no moment is shown as a dash", &[]).await;
     }
 
+    /// Members have a say in what is looked up in tables, and every object has a `constructor`.
+    pub(super) async fn words_that_every_object_has_are_said_as_they_are(&self) {
+        let told = self
+            .browser
+            .script(
+                "return import('/console/words.js').then((it) => ['constructor', '__proto__'].map((word) => \
+                 [it.outcome(word).word, it.state(word).word, it.certainty(word), it.changed(word), it.outcomeSentence(word)]))",
+            )
+            .await;
+        let as_they_are = ["constructor", "__proto__"].map(|word| json!([word, word, word, word, ""]));
+        assert_eq!(told, json!(as_they_are));
+        self.is_quiet("words that every object has are said as they are", &[]).await;
+    }
+
     pub(super) async fn first_member(&self) -> Value {
         self.lab.controller.cli(&["member", "list"]).await[0].take()
     }
