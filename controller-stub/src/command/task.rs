@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
@@ -84,10 +84,7 @@ pub(super) async fn wait(
     held: Option<Held>,
 ) -> Result<TaskView, Failure> {
     let watched = std::io::stderr().is_terminal();
-    let line = ProgressBar::with_draw_target(
-        None,
-        if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
-    );
+    let line = line(if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
     let until = patience.map(|it| clock::now() + it);
     let (mut told, mut told_stuck) = (false, false);
     loop {
@@ -109,8 +106,7 @@ pub(super) async fn wait(
             output::remark(format!("task {task} waits: {}; {}", view.waits_for, at_ctrl_c(held)));
         }
         (told, told_stuck) = (true, is_stuck);
-        line.set_message(how_far(&view));
-        line.tick();
+        tell(&line, &view);
         if until.is_some_and(|it| it <= clock::now()) {
             line.finish_and_clear();
             return Err(Failure::new(
@@ -122,6 +118,17 @@ pub(super) async fn wait(
             ));
         }
     }
+}
+
+/// The line that says how far a task is.
+fn line(target: ProgressDrawTarget) -> ProgressBar {
+    ProgressBar::with_draw_target(None, target).with_style(ProgressStyle::default_spinner())
+}
+
+fn tell(line: &ProgressBar, view: &TaskView) {
+    // A member has a say in it, and neither in what the terminal does nor in how many lines it takes.
+    line.set_message(how_far(view).replace(char::is_control, " "));
+    line.tick();
 }
 
 fn how_far(view: &TaskView) -> String {
@@ -224,8 +231,69 @@ fn account(params: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::TermLike;
+
     use super::*;
     use crate::client::canned::{self, Canned};
+
+    /// A terminal that keeps what is written.
+    #[derive(Debug, Clone, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            200
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The phase is a member's word.
+    #[test]
+    fn whoever_waits_sees_how_far_the_task_is_and_nothing_that_moves_the_cursor() {
+        let mut task = canned::task(TaskId::from_bytes([7; 16]));
+        task["state"] = json!("started");
+        task["progress"] = json!({ "done": 3, "total": 7, "phase": "\u{1b}[2Jread\u{9b}2J\r\n" });
+        let screen = Screen::default();
+        tell(&line(ProgressDrawTarget::term_like(Box::new(screen.clone()))), &serde_json::from_value(task).unwrap());
+        let shown = screen.0.lock().unwrap().clone();
+        assert!(shown.contains("started,  [2Jread 2J   3 of 7"), "{shown:?}");
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+    }
 
     /// Give up as for others, and the password that the account has then is known to nobody.
     #[tokio::test]
