@@ -255,7 +255,7 @@ impl State {
         }
     }
 
-    fn raise_alarm(&mut self, id: MemberId, alarm: &str, at: Moment) {
+    pub(super) fn raise_alarm(&mut self, id: MemberId, alarm: &str, at: Moment) {
         let Some(member) = self.members.get_mut(&id) else { return };
         if !matches!(member.record.state, MembershipState::Enabled | MembershipState::Draining) {
             // It does nothing as it is; whoever lets it in has to know what for, and which store counts from then on.

@@ -15,6 +15,10 @@ use crate::metrics::metrics;
 /// For how long after it was last shown somebody is to look: an agent asks again every minute.
 const TOLD_FOR: Duration = Duration::from_secs(60 * 60);
 
+/// Why a member is disabled of which another renewed.
+const COPIED: &str = "an agent came with this member's store from before, and its certificate from before: its state directory was copied, \
+                      or put back";
+
 /// When a certificate of a member that was followed by another was last shown, and where.
 pub(super) struct Superseded {
     at: UnixMillis,
@@ -22,8 +26,8 @@ pub(super) struct Superseded {
 }
 
 impl State {
-    /// A member is not let in with this certificate. That is told if it was its own. Nobody is disabled for it: whoever stole a
-    /// certificate long ago would keep the member out.
+    /// A member is not let in with this certificate. That is told if it was its own. For the certificate alone nobody is disabled:
+    /// whoever stole one long ago would keep the member out.
     pub(super) fn note_superseded(&mut self, it: &Introduction, at: Moment) {
         let peer = Peer::from_certificate(&CertificateDer::from(it.certificate.as_slice()));
         let is_its_own = peer.is_some_and(|peer| (peer.member, &peer.cluster) == (it.member, &it.cluster));
@@ -44,6 +48,10 @@ impl State {
                 member = %it.member, address = it.address,
                 "a member shows a certificate that was followed by another: it was put back, or somebody has a copy of it"
             );
+        }
+        // Its own store, too, and from before a session that it had on disk: one of the two is a copy.
+        if member.numbers.incarnation == it.hello.incarnation && it.hello.last_session < member.numbers.confirmed {
+            self.raise_alarm(it.member, COPIED, at);
         }
     }
 }

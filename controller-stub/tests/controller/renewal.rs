@@ -4,7 +4,10 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use postern_protocol::SessionNo;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled};
-use postern_protocol::message::v1::{CertRefusal, CertRefused, CertRenew, HeldState, LeaseRef, LeaseVerdict, Renew};
+use postern_protocol::id::Incarnation;
+use postern_protocol::message::v1::{
+    CertRefusal, CertRefused, CertRenew, HeldState, Hello, LeaseRef, LeaseVerdict, MembershipState, Renew,
+};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::Ended;
 use rcgen::CertificateParams;
@@ -100,7 +103,7 @@ async fn f47_another_request_gets_another_certificate_and_the_one_before_is_refu
 }
 
 /// A thief with a copy renews while the member is away, and from then on is the member. Take what that shows for any wrong
-/// certificate, and nobody ever looks.
+/// certificate, and the thief goes on getting its tasks until somebody looks.
 #[tokio::test]
 async fn a_member_in_whose_place_somebody_renewed_is_refused_and_told_of() {
     let lab = Lab::start().await;
@@ -118,10 +121,21 @@ async fn a_member_in_whose_place_somebody_renewed_is_refused_and_told_of() {
     let thief = Identity { last_session: SessionNo(1_000), ..identity.with(&application, &certificate) };
     let _thief = Session::open(&lab, &thief).await;
     lab.wait_for("the thief", async || lab.member(identity.member).await.connected.then_some(())).await;
-    assert_eq!(refusal(&lab, &identity).await, "wrong_certificate");
+    // Who has the certificate alone knows nothing of the store.
+    let without_store = Hello { incarnation: Incarnation::from_bytes([9; 16]), ..identity.hello() };
+    let Err(Ended::Refused { reason, .. }) = Session::greet(&lab, without_store, &identity).await else {
+        panic!("welcomed");
+    };
+    let member = lab.member(identity.member).await;
+    assert_eq!((reason.as_str(), member.state, member.alarm), ("wrong_certificate", MembershipState::Enabled, None));
     let status: Value = lab.client().get("/v1/status").await.unwrap();
     let why = status["attention"][0]["why"].as_str().unwrap();
     assert!(why.contains("somebody has a copy") && why.contains("127.0.0.1"), "{status}");
+
+    assert_eq!(refusal(&lab, &identity).await, "wrong_certificate");
+    let member = lab.member(identity.member).await;
+    assert_eq!(member.state, MembershipState::Disabled);
+    assert!(member.alarm.unwrap().contains("copied"));
     // Whoever shows one comes again every minute.
     for _ in 0..4 {
         assert_eq!(refusal(&lab, &identity).await, "wrong_certificate");
