@@ -164,8 +164,8 @@ async fn receive(
     Ok(blocking(move || writer.finish(&stream.sha256)).await?)
 }
 
-/// Whether it begins as files of people do, in whatever encoding. Of what is sealed, the shortest there is does in one of a hundred
-/// thousand, and a dataset of one user in none.
+/// Whether it begins as files of people do, in UTF-8 or in an encoding that has most of ASCII in it. Of what is sealed, the shortest
+/// there is does in one of a hundred thousand, and a dataset of one user in none.
 fn is_text(begun: &[u8]) -> bool {
     is_utf8(begun) || is_mostly_ascii(begun)
 }
@@ -179,6 +179,7 @@ fn is_mostly_ascii(begun: &[u8]) -> bool {
     begun.len() == LOOKED_AT && printed >= LOOKED_AT / 3 && 4 * printed >= 3 * all
 }
 
+/// Text of people, without what controls a terminal.
 fn is_utf8(begun: &[u8]) -> bool {
     let text = match std::str::from_utf8(begun) {
         Ok(text) => text,

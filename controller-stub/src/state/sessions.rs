@@ -172,7 +172,7 @@ impl State {
         let root = certificates::acceptable(&member.record, &BASE64.encode(&it.certificate));
         if !root.is_some_and(|root| self.is_trusted(root)) {
             let Some(what_to_do) = self.keep_newer(it, at) else {
-                self.note_superseded(it, at);
+                self.handle_superseded(it, at);
                 return Err(refused(
                     SessionRefusal::WrongCertificate,
                     "this is not the member's current certificate: put the current one back or enroll again",

@@ -15,7 +15,7 @@ use crate::metrics::metrics;
 /// For how long after it was last shown somebody is to look: an agent asks again every minute.
 const TOLD_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// Why a member is disabled of which another renewed.
+/// Why a member is disabled in whose place another renewed.
 const COPIED: &str = "an agent came with this member's store from before, and its certificate from before: its state directory was copied, \
                       or put back";
 
@@ -26,9 +26,9 @@ pub(super) struct Superseded {
 }
 
 impl State {
-    /// A member is not let in with this certificate. That is told if it was its own. For the certificate alone nobody is disabled:
-    /// whoever stole one long ago would keep the member out.
-    pub(super) fn note_superseded(&mut self, it: &Introduction, at: Moment) {
+    /// A member is not let in with this certificate. If it was its own, that is told; if its own store comes with it, the member is
+    /// disabled. For the certificate alone nobody is: whoever stole one long ago would keep the member out.
+    pub(super) fn handle_superseded(&mut self, it: &Introduction, at: Moment) {
         let peer = Peer::from_certificate(&CertificateDer::from(it.certificate.as_slice()));
         let is_its_own = peer.is_some_and(|peer| (peer.member, &peer.cluster) == (it.member, &it.cluster));
         if !is_its_own || self.authority.signer_of(&it.certificate).is_none() {
