@@ -51,6 +51,11 @@ pub fn on_a_terminal(text: &str) -> String {
     text.replace(|it: char| it.is_control() && !matches!(it, '\n' | '\t'), " ")
 }
 
+/// A text as a part of one line, of which a terminal does nothing but show it.
+pub fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 /// A JSON text that says the same, of which a terminal does nothing but show it: writers of JSON leave U+007F to U+009F as they
 /// are, and some terminals act upon them.
 pub fn json_on_a_terminal(json: &str) -> String {
@@ -93,6 +98,7 @@ mod tests {
     fn a_text_for_people_has_nothing_that_a_terminal_acts_upon() {
         assert_eq!(on_a_terminal("a\tb\nc"), "a\tb\nc");
         assert_eq!(on_a_terminal("\u{1b}[2J\u{7}\r\u{9b}x"), " [2J   x");
+        assert_eq!(on_one_line("a\tb\n\u{1b}[2J\u{9b}x"), "a b  [2J x");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use postern_health::{Facts, Word};
 use postern_protocol::message::v1::MembershipState;
-use postern_protocol::plain::json_on_a_terminal;
+use postern_protocol::plain::{json_on_a_terminal, on_one_line};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -170,7 +170,7 @@ fn running(report: &Report, verbose: bool) -> Facts {
     }));
     facts.retain(|(_, value)| !value.is_empty());
     // Others have a say in some of them, and not in what a terminal does.
-    facts.into_iter().map(|(name, value)| (name, value.replace(char::is_control, " "))).collect()
+    facts.into_iter().map(|(name, value)| (name, on_one_line(&value))).collect()
 }
 
 fn agent_words(report: &Report) -> String {

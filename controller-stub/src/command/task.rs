@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use postern_protocol::plain::on_one_line;
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
@@ -127,7 +128,7 @@ fn line(target: ProgressDrawTarget) -> ProgressBar {
 
 fn tell(line: &ProgressBar, view: &TaskView) {
     // A member has a say in it, and neither in what the terminal does nor in how many lines it takes.
-    line.set_message(how_far(view).replace(char::is_control, " "));
+    line.set_message(on_one_line(&how_far(view)));
     line.tick();
 }
 

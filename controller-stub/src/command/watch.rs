@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _, stdout};
 use std::time::Duration;
 
 use postern_health::{Facts, Form, News};
-use postern_protocol::plain::json_on_a_terminal;
+use postern_protocol::plain::{json_on_a_terminal, on_one_line};
 use tokio::signal::ctrl_c;
 
 use super::output;
@@ -41,7 +41,7 @@ where
 fn cleaned(found: Facts, form: Form) -> Facts {
     let clean = |text: String| match form {
         Form::Json => json_on_a_terminal(&text),
-        Form::Screen | Form::Lines => text.replace(char::is_control, " "),
+        Form::Screen | Form::Lines => on_one_line(&text),
     };
     found.into_iter().map(|(name, value)| (clean(name), clean(value))).collect()
 }

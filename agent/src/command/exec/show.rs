@@ -6,6 +6,7 @@ use std::path::Path;
 use postern_protocol::code::CodeSet as _;
 use postern_protocol::message::v1::{Offer, Report, StreamRef};
 use postern_protocol::outcome::Outcome;
+use postern_protocol::plain::on_one_line;
 use postern_protocol::seal::SealContext;
 use postern_protocol::task::import_batch::Remainder;
 use postern_protocol::task::reset_password::Source;
@@ -80,7 +81,7 @@ fn show_failed(failed: &FailedEntries) {
 /// One line for an entry that failed.
 fn entry_line(entry: &Value) -> String {
     let text = |name: &str| match entry.get(name) {
-        Some(Value::String(text)) => text.replace(char::is_control, " "),
+        Some(Value::String(text)) => on_one_line(text),
         Some(value) => value.to_string(),
         None => String::new(),
     };
