@@ -47,6 +47,27 @@ impl Applicants {
         }
     }
 
+    /// The answer to a request, once it is durable.
+    async fn decide(
+        &self,
+        handle: &Handle,
+        request: Result<FromApplicant, FrameError>,
+        exporter: [u8; 32],
+    ) -> Result<Enrolled, EnrollRefused> {
+        // Nobody closes it.
+        let _turn = self.proofs.acquire().await;
+        let decided = match request {
+            Ok(FromApplicant::Enroll(enroll)) => {
+                handle.ask(move |state, at| state.enroll(&enroll, &exporter, at)).await
+            }
+            Ok(FromApplicant::Recover(recover)) => {
+                handle.ask(move |state, at| state.recover(&recover, &exporter, at)).await
+            }
+            Err(error) => return Err(refused(EnrollRefusal::InvalidRequest, error.to_string())),
+        };
+        decided.unwrap_or_else(|stopped| Err(refused(EnrollRefusal::Overloaded, stopped.to_string())))
+    }
+
     /// What whoever comes from there is told in place of this refusal.
     fn refuse(&self, address: IpAddr, no: EnrollRefused) -> EnrollRefused {
         if matches!(no.reason.known(), Some(EnrollRefusal::Overloaded | EnrollRefusal::StoreFault)) {
@@ -73,12 +94,7 @@ pub(super) async fn run(link: &Link, mut socket: Socket, address: IpAddr, visito
         Ok(FromApplicant::Recover(recover)) => recover.member.to_string(),
         Err(_) => String::new(),
     };
-    let decided = {
-        // Nobody closes it.
-        let _turn = link.applicants.proofs.acquire().await;
-        decide(&link.handle, request, exporter).await
-    };
-    let answer = match decided {
+    let answer = match link.applicants.decide(&link.handle, request, exporter).await {
         Ok(enrolled) => FromAuthority::Enrolled(enrolled),
         Err(no) => FromAuthority::EnrollRefused(link.applicants.refuse(address, no)),
     };
@@ -96,17 +112,31 @@ pub(super) async fn run(link: &Link, mut socket: Socket, address: IpAddr, visito
     let _ = tokio::time::timeout(PATIENCE, goodbye).await;
 }
 
-async fn decide(
-    handle: &Handle,
-    request: Result<FromApplicant, FrameError>,
-    exporter: [u8; 32],
-) -> Result<Enrolled, EnrollRefused> {
-    let decided = match request {
-        Ok(FromApplicant::Enroll(enroll)) => handle.ask(move |state, at| state.enroll(&enroll, &exporter, at)).await,
-        Ok(FromApplicant::Recover(recover)) => {
-            handle.ask(move |state, at| state.recover(&recover, &exporter, at)).await
-        }
-        Err(error) => return Err(refused(EnrollRefusal::InvalidRequest, error.to_string())),
-    };
-    decided.unwrap_or_else(|stopped| Err(refused(EnrollRefusal::Overloaded, stopped.to_string())))
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use postern_protocol::ClusterName;
+
+    use super::*;
+    use crate::dispatcher::Dispatcher;
+    use crate::state::lab;
+
+    /// Without it whoever else asks the owner stands behind as many proofs as there are handshakes.
+    #[test]
+    fn whoever_else_asks_the_owner_waits_for_a_few_proofs_of_applicants() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        let acme: ClusterName = "acme".parse().unwrap();
+        state.create_cluster(acme.clone(), at).unwrap();
+        let token = state.create_token(acme, None, at).unwrap().it.text.expose().parse().unwrap();
+        let (_owner, handle) = Dispatcher::new(state, ledger, spool);
+        let applicants = Applicants::new(Rate::per_minute(120));
+        let asks = || Ok(FromApplicant::Enroll(lab::application(&token)));
+        let all = (0..3 * MAX_PROOFS).map(|_| applicants.decide(&handle, asks(), [9; 32]));
+        assert!(join_all(all).now_or_never().is_none());
+        assert_eq!(handle.waiting(), MAX_PROOFS);
+    }
 }

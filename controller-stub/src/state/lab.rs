@@ -124,9 +124,14 @@ pub(crate) fn failed(number: u64, task: TaskId, epoch: Epoch) -> Report {
 
 /// Why an applicant with this token is refused.
 pub(crate) fn refused(state: &mut State, token: &EnrollmentToken) -> EnrollRefused {
+    state.enroll(&application(token), &[9; 32], clock::moment()).unwrap_err()
+}
+
+/// What is no request for a certificate, with this token over the channel of nines.
+pub(crate) fn application(token: &EnrollmentToken) -> Enroll {
     let (incarnation, sealing_key) = (Incarnation::from_bytes([4; 16]), SealingPublicKey([3; 32]));
     let proof = token.key.prove(&[9; 32], &Request { incarnation, sealing_key: &sealing_key, csr: b"csr" });
-    let enroll = Enroll {
+    Enroll {
         token: token.id,
         incarnation,
         host: Text::default(),
@@ -134,6 +139,5 @@ pub(crate) fn refused(state: &mut State, token: &EnrollmentToken) -> EnrollRefus
         sealing_key,
         csr: Bytes::new(b"csr".to_vec()).unwrap(),
         proof,
-    };
-    state.enroll(&enroll, &[9; 32], clock::moment()).unwrap_err()
+    }
 }
