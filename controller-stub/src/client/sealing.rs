@@ -31,7 +31,7 @@ impl Binding {
         let target = self.request.target();
         let field = SealedField::seal(self.context(&target), name, secret, keys, &mut random::generator())?;
         let bytes = codec::encode(&field).map_err(|_| SealError::TooLarge)?;
-        Ok(OpaqueView { name: name.to_owned(), bytes: BASE64.encode(&bytes) })
+        Ok(OpaqueView::new(name, &bytes))
     }
 
     /// Opens a secret that came of the task.

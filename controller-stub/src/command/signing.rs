@@ -7,7 +7,7 @@ use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::codec;
 use postern_protocol::message::v1::{Offer, StreamRef};
 use postern_protocol::seal::SealingPublicKey;
-use postern_protocol::signature::{NoKey, SignatureView, SigningKey, TaskSignature};
+use postern_protocol::signature::{NoKey, SignatureView, SignerKey, SigningKey, TaskSignature};
 use postern_store::private;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -51,12 +51,25 @@ pub(super) struct Content<'a> {
     pub(super) deadline_secs: Option<u64>,
 }
 
+impl Content<'_> {
+    fn deadline_ms(&self) -> u64 {
+        self.deadline_secs.unwrap_or_default().saturating_mul(1_000)
+    }
+}
+
 /// Signs a task as the members will be offered it.
 pub(super) fn sign(content: &Content<'_>, key: &SigningKey) -> Result<SignatureView, Failure> {
     let offer = offer(content).map_err(|error| cannot_sign(&error))?;
-    let deadline = content.deadline_secs.unwrap_or_default().saturating_mul(1_000);
-    let signature = TaskSignature::sign(&offer, deadline, key).map_err(|error| cannot_sign(&error.to_string()))?;
+    let signature =
+        TaskSignature::sign(&offer, content.deadline_ms(), key).map_err(|error| cannot_sign(&error.to_string()))?;
     Ok(signature.view())
+}
+
+/// Whether the owner of `key` signed this.
+pub(super) fn is_signed(content: &Content<'_>, signature: &SignatureView, key: &SignerKey) -> Result<bool, Failure> {
+    let offer = offer(content).map_err(|error| cannot_sign(&error))?;
+    let signature = TaskSignature::of_view(signature, content.deadline_ms());
+    Ok(signature.is_ok_and(|it| it.is_of(&offer, key)))
 }
 
 fn offer(content: &Content<'_>) -> Result<Offer, String> {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use data_encoding::{BASE64, HEXLOWER};
-use postern_protocol::message::v1::{Cancel, Mode, Report};
+use postern_protocol::message::v1::{Cancel, Mode, Offer, Report};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::seal::{MAX_RECIPIENTS, SealingPublicKey};
+use postern_protocol::seal::{MAX_RECIPIENTS, SealedField, SealingPublicKey};
+use postern_protocol::signature::SignatureView;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{
     ClusterName, Epoch, Failure, MemberId, Outcome, StreamId, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest,
@@ -55,6 +56,10 @@ pub struct TaskView {
     /// The keys to seal them to again, while no member can open it; 64 at most.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub reseal_to: Vec<SealingPublicKey>,
+    /// What its originator signed, while its secrets can be sealed again; in the answer about this task alone, and if it has no
+    /// dataset.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signed: Option<SignedView>,
     /// How many leases it had.
     pub attempt: u32,
     /// The newest of them, the last one last.
@@ -101,6 +106,7 @@ pub struct TaskView {
 impl TaskView {
     /// The same for whom nothing is that is sealed.
     pub(crate) fn without_sealed(mut self) -> Self {
+        self.signed = None;
         self.sealed.clear();
         self.observations.iter_mut().for_each(|it| it.sealed.clear());
         self
@@ -133,6 +139,23 @@ pub struct OpaqueView {
     pub name: String,
     /// Its bytes.
     pub bytes: String,
+}
+
+impl OpaqueView {
+    /// The one with this encoding.
+    pub(crate) fn new(name: &str, encoding: &[u8]) -> Self {
+        Self { name: name.to_owned(), bytes: BASE64.encode(encoding) }
+    }
+}
+
+/// What was signed of a task beside what a view shows of it anyway. Whoever signs it anew sees by this that it is still the
+/// task that he signed, whatever a controller says.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SignedView {
+    /// Its secrets, as they were sealed.
+    pub sealed: Vec<OpaqueView>,
+    /// The signature.
+    pub signature: SignatureView,
 }
 
 /// A payload that came of a task.
@@ -189,7 +212,15 @@ impl State {
     /// A task.
     pub fn task(&self, id: TaskId) -> Result<TaskView, Refusal> {
         let record = self.any_task(id)?.ok_or_else(|| unknown(id))?;
-        self.task_view(&record)
+        let signed = match record.state {
+            TaskState::Queued | TaskState::NeedsReseal => self.content(id)?.as_ref().and_then(signed),
+            TaskState::Leased { .. }
+            | TaskState::Accepted { .. }
+            | TaskState::Started { .. }
+            | TaskState::InDoubt { .. }
+            | TaskState::Finished => None,
+        };
+        Ok(TaskView { signed, ..self.task_view(&record)? })
     }
 
     /// Tasks, the newest first.
@@ -303,6 +334,7 @@ impl State {
             requester,
             sealed_to: sealed_to.iter().map(ToString::to_string).collect(),
             reseal_to,
+            signed: None,
             attempt: record.attempt,
             attempts: self.attempts(record.id)?,
             epoch: record.epoch.0,
@@ -383,11 +415,14 @@ fn output(kind: TaskKind, report: &Report) -> Option<serde_json::Value> {
 }
 
 fn sealed(report: &Report) -> Vec<OpaqueView> {
-    let view = |it: &postern_protocol::seal::SealedOutput| {
-        let bytes = codec::encode(it).ok()?;
-        Some(OpaqueView { name: it.name.to_string(), bytes: BASE64.encode(&bytes) })
-    };
-    report.sealed.iter().filter_map(view).collect()
+    report.sealed.iter().filter_map(|it| Some(OpaqueView::new(&it.name, &codec::encode(it).ok()?))).collect()
+}
+
+fn signed(offer: &Offer) -> Option<SignedView> {
+    let signature = offer.signature.as_ref().filter(|_| offer.streams.is_empty())?.view();
+    let view = |it: &SealedField| Some(OpaqueView::new(&it.name, &codec::encode(it).ok()?));
+    let sealed: Vec<_> = offer.sealed.iter().filter_map(view).collect();
+    (!sealed.is_empty()).then_some(SignedView { sealed, signature })
 }
 
 fn payloads(report: &Report) -> Vec<PayloadView> {
