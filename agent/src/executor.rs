@@ -169,7 +169,8 @@ impl Executor {
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
         let alone = Alone { lease: offer.epoch, since: offer.alone_since, ago: alone };
         let offer = Arc::new(offer);
-        let teller = Arc::new(Teller::new(Arc::clone(&self.who), Arc::clone(&offer), origin, &earlier));
+        let signer = admission.policy().signer(&offer);
+        let teller = Arc::new(Teller::new(Arc::clone(&self.who), Arc::clone(&offer), origin, signer, &earlier));
         let journal = Arc::new(TaskJournal {
             act: Act::of(&request, brings_password(&offer)),
             begun: AtomicBool::new(earlier.has_begun()),
@@ -270,7 +271,8 @@ impl Executor {
             let place = connector.map_or_else(|| IN_THE_SYSTEM.to_owned(), |connector| connector.place(&journal));
             ending.failure = ending.failure.map(|failure| to_be_looked_at(failure, &offer.target, &place));
         }
-        let teller = Teller::new(Arc::clone(&self.who), Arc::new(offer), origin, &journal);
+        let signer = self.systems.get(&offer.system).and_then(|served| served.admission.policy().signer(&offer));
+        let teller = Teller::new(Arc::clone(&self.who), Arc::new(offer), origin, signer, &journal);
         Ok(Ending { streams, audit: teller.ended(&ending), ..ending })
     }
 

@@ -13,6 +13,7 @@ mod signatures;
 
 use jiff::Timestamp;
 use postern_protocol::message::v1::{LogLevel, Offer};
+use postern_protocol::seal::KeyId;
 use postern_protocol::task::Repeat;
 use postern_protocol::{TaskKind, TaskRequest};
 
@@ -76,6 +77,11 @@ impl Policy {
     /// The same of an offer whose payloads are not there, as far as can be told without them.
     pub fn check_signature_without_payloads(&self, offer: &Offer, now: Timestamp) -> Result<(), Refused> {
         self.signatures.check_without_payloads(offer, now)
+    }
+
+    /// The key of whoever signed the task of an offer, if it is one that is accepted.
+    pub fn signer(&self, offer: &Offer) -> Option<KeyId> {
+        self.signatures.signer(offer)
     }
 
     /// Whether a controller may have so much logged.

@@ -7,6 +7,7 @@ use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Caller, Earlier, Origin};
 use postern_protocol::message::v1::Offer;
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::KeyId;
 use postern_protocol::{Outcome, TaskId};
 use serde::Serialize;
 
@@ -61,6 +62,7 @@ pub(super) struct Teller {
     who: Arc<Who>,
     offer: Arc<Offer>,
     origin: Origin,
+    signer: Option<KeyId>,
     open: Mutex<Vec<Open>>,
     /// Whether steps are proved done one by one, so that the end of the task is about none that is open.
     proves_steps: AtomicBool,
@@ -76,10 +78,17 @@ struct Open {
 }
 
 impl Teller {
-    pub(super) fn new(who: Arc<Who>, offer: Arc<Offer>, origin: Origin, earlier: &Earlier) -> Self {
+    /// Of a task that was signed so, as far as anybody looked.
+    pub(super) fn new(
+        who: Arc<Who>,
+        offer: Arc<Offer>,
+        origin: Origin,
+        signer: Option<KeyId>,
+        earlier: &Earlier,
+    ) -> Self {
         let open = earlier.open_intents().map(|entry| Open::of(entry, true)).collect();
         let proves_steps = AtomicBool::new(earlier.has_done());
-        Self { who, offer, origin, open: Mutex::new(open), proves_steps }
+        Self { who, offer, origin, signer, open: Mutex::new(open), proves_steps }
     }
 
     /// A call may be made.
@@ -166,7 +175,7 @@ impl Teller {
             kind: offer.kind.to_string(),
             target: offer.target.as_str(),
             asked_by,
-            signed_by: offer.signature.as_ref().map(|signature| signature.key.to_string()),
+            signed_by: self.signer.map(|key| key.to_string()),
             effect,
         })
     }

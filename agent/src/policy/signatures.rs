@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postern_protocol::message::v1::Offer;
+use postern_protocol::seal::KeyId;
 use postern_protocol::signature::{SignerKey, TaskSignature};
 
 use super::refused::{Refused, Rule};
@@ -33,6 +34,12 @@ impl Signatures {
     /// The same of an offer without its payloads. The signature is of these too, and is taken for that of the task.
     pub(super) fn check_without_payloads(&self, offer: &Offer, now: Timestamp) -> Result<(), Refused> {
         self.check_with(offer, now, |_, _| true)
+    }
+
+    /// The key of whoever signed the task of an offer, if it is one that is accepted.
+    pub(super) fn signer(&self, offer: &Offer) -> Option<KeyId> {
+        let signature = offer.signature.as_ref()?;
+        self.accepted.iter().find(|key| signature.is_of(offer, key)).map(SignerKey::id)
     }
 
     fn check_with(
@@ -170,6 +177,8 @@ mod tests {
             "if there is one, it is good"
         );
         assert_eq!(rule(&Signatures::default(), &claimed), None, "nobody looks");
+        assert_eq!(required.signer(&good), Some(key(2).public().id()));
+        assert_eq!((required.signer(&claimed), Signatures::default().signer(&good)), (None, None));
         let nobody = Signatures { required: true, accepted: Vec::new() };
         assert_eq!(rule(&nobody, &good), foreign);
     }

@@ -181,9 +181,12 @@ impl Ledger {
         held.offered_at = Some(now);
         // A restart may have forgotten it.
         held.deadline = deadline_of(offer, now).or(held.deadline);
-        // They may have been sealed again since, and signed.
-        held.offer.sealed.clone_from(&offer.sealed);
-        held.offer.signature.clone_from(&offer.signature);
+        // They may have been sealed again since, and signed. What was not is let in without a look at its signature, which stays
+        // the one that was looked at.
+        if held.offer.sealed != offer.sealed {
+            held.offer.sealed.clone_from(&offer.sealed);
+            held.offer.signature.clone_from(&offer.signature);
+        }
         held.offer.ext.clone_from(&offer.ext);
         self.writes.push(Write::PutTask(Box::new(held.offer.clone()), held.origin));
         if let TaskState::Concluded(report) = &mut held.state {

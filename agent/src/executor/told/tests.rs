@@ -16,7 +16,7 @@ fn teller(earlier: &[JournalEntry]) -> Teller {
     let (task, system) = (random::task_id(), "acme".parse().unwrap());
     let offer = local::offer(task, &system, &request, Along::default()).unwrap();
     let who = Who { cluster: Some("pilot".to_owned()), member: Some("mbr_1".to_owned()) };
-    Teller::new(Arc::new(who), Arc::new(offer), Origin::Controller, &earlier.iter().cloned().collect())
+    Teller::new(Arc::new(who), Arc::new(offer), Origin::Controller, None, &earlier.iter().cloned().collect())
 }
 
 fn intent(step: u32, value: bool) -> JournalEntry {

@@ -1,6 +1,7 @@
 //! Keys that are still needed, and secrets that were sealed again.
 
-use postern_protocol::seal::{SealingPublicKey, WrappedKey};
+use postern_protocol::seal::{KeyId, SealingPublicKey, WrappedKey};
+use postern_protocol::signature::TaskSignature;
 
 use super::*;
 
@@ -93,6 +94,28 @@ fn a_held_task_that_was_sealed_again_is_refused_for_the_reasons_that_any_task_is
         assert_eq!(rejected, reason);
     }
     assert!(desk.ledger.needs_key(key(1).id()) && !desk.ledger.needs_key(key(2).id()));
+}
+
+/// Take whatever signature comes with a newer lease, and a controller says in the audit log who signed what is done.
+#[test]
+fn a_held_task_keeps_the_signature_that_was_looked_at() {
+    let signed = |offer: Offer, key: u8| {
+        let signature = TaskSignature { key: KeyId::of(&[key]), deadline_ms: 0, bytes: [key; 64] };
+        Offer { signature: Some(Box::new(signature)), ..offer }
+    };
+    let mut desk = Desk::connected();
+    desk.offer(signed(sealed_to(1, 1), 1));
+    desk.sync();
+    let refusal = Some(Refusal::lasting(Rejection::BadSignature, "of nobody".to_owned()));
+    let (offer, origin) = (signed(sealed_to(1, 2), 2), Origin::Controller);
+    desk.ledger.handle_offer(Offered { offer, origin, refusal }, desk.now);
+    desk.sync();
+    let kept = desk.ledger.tasks.get(&id(1)).unwrap().offer.signature.clone();
+    assert_eq!(kept, signed(sealed_to(1, 1), 1).signature);
+    desk.offer(signed(sealed_to(2, 3), 3));
+    desk.sync();
+    let kept = desk.ledger.tasks.get(&id(1)).unwrap().offer.signature.clone();
+    assert_eq!(kept, signed(sealed_to(2, 3), 3).signature);
 }
 
 /// Leave what is sealed out of `is_same_work`, and a restore that has begun sets a password that no ceiling counted.
