@@ -141,7 +141,10 @@ impl IdentityDir {
         let Some(membership) = self.membership()? else { return Ok(None) };
         // A process that died in the middle of an enrollment left that of one member beside that of another.
         let is_ours = |it: &Credential| !it.is_anothers(&membership.cluster, membership.member);
-        let mut next = self.next()?.filter(is_ours);
+        let is_begun = private::read_if_any(&self.file(BEGUN), MAX_FILE)?.is_some();
+        // A key that another membership was asked for with is kept for that, should the answer have been lost.
+        let is_of_renewal = |it: &Credential| it.certificate().is_some() || !is_begun;
+        let mut next = self.next()?.filter(|it| is_ours(it) && is_of_renewal(it));
         let current = match self.credential(CURRENT)?.filter(|it| it.certificate().is_some() && is_ours(it)) {
             Some(current) => current,
             None => next.take().filter(|it| it.certificate().is_some()).ok_or_else(|| self.missing(CURRENT))?,
@@ -314,6 +317,19 @@ mod tests {
         let renewal = identity.prepare_next().unwrap();
         let again = identity.applicant(OTHER, false).unwrap();
         assert!(again.request() != renewal.request() && again.request() != applicant.request());
+    }
+
+    /// Take its key for that of a renewal, and the old member asks for a certificate of it, the token is presented again with
+    /// another key, and the old member has the fingerprint of the one that waits to be approved.
+    #[test]
+    fn a_member_that_goes_on_keeps_the_key_of_an_enrollment_whose_answer_was_lost() {
+        let (_folder, identity) = enrolled();
+        let applicant = identity.applicant(OTHER, false).unwrap();
+        assert!(identity.load().unwrap().unwrap().next.is_none());
+        assert_eq!(identity.applicant(OTHER, false).unwrap().request(), applicant.request());
+
+        let renewal = identity.prepare_next().unwrap();
+        assert_eq!(identity.load().unwrap().unwrap().next.unwrap().request(), renewal.request());
     }
 
     /// Have each of them drop the oldest key, and whoever goes on as the old member cannot open what waits for it.

@@ -82,6 +82,13 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
             "the controller gave the certificate of another member: nothing was kept",
         ));
     }
+    if !credential.is_whole() {
+        return Err(Failed::new(
+            Exit::Refused,
+            "the controller gave a certificate of another key than the one it was asked for, as for a member that has renewed \
+             its certificate since: nothing was kept; start the agent, which goes on as the member that it is",
+        ));
+    }
     identity.enroll(&membership, &credential, &trust)?;
     if old.as_ref().map(|old| old.member) != Some(enrolled.member) {
         // Sessions are numbered for each member: what a controller said to the old one is not held against the new one.

@@ -7,7 +7,7 @@ use postern_agent_core::renewal::Validity;
 use postern_protocol::enrollment::certificate_name;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
-use rcgen::{CertificateParams, KeyPair, SigningKey as _};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData as _, SigningKey as _};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
@@ -86,6 +86,13 @@ impl Credential {
         self.certificate.as_ref().and_then(|it| name(it)).is_some_and(|it| it != certificate_name(cluster, member))
     }
 
+    /// Whether its certificate is of its key.
+    pub fn is_whole(&self) -> bool {
+        let public = self.key.subject_public_key_info();
+        let certificate = self.certificate.as_ref().and_then(|it| x509_parser::parse_x509_certificate(it).ok());
+        certificate.is_some_and(|(_, parsed)| parsed.public_key().raw == public)
+    }
+
     /// The key, for TLS.
     pub fn tls_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(self.key.serialize_der().into())
@@ -141,4 +148,20 @@ pub fn validity(certificate: &[u8]) -> Option<Validity> {
 pub fn serial(certificate: &[u8]) -> Option<Vec<u8>> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     Some(parsed.raw_serial().iter().copied().skip_while(|byte| *byte == 0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Take what a controller gives for the certificate of the key that it was asked for with, and a member that had renewed has
+    /// neither its old key nor its new one.
+    #[test]
+    fn a_certificate_of_another_key_makes_no_credential_whole() {
+        let (own, other) = (Credential::generate().unwrap(), Credential::generate().unwrap());
+        let certificate = CertificateParams::default().self_signed(&other.key).unwrap();
+        assert!(other.with_certificate(certificate.der()).unwrap().is_whole());
+        assert!(!own.with_certificate(certificate.der()).unwrap().is_whole());
+        assert!(!own.is_whole());
+    }
 }
