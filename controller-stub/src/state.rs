@@ -191,6 +191,8 @@ pub struct State {
     new_offers: BTreeMap<TaskId, Offer>,
     /// Finished tasks among `writes`.
     new_finished: BTreeMap<TaskId, TaskRecord>,
+    /// What all members trust was doubted since the start.
+    doubts_trust: bool,
     /// The spans of leases are told, so that what members tell can be part of them.
     tells_leases: bool,
     /// Tasks or members changed since it was last looked whether a member that drains is done.
@@ -322,6 +324,7 @@ impl State {
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
+            doubts_trust: false,
             tells_leases: false,
             may_be_drained: true,
             forgotten: Vec::new(),

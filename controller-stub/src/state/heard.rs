@@ -6,7 +6,7 @@ use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
     Accept, CertRenew, Connection, Credit, Extension, Held, HeldTask, Hello, Inventory, LeaseRef, LogLevel,
     MemberStateAck, MembershipState, Progress, Reject, Rejection, Renew, Report, ServedSystem, Started, StreamFault,
-    StreamOpen, StreamRef,
+    StreamOpen, StreamRef, TrustBundleAck,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::{SealedOutput, SealingKey};
@@ -15,7 +15,7 @@ use postern_protocol::{Epoch, ReportNo, TaskKind, TaskRequest, codec};
 use rcgen::{CertificateParams, KeyPair};
 
 use super::ledger::Ledger;
-use super::record::Association;
+use super::record::{Association, MemberRecord};
 use super::*;
 use crate::access::Role;
 use crate::clock;
@@ -221,6 +221,39 @@ async fn the_turn_that_revokes_a_member_ends_its_session_and_nothing_it_says_beh
     turn.speak();
     assert!(it.over.is_cancelled());
     assert!(it.state.queue.task(task).is_some(), "what it reported is not the end of its task");
+}
+
+/// Believe what a ledger from before the loss says that members trust, and a root that one of them was told to forget since signs
+/// for it: neither session nor recovery brings it back.
+#[tokio::test]
+async fn behind_a_ledger_that_was_put_back_every_member_is_asked_anew_which_roots_it_trusts() {
+    let mut it = AtWork::new().await;
+    let away = MemberId::from_bytes([9; 16]);
+    let record = MemberRecord { id: away, ..lab::member(MembershipState::Enabled) };
+    it.state.members.insert(away, Member::new(record, sessions::FIRST_NUMBERS));
+    it.state.roots.bundle = 3;
+    let both = |it: &AtWork| [it.id, away].map(|id| it.state.members[&id].record.acked_bundle);
+    let told = |it: &mut AtWork| {
+        let ack = TrustBundleAck { number: it.state.roots.bundle };
+        for id in [it.id, away] {
+            it.state.trust_is_durable(id, &ack);
+        }
+    };
+    // In a session with a number that this ledger has not given.
+    let again = async |it: &mut AtWork| {
+        it.state.disconnect(it.id, it.session, it.at);
+        it.session = SessionNo(it.session.0 + 10);
+        it.connect().await;
+    };
+    told(&mut it);
+    assert!(both(&it).iter().all(|bundle| *bundle == it.state.roots.bundle));
+
+    again(&mut it).await;
+    assert_eq!(both(&it), [0, 0]);
+
+    told(&mut it);
+    again(&mut it).await;
+    assert!(both(&it).iter().all(|bundle| *bundle == it.state.roots.bundle), "one member has all asked once");
 }
 
 fn is_offer(frame: &FromController) -> bool {

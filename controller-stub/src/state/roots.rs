@@ -193,6 +193,27 @@ impl State {
         }
     }
 
+    /// A member was in a session that this ledger knows nothing of, which was put back from a copy: what members were told of the
+    /// roots since is known of none of them, and all are told them again, and asked. Once for each start, which a copy is put
+    /// back before, or one member could have everybody asked as often as it likes.
+    pub(super) fn doubt_what_all_trust(&mut self) {
+        if std::mem::replace(&mut self.doubts_trust, true) {
+            return;
+        }
+        let asked = self.members.values_mut().filter(|it| it.record.acked_bundle != 0);
+        let asked: Vec<(MemberId, bool)> = asked
+            .map(|it| {
+                it.record.trusts = Vec::new();
+                it.record.acked_bundle = 0;
+                self.writes.push(Write::Member(it.record.clone()));
+                (it.record.id, it.live.as_ref().is_some_and(|live| live.established))
+            })
+            .collect();
+        for (id, _) in asked.into_iter().filter(|(_, is_in_session)| *is_in_session) {
+            self.push_trust(id);
+        }
+    }
+
     /// Tells a member in a session which roots to trust, unless it said to have those of this very bundle on disk.
     pub(super) fn push_trust(&mut self, id: MemberId) {
         if self.members.get(&id).is_some_and(|it| it.record.acked_bundle != self.roots.bundle) {

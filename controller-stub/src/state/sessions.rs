@@ -284,14 +284,18 @@ impl State {
         self.end_session(id, SessionRefusal::Replaced, "another session of this member took over", at);
         let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
-        if hello.last_session > member.numbers.issued {
-            // This ledger was put back to before that session. Until the member has said what it holds, that is not known.
+        // This ledger was put back to before that session. Until the member has said what it holds, that is not known.
+        let is_put_back = hello.last_session > member.numbers.issued;
+        if is_put_back {
             member.numbers.settled = None;
         }
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
         self.writes.push(Write::Numbers(id, member.numbers));
         update_record(member, &hello, &BASE64.encode(&certificate), &mut self.writes);
         self.note_opener(id);
+        if is_put_back {
+            self.doubt_what_all_trust();
+        }
         let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
         let number = member.numbers.issued;

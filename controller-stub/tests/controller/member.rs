@@ -293,7 +293,14 @@ impl Session {
     }
 
     pub(crate) async fn answer_inventory(&mut self, held: &[(TaskId, Epoch, HeldState)]) {
-        let FromController::InventoryAsk(ask) = self.next().await else { panic!("no InventoryAsk") };
+        let ask = loop {
+            match self.next().await {
+                FromController::InventoryAsk(ask) => break ask,
+                // Behind a ledger that was put back, every member is told the roots anew.
+                FromController::TrustBundle(_) => (),
+                other => panic!("{other:?} in place of an InventoryAsk"),
+            }
+        };
         let tasks = held
             .iter()
             .map(|(task, epoch, state)| HeldTask {
