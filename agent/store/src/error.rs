@@ -64,6 +64,15 @@ pub enum StoreError {
         #[source]
         source: sled::Error,
     },
+    /// The system refused sled what it needs to open a store, which may be sound.
+    #[error(
+        "the system refused what the store needs to be opened, threads perhaps (`{said}`): see what the host and the unit allow \
+         (`TasksMax`, `ulimit -u`), then start again; nothing was moved"
+    )]
+    Machine {
+        /// What sled said when it gave up.
+        said: String,
+    },
     /// A record is not what was written. A restart scrubs the store and moves it aside.
     #[error("record {key} of table `{table}` is damaged ({reason}): restart to recover")]
     BadRecord {

@@ -80,6 +80,10 @@ pub struct MovedAside {
     pub reason: String,
 }
 
+/// How the errors of a system that is short of threads, memory or descriptors are shown in a panic that unwrapped them: `EAGAIN`,
+/// `ENOMEM`, `ENFILE` and `EMFILE` of Linux.
+const SHORTAGES: [&str; 4] = ["Os { code: 11,", "Os { code: 12,", "Os { code: 23,", "Os { code: 24,"];
+
 /// Why an attempt did not lead to an open store.
 pub(crate) enum Failed {
     /// The store is damaged.
@@ -293,10 +297,16 @@ fn is_held(error: &io::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }
 
-/// sled asserts in many places, so a panic is damage too.
+/// sled asserts in many places, so a panic is damage too. It also unwraps what the system refuses it, as a thread where there
+/// is none to spare; that says nothing of the store.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Failed::Damaged { reason: "sled panicked reading it".to_owned(), snapshot: true }))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>();
+        Err(match said.filter(|it| SHORTAGES.iter().any(|shortage| it.contains(shortage))) {
+            Some(said) => Failed::Error(StoreError::Machine { said: said.clone() }),
+            None => Failed::Damaged { reason: "sled panicked reading it".to_owned(), snapshot: true },
+        })
+    })
 }
 
 /// Tells damage to the files from trouble of the machine.
@@ -390,4 +400,22 @@ pub(crate) fn aside(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Take every panic for damage, and a host that has no thread to spare moves a sound store aside, with all that is owed.
+    #[test]
+    fn what_the_system_refuses_sled_is_no_damage() {
+        let of_sled =
+            |error: io::Error| guarded::<()>(|| panic!("called `Result::unwrap()` on an `Err` value: {error:?}"));
+        for code in [11, 12, 23, 24] {
+            let failed = of_sled(io::Error::from_raw_os_error(code)).unwrap_err();
+            assert!(matches!(failed, Failed::Error(StoreError::Machine { .. })), "{code}");
+        }
+        let failed = of_sled(io::Error::other("a page is not where it should be")).unwrap_err();
+        assert!(matches!(failed, Failed::Damaged { .. }));
+    }
 }
