@@ -17,7 +17,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use futures_util::future::try_join_all;
 use postern_agent_core::{Membership, Restored, RestoredTask, TaskState, Tombstone, Write};
 use postern_health::Stopwatch;
 use postern_protocol::codec::CodecError;
@@ -200,7 +199,10 @@ impl Store {
 
     async fn commit_together(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
         let (batches, released) = Transaction::new(&self.engine, &self.audit).batches(writes)?;
-        try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
+        // One after the other: a full disk may refuse one and have room for the next, and what came before must be there.
+        for batch in batches {
+            self.engine.commit(batch).await?;
+        }
         if let Some(released) = released {
             let bytes = |write: &Write| if let Write::PutAudit(event) = write { event.len() } else { 0 };
             self.audit.released(released, writes.iter().map(bytes).sum());

@@ -19,6 +19,8 @@ use super::Store;
 #[derive(Debug)]
 pub(crate) struct Disklike {
     pub(crate) free: AtomicU64,
+    /// How many looks find no space at all, before the next find that.
+    pub(crate) full_for: AtomicU64,
     busy: Mutex<bool>,
     changed: Condvar,
 }
@@ -45,14 +47,20 @@ impl Disk for Disklike {
     }
 
     fn free(&self, _: &File) -> io::Result<u64> {
-        Ok(self.free.load(Ordering::SeqCst))
+        let is_full = self.full_for.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        Ok(if is_full { 0 } else { self.free.load(Ordering::SeqCst) })
     }
 }
 
 impl Default for Disklike {
     /// One with a lot of space, and nothing to do.
     fn default() -> Self {
-        Self { free: AtomicU64::new(1 << 40), busy: Mutex::new(false), changed: Condvar::new() }
+        Self {
+            free: AtomicU64::new(1 << 40),
+            full_for: AtomicU64::new(0),
+            busy: Mutex::new(false),
+            changed: Condvar::new(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -15,7 +16,7 @@ use postern_store::private;
 use sha2::{Digest as _, Sha256};
 
 use super::collection::{End, Record, Run};
-use super::lab::{offer, report};
+use super::lab::{Disklike, offer, report};
 use super::*;
 use crate::connector::Keep as _;
 use crate::kept::Kept;
@@ -59,6 +60,23 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     assert_eq!((&task.offer, task.origin, task.journal), (&large, Origin::Local(Caller::Schedule), 1));
     assert_eq!(task.state, TaskState::Started { unended: 1 });
     assert_eq!(read_journal(&store, large.task), [entry]);
+}
+
+/// Hand the parts of a commit over side by side, and a disk that is full for a moment refuses the first and takes the others:
+/// the log of what was done is told of the end of a step whose lines are missing, and stands still from then on.
+#[tokio::test]
+async fn what_a_full_disk_refused_is_not_followed_by_what_comes_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store) = Disklike::with_store(folder.path());
+    let tasks: Vec<Write> =
+        (1..=60).map(|n| Write::PutTask(Box::new(offer(n, MAX_PARAMS)), Origin::Controller)).collect();
+    disk.full_for.store(1, Ordering::SeqCst);
+    let refused = store.commit(&tasks).await.unwrap_err();
+    assert!(matches!(&refused, AgentStoreError::Store(error) if error.is_disk_full()), "{refused}");
+    assert_eq!(store.restore().unwrap().tasks.len(), 0);
+
+    store.commit(&tasks).await.unwrap();
+    assert_eq!(store.restore().unwrap().tasks.len(), tasks.len());
 }
 
 #[tokio::test]
