@@ -68,6 +68,8 @@ pub struct Tombstone {
     pub changed: Changed,
     /// What became of what came of it.
     pub payload: Payload,
+    /// Its number among all that ended here: the smallest is forgotten first.
+    pub ended: u64,
 }
 
 /// What became of the payload that came of an ended task.

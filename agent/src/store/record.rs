@@ -183,6 +183,7 @@ struct TombstoneRecord {
     changed: Code<Changed>,
     /// None, handed over, lost.
     payload: u8,
+    ended: u64,
 }
 
 /// A tombstone.
@@ -200,6 +201,7 @@ pub fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
         certainty: stone.certainty.into(),
         changed: stone.changed.into(),
         payload,
+        ended: stone.ended,
     })
 }
 
@@ -219,6 +221,7 @@ pub fn read_tombstone(bytes: &[u8]) -> Result<Tombstone, CodecError> {
             2 => Payload::Lost,
             _ => return Err(malformed("a code of a newer version")),
         },
+        ended: record.ended,
     })
 }
 

@@ -306,6 +306,7 @@ fn stone() -> Tombstone {
         certainty: Certainty::Certain,
         changed: Changed::No,
         payload: Payload::HandedOver,
+        ended: 6,
     }
 }
 
@@ -497,6 +498,7 @@ async fn what_comes_of_a_task_is_on_its_way_until_it_is_handed_over_or_nothing_c
         certainty: Certainty::Certain,
         changed: Changed::No,
         payload: Payload::HandedOver,
+        ended: 1,
     };
     store.commit(&[Write::PutTombstone(buried), Write::DeleteReport(ReportNo(41))]).await.unwrap();
     assert_eq!((stands(held.task), kept.taken_anew(held.task)), ((false, true), Ok(false)));

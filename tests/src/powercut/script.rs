@@ -234,6 +234,7 @@ impl Script {
             } else {
                 postern_agent_core::Payload::HandedOver
             },
+            ended: report.number.0,
         };
         let forgotten = report.streams.iter().map(|stream| stream.id).collect();
         let writes = vec![Write::PutTombstone(stone), Write::DeleteReport(report.number)];

@@ -208,14 +208,14 @@ impl Ledger {
             certainty,
             changed,
             payload,
+            ended: 0,
         };
         self.remember(stone)
     }
 
     pub(super) fn remember(&mut self, stone: Tombstone) -> Vec<Write> {
-        let mut writes = vec![Write::PutTombstone(stone)];
-        writes.extend(self.tombstones.add(stone, self.limits.tombstones).map(Write::DeleteTombstone));
-        writes
+        let (stone, forgotten) = self.tombstones.add(stone, self.limits.tombstones);
+        [Write::PutTombstone(stone)].into_iter().chain(forgotten.map(Write::DeleteTombstone)).collect()
     }
 
     pub(super) fn drop_task(&mut self, task: TaskId) {
