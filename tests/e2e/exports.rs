@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
-use postern_tests::lab::SYSTEM;
-use postern_tests::{Lab, wait_for};
+use postern_tests::lab::{ControllerOptions, SYSTEM};
+use postern_tests::{Lab, LabOptions, wait_for};
 use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::json;
 
@@ -140,6 +141,25 @@ async fn f71_an_export_goes_on_with_the_job_it_made_before_the_agent_died() {
     assert_eq!((routes["POST jobs/query"], routes["DELETE jobs/query"]), (1, 1), "{routes:?}");
 }
 
+/// Take an export, which tells nothing of its beginning, for one that has not begun, and it is stopped at its deadline.
+#[tokio::test]
+async fn an_export_that_began_in_time_comes_whole_after_its_deadline() {
+    let controller = ControllerOptions { lease_ttl: Duration::from_secs(6), ..ControllerOptions::default() };
+    let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
+    let _agent = lab.member("agent").await;
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("GET".to_owned()), path: Some("/query".to_owned()) },
+        what: Mishap::Latency { millis: 14_000 },
+        times: Some(1),
+    });
+    let file = lab.folder().join("users.jsonl");
+    let params = r#"{"object": "User", "format": "jsonl"}"#;
+    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params, "--deadline-secs", "8"];
+    let done = lab.controller.cli(&[&submit[..], &["--output", file.to_str().unwrap()]].concat()).await;
+    assert_eq!(done["outcome"], json!("succeeded"), "{done}");
+    assert!(std::fs::read_to_string(&file).unwrap().contains(TELLTALE));
+}
+
 /// Feature B16.
 #[tokio::test]
 async fn a_schema_is_shown_kept_replaced_and_reset() {
@@ -172,7 +192,7 @@ async fn a_schema_is_shown_kept_replaced_and_reset() {
 async fn a_delta_of_this_machine_moves_on_when_its_file_is_written() {
     let lab = Lab::start(programs()).await;
     let agent = lab.agent("agent");
-    lab.salesforce.advance(std::time::Duration::from_secs(600));
+    lab.salesforce.advance(Duration::from_secs(600));
     let file = lab.folder().join("delta.jsonl");
     let export = async |output: &Path| {
         let output = output.to_str().unwrap();

@@ -75,8 +75,6 @@ pub struct Ledger {
     membership: Membership,
     session_no: SessionNo,
     session: Option<Session>,
-    /// Whether there was a session since this process began.
-    welcomed: bool,
     stopping: bool,
     looked_at: Timestamp,
     arrivals: u64,

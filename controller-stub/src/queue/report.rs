@@ -79,9 +79,6 @@ impl Queue {
         let had_another = !record.target.is_empty() && record.alone.is_none() && record.state.holder().is_none();
         let is_anothers = was_seen && had_another;
         if (current || closes) && !is_anothers {
-            // A member that forgot the deadline in a restart was told to drop the task, and takes that for a cancel.
-            let dropped_late = report.outcome == Outcome::Cancelled && !record.cancel_requested;
-            let outcome = if dropped_late { Outcome::Expired } else { report.outcome };
             // Whatever it said of it since was in short, too.
             let told_before = record.observations.iter().filter(|_| report.bare);
             // One that found it out anew may say the same of the outcome and less of how it came about.
@@ -92,7 +89,7 @@ impl Queue {
             // What came of it was stored under the epoch under which the member told everything.
             let epoch = told_before.next().map_or(report.epoch, |it| it.epoch);
             let finish = Finish {
-                outcome,
+                outcome: report.outcome,
                 certainty: report.certainty,
                 changed: report.changed,
                 member: Some(member),

@@ -229,12 +229,13 @@ impl Queue {
         let is_surely_late = self.is_surely_late(lease.task, now);
         let Some(entry) = self.tasks.get_mut(&lease.task) else { return LeaseVerdict::Unknown };
         let begun = matches!(entry.record.state, TaskState::Started { .. } | TaskState::InDoubt { started: true, .. });
-        // A holder that was restarted has forgotten the deadline.
-        let late = is_surely_late && entry.deadline.is_some_and(|deadline| deadline <= now);
         // What another member may have begun has to be looked at, wanted or not.
-        if (entry.record.cancel_requested || late) && !begun && !entry.record.reconcile {
+        if entry.record.cancel_requested && !begun && !entry.record.reconcile {
             return LeaseVerdict::Cancelled;
         }
+        // A holder that was restarted has forgotten the deadline. It alone knows what has begun: what only reads tells nothing of
+        // that, nor does a change whose word was lost with its session.
+        let late = is_surely_late && entry.deadline.is_some_and(|deadline| deadline <= now);
         entry.until = now + self.config.lease_ttl;
         match entry.record.state {
             // Nobody else was given it meanwhile, so the doubt is over.

@@ -6,7 +6,7 @@ use std::fmt;
 use postern_controller_stub::state::record::{Finish, MemberNumbers, TaskRecord};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::Report;
-use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, SessionNo, TaskId};
+use postern_protocol::{Epoch, MemberId, ReportNo, SessionNo, TaskId};
 
 use crate::agenda::Millis;
 use crate::disk::ControllerRecords;
@@ -143,9 +143,7 @@ impl Oracle {
         }
         let reports = self.reported.get(&(record.id, finish.epoch)).map(Vec::as_slice).unwrap_or_default();
         let same = |report: &Report| {
-            let outcome = report.outcome.known();
-            let dropped_late = outcome == Some(Outcome::Cancelled) && finish.outcome == Outcome::Expired;
-            (outcome == Some(finish.outcome) || dropped_late)
+            report.outcome.known() == Some(finish.outcome)
                 && report.certainty.known() == Some(finish.certainty)
                 && report.changed.known() == Some(finish.changed)
         };

@@ -46,7 +46,7 @@ pub struct RestoredTask {
 }
 
 impl Ledger {
-    /// Takes up what a store held. Nothing starts before a session is established, local tasks excepted.
+    /// Takes up what a store held. Nothing starts before its lease is renewed, local tasks excepted.
     pub fn restore(limits: Limits, restored: Restored) -> Self {
         let mut ledger = Self {
             limits,
@@ -59,7 +59,6 @@ impl Ledger {
             membership: restored.membership.unwrap_or(Membership::UNKNOWN),
             session_no: restored.session,
             session: None,
-            welcomed: false,
             stopping: false,
             looked_at: Timestamp::from_millis(0),
             arrivals: 0,

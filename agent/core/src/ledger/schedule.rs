@@ -96,8 +96,10 @@ impl Ledger {
             TaskState::Started { .. } => self.membership.may_go_on() && !self.stopping,
             TaskState::Concluded(_) => false,
         };
-        // Without a lease an attempt would only wait for one, in a slot that others could use.
-        allowed && self.welcomed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))
+        // Behind a restart the answer to a renewal is the first word that it still may, and whether it is late.
+        let needs_lease = !held.only_reads() || held.restored;
+        // Without one an attempt would only wait for it, in a slot that others could use.
+        allowed && (!needs_lease || held.lease.covers(Duration::ZERO, now))
     }
 
     /// Ends what waits for nothing but its end: deadlines that passed, begun tasks that were lost for good.

@@ -71,7 +71,6 @@ impl Ledger {
         self.transmits.clear();
         self.gated.retain(|(_, item)| !matches!(item, Gated::Transmit(_)));
         self.session = Some(Session::new(ttl));
-        self.welcomed = true;
         self.outbox.rewind();
         self.announce_results();
         self.take_ack(acked, now);

@@ -376,20 +376,33 @@ fn deadlines_from_before_a_restart_follow_the_wall() {
     }
 }
 
-/// A restarted holder has forgotten the deadline. Leave it out of `renew` and the task runs late.
+/// Take what nothing was heard of for what has not begun, and an export that began in time, which tells nothing of that, is
+/// stopped at its deadline.
 #[test]
-fn a_deadline_that_passed_ends_the_lease_of_what_has_not_begun() {
-    let mut world = World::new();
-    world.queue.connect(ONE, holder(10));
-    let deadline = Some(UnixMillis(at(0).wall.0 + 500));
-    world.queue.submit(TaskRecord { deadline, ..task(1) }, at(0));
-    let lease = world.assign(0).unwrap();
-    assert_eq!(world.queue.renew(ONE, lease, at(400).now), LeaseVerdict::Kept);
-    assert_eq!(world.queue.renew(ONE, lease, at(500).now), LeaseVerdict::Cancelled);
+fn a_holder_is_told_that_the_deadline_passed_and_keeps_its_lease_because_it_may_have_begun() {
+    for (kind, state) in [
+        (TaskKind::Export, "leased"),
+        (TaskKind::Export, "accepted"),
+        (TaskKind::DisableUser, "leased"),
+        (TaskKind::DisableUser, "accepted"),
+    ] {
+        let mut world = World::new();
+        world.queue.connect(ONE, holder(10));
+        let deadline = Some(UnixMillis(at(0).wall.0 + 500));
+        world.queue.submit(TaskRecord { kind, deadline, ..task(1) }, at(0));
+        let lease = world.assign(0).unwrap();
+        if state == "accepted" {
+            world.queue.accept(ONE, lease);
+        }
+        assert_eq!(world.queue.renew(ONE, lease, at(499).now), LeaseVerdict::Kept, "{kind} {state}");
+        assert_eq!(world.queue.renew(ONE, lease, at(500).now), LeaseVerdict::Late, "{kind} {state}");
+        world.queue.tick(at(TTL));
+        assert_eq!((world.state(1), world.queue.load(ONE)), (state, 1), "{kind}");
 
-    let report = reported(lease, Outcome::Cancelled, Certainty::Certain);
-    assert_eq!(world.queue.report(ONE, report, at(600)), Verdict::Finished);
-    assert_eq!(world.outcome(1), Some(Outcome::Expired), "nobody has cancelled it");
+        let report = reported(lease, Outcome::Expired, Certainty::Certain);
+        assert_eq!(world.queue.report(ONE, report, at(TTL)), Verdict::Finished);
+        assert_eq!(world.outcome(1), Some(Outcome::Expired), "it says itself what has not begun");
+    }
 }
 
 /// Say only that it is kept, and one that was restarted waits for what another member sent, and goes on after the deadline, or

@@ -147,15 +147,15 @@ fn a_restored_queue_goes_on_where_it_was_with_whole_leases() {
     assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL - 1).now), LeaseVerdict::Kept);
 }
 
-/// Take a lease away by the clock that a controller starts with, and a task that is in time ends as expired.
+/// Say what is late by the clock that a controller starts with, and a task that is in time ends as expired.
 #[test]
-fn a_restored_lease_is_kept_until_the_clock_can_have_been_set() {
+fn a_holder_is_not_told_that_a_restored_task_is_late_until_the_clock_can_have_been_set() {
     let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
     let record = TaskRecord { deadline: Some(UnixMillis(1)), ..world.record(1) };
     let mut again = World::new();
     again.queue.restore(record, at(50_000));
     assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL - 1).now), LeaseVerdict::Kept);
-    assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL).now), LeaseVerdict::Cancelled);
+    assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL).now), LeaseVerdict::Late);
 }
 
 /// So many tasks with a deadline at 1,000.

@@ -258,7 +258,7 @@ codes! {
         3 Fenced = "fenced",
         /// The controller does not know the task.
         4 Unknown = "unknown",
-        /// It holds for another ttl, and the deadline passed of a task that may have begun, here or elsewhere.
+        /// It holds for another ttl, and the deadline of the task has passed.
         5 Late = "late",
     }
 }

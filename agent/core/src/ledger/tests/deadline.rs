@@ -130,6 +130,50 @@ fn what_was_begun_here_learns_of_the_deadline_after_a_restart_and_goes_on() {
     assert_eq!(deadline_at_start(&mut desk), Some(at(100)));
 }
 
+/// Let what only reads begin without a lease, or leave what waits for its dataset, and a task is begun after its deadline, or keeps
+/// its lease, and its account from others, until somebody cancels it.
+#[test]
+fn what_has_not_begun_ends_by_the_word_that_it_is_late_after_a_restart() {
+    let dataset = StreamRef { id: StreamId::from_bytes([4; 16]), length: 1, sha256: [0; 32] };
+    for (kind, streams) in
+        [(TaskKind::DisableUser, vec![]), (TaskKind::DisableUser, vec![dataset]), (TaskKind::Export, vec![])]
+    {
+        let mut held = restored(Origin::Controller, TaskState::Journaled { unended: 0 }, 0);
+        held.tasks[0].offer = Offer { streams: List::new(streams).unwrap(), ..offer(1, kind, 1) };
+        let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..held });
+        desk.connect();
+        desk.events();
+        desk.sync();
+        assert_eq!(starts(&desk.events()), [], "{kind}");
+        desk.renew(LeaseVerdict::Late);
+        assert_eq!(starts(&desk.events()), [], "{kind}");
+        desk.sync();
+        let outcomes: Vec<_> = desk.reports().iter().map(|it| it.outcome.known()).collect();
+        assert_eq!(outcomes, [Some(Outcome::Expired)], "{kind}");
+    }
+}
+
+/// Stop it, and an export that began in time, while the controller could not hear of it, ends as late.
+#[test]
+fn what_began_while_there_was_no_session_is_not_stopped_by_the_word_that_it_is_late() {
+    for kind in [TaskKind::Export, TaskKind::DisableUser] {
+        let mut desk = Desk::connected();
+        desk.offer(Offer { deadline_ms: 5_000, ..offer(1, kind, 1) });
+        desk.sync();
+        desk.renew(LeaseVerdict::Kept);
+        desk.ledger.handle_disconnected();
+        assert_eq!(starts(&desk.events()), [id(1)], "{kind}");
+        desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+        desk.sync();
+        assert_eq!(desk.events(), [Event::Granted(1)], "{kind}");
+
+        desk.now = at(110);
+        desk.connect();
+        desk.renew(LeaseVerdict::Late);
+        assert_eq!(desk.events(), [], "{kind}");
+    }
+}
+
 /// Leave it out, and a batch of which all was taken back before the restart is tried again and again, as fast as it can.
 #[test]
 fn what_came_to_nothing_before_a_restart_ends_once_an_attempt_finds_it_late() {

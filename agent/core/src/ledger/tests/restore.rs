@@ -127,9 +127,9 @@ fn f26_a_restored_task_waits_for_a_session_and_a_lease() {
     assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { unended: 1 })), "it ended: no death");
 }
 
-/// Leave `welcomed` out of `may_start`: what only reads needs no lease and runs before anybody said that it still may.
+/// Let what only reads go without a lease here as well, and it runs before anybody said that it still may.
 #[test]
-fn after_a_restart_nothing_starts_before_there_is_a_session() {
+fn after_a_restart_nothing_starts_before_its_lease_is_renewed() {
     let reads = offer(1, TaskKind::ValidateUser, 1);
     let (origin, state) = (Origin::Controller, TaskState::Journaled { unended: 0 });
     let reads = RestoredTask { offer: reads, origin, state, journal: 0, streams_here: Vec::new() };
@@ -141,6 +141,8 @@ fn after_a_restart_nothing_starts_before_there_is_a_session() {
     };
     assert_eq!(started(&mut desk), []);
     desk.connect();
+    assert_eq!(started(&mut desk), []);
+    desk.renew(LeaseVerdict::Kept);
     assert_eq!(started(&mut desk), [id(1)]);
 }
 
