@@ -319,6 +319,28 @@ async fn a_member_that_is_enabled_again_is_given_nothing_before_it_has_said_what
     assert!(matches!(&told[..], [it] if is_offer(it)), "{told:?}");
 }
 
+/// Ask only a member that is being asked already, and a reset that it gave up unbegun, without a word because the lease was gone,
+/// ends as unknown when the lease and a settle time are over.
+#[tokio::test]
+async fn what_a_member_gave_up_unbegun_is_given_out_again_although_it_was_enabled_before_it_acknowledged() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    let LeaseRef { epoch, .. } = at_work.offered().await;
+    at_work.hear(Accept { task, epoch });
+    at_work.turn().await;
+    let disabled = at_work.state.act_on_member(at_work.id, Action::DisableHard, at_work.at).unwrap();
+    let enabled = at_work.state.act_on_member(at_work.id, Action::Enable, at_work.at).unwrap();
+    at_work.hear(MemberStateAck { epoch: Epoch(disabled.epoch) });
+    at_work.hear(MemberStateAck { epoch: Epoch(enabled.epoch) });
+
+    let asked = at_work.asked().await;
+    at_work.holds_nothing(asked);
+
+    let again = at_work.offered().await;
+    assert_eq!(again.task, task);
+    assert!(!at_work.state.queue.task(task).unwrap().reconcile, "nobody can have begun it");
+}
+
 /// Leave the first report of a session out because it was refused, and the next is the first, with a gap before it: the
 /// member takes the refused one for acknowledged, and drops it.
 #[tokio::test]

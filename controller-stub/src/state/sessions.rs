@@ -406,13 +406,16 @@ impl State {
         let Some(member) = self.members.get_mut(&id) else { return };
         let record = &member.record;
         let frame = MemberState { state: record.state.into(), epoch: record.epoch, hard: record.hard };
-        self.queue.set_enabled(id, record.state == MembershipState::Enabled, at.now);
+        let enabled = record.state == MembershipState::Enabled;
+        self.queue.set_enabled(id, enabled, at.now);
         let Some(live) = member.live.as_mut().filter(|it| it.established) else { return };
         live.told = frame.epoch;
+        // The answer that is on its way may be older than the state: what it calls unbegun may have begun since.
         let asked = live.inventory.is_some();
+        // It gives up without a word what it lost the leases of, and may be enabled before it has said that it knows of that.
+        let may_have_given_up = enabled && self.queue.load(id) > 0;
         self.say(id, ToSession::frame(frame));
-        if asked {
-            // The answer that is on its way may be older than the state: what it calls unbegun may have begun since.
+        if asked || may_have_given_up {
             self.ask_inventory(id);
         }
     }
