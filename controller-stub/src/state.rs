@@ -191,6 +191,8 @@ pub struct State {
     new_offers: BTreeMap<TaskId, Offer>,
     /// Finished tasks among `writes`.
     new_finished: BTreeMap<TaskId, TaskRecord>,
+    /// Tasks among `writes` that finished before, and of which more was reported.
+    observed: BTreeMap<TaskId, TaskRecord>,
     /// What all members trust was doubted since the start.
     doubts_trust: bool,
     /// The spans of leases are told, so that what members tell can be part of them.
@@ -324,6 +326,7 @@ impl State {
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
+            observed: BTreeMap::new(),
             doubts_trust: false,
             tells_leases: false,
             may_be_drained: true,
@@ -374,6 +377,7 @@ impl State {
         self.collect_changes();
         self.forget_unnamed_outputs();
         self.new_offers.clear();
+        self.observed.clear();
         for write in &self.writes {
             self.changes.note_write(write);
         }

@@ -300,6 +300,29 @@ async fn what_a_late_report_has_sealed_can_be_fetched() {
     assert!(view.without_sealed().observations[0].sealed.is_empty(), "viewers see nothing that is sealed");
 }
 
+/// Read the record in the ledger for each, and the second of a turn is written over the first, which is acknowledged: a password
+/// that came with it is in force, and nobody can fetch it.
+#[tokio::test]
+async fn of_two_late_reports_about_a_finished_task_in_one_turn_both_are_kept() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    let first = at_work.offered().await;
+    at_work.connect().await;
+    let second = at_work.offered().await;
+    at_work.connect().await;
+    let newest = at_work.offered().await;
+    at_work.hear(failed(1, newest));
+    at_work.turn().await;
+
+    at_work.hear(failed(2, first));
+    at_work.hear(failed(3, second));
+    at_work.turn().await;
+
+    let record = at_work.ledger.task(task).unwrap().unwrap();
+    let epochs: Vec<Epoch> = record.observations.iter().map(|it| it.epoch).collect();
+    assert_eq!(epochs, [first.epoch, second.epoch]);
+}
+
 /// Offer it something before it has answered, and the answer, which is older, says that it is not there: another member is
 /// given it as well.
 #[tokio::test]

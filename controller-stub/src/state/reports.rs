@@ -157,8 +157,10 @@ impl State {
         if !self.queue.observe_finished(&mut record, id, reported) {
             return false;
         }
-        if let Some(finished) = self.new_finished.get_mut(&record.id) {
-            finished.observations.clone_from(&record.observations);
+        // The next one of this turn is to find it.
+        match self.new_finished.get_mut(&record.id) {
+            Some(finished) => finished.observations.clone_from(&record.observations),
+            None => drop(self.observed.insert(record.id, record.clone())),
         }
         self.writes.push(Write::Task(record));
         true

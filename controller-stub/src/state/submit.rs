@@ -149,7 +149,7 @@ impl State {
 
     /// A task that the ledger may have an older record of, or none yet.
     pub(super) fn newer_task(&self, id: TaskId) -> Option<&TaskRecord> {
-        self.queue.task(id).or_else(|| self.new_finished.get(&id))
+        self.queue.task(id).or_else(|| self.new_finished.get(&id)).or_else(|| self.observed.get(&id))
     }
 
     fn offer_of(&self, it: &Submission) -> Result<Offer, Refusal> {
