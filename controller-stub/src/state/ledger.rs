@@ -335,26 +335,26 @@ pub fn in_safe_order(writes: &mut [Write]) {
 const fn rank(write: &Write) -> u8 {
     match write {
         // Before whatever it tells of: a line without its act can be explained, an act without a line cannot.
-        Write::Audit(_) | Write::Cluster(_) => 0,
+        Write::Audit(_) => 0,
         // In the order in which it was decided: a name that is free again may be taken in the same turn.
-        Write::System(_) | Write::ForgetSystem(_) => 0,
+        Write::Cluster(_) | Write::System(_) | Write::ForgetSystem(_) => 1,
         Write::Once(_, made) => rank(made),
-        Write::Member(_) | Write::Newer(..) => 1,
+        Write::Member(_) | Write::Newer(..) => 2,
         // Behind the members whose word a step of a rotation goes by.
-        Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) | Write::Roots(_) => 2,
-        Write::Stream(_) | Write::Attempt(..) => 3,
-        Write::Offer(_) => 4,
-        Write::Report(_) => 5,
-        Write::Task(_) => 6,
-        Write::ForgetStream(_) => 7,
+        Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) | Write::Roots(_) => 3,
+        Write::Stream(_) | Write::Attempt(..) => 4,
+        Write::Offer(_) => 5,
+        Write::Report(_) => 6,
+        Write::Task(_) => 7,
+        Write::ForgetStream(_) => 8,
         // Before they are: an id of which nothing is known is refused from then on.
-        Write::Forgotten(_) => 7,
+        Write::Forgotten(_) => 8,
         // Behind its payloads: as long as it is there it is known that they are to go.
-        Write::ForgetTask(_) => 8,
-        Write::Numbers(..) => 9,
+        Write::ForgetTask(_) => 9,
+        Write::Numbers(..) => 10,
         // Behind whatever else was decided about it.
-        Write::ForgetMember(_) => 10,
-        Write::AuditWritten(_) | Write::ForgetAudit(_) | Write::ForgetOnce(..) => 11,
+        Write::ForgetMember(_) => 11,
+        Write::AuditWritten(_) | Write::ForgetAudit(_) | Write::ForgetOnce(..) => 12,
     }
 }
 
@@ -491,6 +491,20 @@ mod tests {
         TaskRecord::queued(TaskId::from_bytes(id), cluster, system, TaskKind::EnableUser, "x".repeat(255))
     }
 
+    fn system() -> SystemRecord {
+        SystemRecord {
+            name: "acme".parse().unwrap(),
+            connector: "salesforce".to_owned(),
+            display_name: "acme".to_owned(),
+            description: String::new(),
+            association: Association::Server,
+            details: SystemDetails::default(),
+            log_level: None,
+            revision: 3,
+            created: UnixMillis(1),
+        }
+    }
+
     /// Without the split the batch is refused as too large, and the controller ends.
     #[tokio::test]
     async fn more_changes_than_fit_one_batch_are_all_made() {
@@ -558,9 +572,18 @@ mod tests {
     #[test]
     fn a_line_of_the_audit_log_comes_before_what_it_tells_of() {
         let row = AuditRow { number: 1, time: UnixMillis(1), event: "{}".to_owned() };
-        let mut writes = [Write::Task(task(1)), Write::ForgetMember(MemberId::from_bytes([1; 16])), Write::Audit(row)];
-        in_safe_order(&mut writes);
-        assert!(matches!(writes.first(), Some(Write::Audit(_))));
+        let acts = [
+            Write::Task(task(1)),
+            Write::ForgetMember(MemberId::from_bytes([1; 16])),
+            Write::System(system()),
+            Write::ForgetSystem("acme".parse().unwrap()),
+            Write::Cluster(ClusterRecord { name: "acme".parse().unwrap(), created: UnixMillis(1) }),
+        ];
+        for act in acts {
+            let mut writes = [act, Write::Audit(row.clone())];
+            in_safe_order(&mut writes);
+            assert!(matches!(writes.first(), Some(Write::Audit(_))));
+        }
     }
 
     /// Take it away behind what is made, and a system that was removed and made again is gone after the next restart.
@@ -568,17 +591,7 @@ mod tests {
     async fn a_system_that_is_made_again_in_the_turn_of_its_removal_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = ledger(&folder);
-        let old = SystemRecord {
-            name: "acme".parse().unwrap(),
-            connector: "salesforce".to_owned(),
-            display_name: "acme".to_owned(),
-            description: String::new(),
-            association: Association::Server,
-            details: SystemDetails::default(),
-            log_level: None,
-            revision: 3,
-            created: UnixMillis(1),
-        };
+        let old = system();
         let new = SystemRecord { revision: 0, created: UnixMillis(2), ..old.clone() };
         ledger.commit(vec![Write::System(old.clone())]).await.unwrap();
         ledger.commit(vec![Write::ForgetSystem(old.name), Write::System(new.clone())]).await.unwrap();
