@@ -86,8 +86,15 @@ impl Outgoings {
         Some(self.give_up(id, StreamFault::Corrupt, &error.to_string()))
     }
 
-    /// The member has all of it.
-    pub(super) fn over(&mut self, id: StreamId) {
+    /// The member says that it has all of it. If that is not what came of the newest announcement, which it has yet to answer, it
+    /// may have forgotten it since.
+    pub(super) fn closed(&mut self, id: StreamId) {
+        if self.streams.get(&id).is_some_and(|it| it.progress.is_some()) {
+            self.over(id);
+        }
+    }
+
+    fn over(&mut self, id: StreamId) {
         self.streams.remove(&id);
         self.next = self.next.filter(|(next, ..)| *next != id);
     }
@@ -156,21 +163,29 @@ impl Outgoings {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use postern_protocol::MemberId;
 
     use super::*;
     use crate::space::lab;
+
+    /// A spool with one payload.
+    fn stored(folder: &Path) -> (Spool, StreamRef) {
+        let (spool, ..) = lab::spool(folder);
+        let stream = StreamRef { id: StreamId::from_bytes([2; 16]), length: 7, sha256: [0; 32] };
+        let mut payload = spool.begin(spool_id(stream.id)).unwrap();
+        payload.append(b"payload").unwrap();
+        payload.finish_here().unwrap();
+        (spool, stream)
+    }
 
     /// Take the answer whenever it comes, and a few bytes of a member have the file opened and sent, past every pause.
     #[test]
     fn a_payload_that_is_put_off_begins_when_it_is_announced_again() {
         let (task, now) = (TaskId::from_bytes([1; 16]), Timestamp::from_millis(0));
         let folder = tempfile::tempdir().unwrap();
-        let (spool, ..) = lab::spool(folder.path());
-        let stream = StreamRef { id: StreamId::from_bytes([2; 16]), length: 7, sha256: [0; 32] };
-        let mut payload = spool.begin(spool_id(stream.id)).unwrap();
-        payload.append(b"payload").unwrap();
-        payload.finish_here().unwrap();
+        let (spool, stream) = stored(folder.path());
         let mut outgoings = Outgoings::new(MemberLines::new(MemberId::from_bytes([1; 16]), Arc::default()));
         outgoings.announce(task, stream);
         outgoings.reset(stream.id, StreamFault::Full.into(), now);
@@ -181,6 +196,25 @@ mod tests {
         outgoings.handle_timeout(again);
         assert_eq!(outgoings.begin(stream.id, 0, &spool), None);
         assert!(outgoings.is_ready());
+    }
+
+    /// Take it for the word about whatever is announced, and a payload that the member forgot with its task, and that is announced for
+    /// a newer lease, is not sent for the rest of the session.
+    #[test]
+    fn that_a_payload_is_whole_counts_once_the_member_has_answered_its_announcement() {
+        let task = TaskId::from_bytes([1; 16]);
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, stream) = stored(folder.path());
+        let mut outgoings = Outgoings::new(MemberLines::new(MemberId::from_bytes([1; 16]), Arc::default()));
+        outgoings.announce(task, stream);
+        assert_eq!(outgoings.begin(stream.id, 0, &spool), None);
+        outgoings.announce(task, stream);
+        outgoings.closed(stream.id);
+        assert_eq!(outgoings.begin(stream.id, 0, &spool), None);
+        assert!(outgoings.is_ready(), "it has nothing of it");
+
+        outgoings.closed(stream.id);
+        assert!(!outgoings.is_ready(), "it has it now");
     }
 
     #[test]

@@ -410,7 +410,7 @@ impl Pump {
                 Ok(())
             }
             FromMember::StreamClose(close) => {
-                self.outgoing.over(close.stream);
+                self.outgoing.closed(close.stream);
                 Ok(())
             }
             FromMember::StreamReset(reset) => {
