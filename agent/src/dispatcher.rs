@@ -256,6 +256,8 @@ pub enum Moved {
     Unwanted(TaskId),
     /// The disk lost the results of a task.
     Lost(TaskId),
+    /// A payload is deleted, and whatever else was to be said of it as it was is said.
+    Forgotten(StreamId),
 }
 
 /// A place among what the dispatcher takes in.

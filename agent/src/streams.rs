@@ -133,7 +133,7 @@ pub struct Mover {
     /// What the controller announced in this session, and how often it announces something again before that is whole.
     announced: BTreeSet<StreamId>,
     again: Buckets<()>,
-    /// What the dispatcher is still to be told: of payloads of tasks that are held, each once.
+    /// What the dispatcher is still to be told: of payloads of tasks that are held, or ended, each once.
     untold: BTreeSet<Moved>,
 }
 
@@ -431,6 +431,7 @@ impl Mover {
         if let Err(error) = self.spool.delete(spool_id(id)) {
             tracing::warn!(stream = %id, error = %Chain(&error), "a payload could not be deleted");
         }
+        self.untold.insert(Moved::Forgotten(id));
     }
 }
 

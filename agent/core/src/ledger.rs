@@ -268,6 +268,13 @@ impl Ledger {
         self.progress.pop_first().map(|(_, progress)| progress.into())
     }
 
+    /// An answer of the shell's, which is sent in its turn, for as long as the session lasts.
+    pub fn answer(&mut self, answer: FromMember) {
+        if self.session.is_some() {
+            self.transmits.push_back(answer);
+        }
+    }
+
     /// The next thing to act on.
     pub fn poll_event(&mut self, now: Timestamp) -> Option<Event> {
         self.looked_at = now;

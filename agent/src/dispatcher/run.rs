@@ -1,6 +1,6 @@
 //! Drives the ledger: takes what happens, lets it decide, writes what it decided, and only then speaks and acts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use postern_agent_core::{Again, Caller, Ended, Event, Ledger, Membership, Offered, Origin, Refusal, Write};
@@ -9,11 +9,11 @@ use postern_health::{Pulse, TICK};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
-    MemberState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
+    MemberState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamOpen, StreamReset, unknown_critical,
 };
 use postern_protocol::plain::Chain;
 use postern_protocol::time::UnixMillis;
-use postern_protocol::{Failure, TaskId, TaskRequest, Timestamp};
+use postern_protocol::{Failure, StreamId, TaskId, TaskRequest, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +59,8 @@ pub struct Loop {
     pub pulse: Pulse,
     inputs: mpsc::Receiver<Input>,
     errands: Errands,
+    /// Payloads that the streams were asked to delete, and have not said to be gone.
+    forgetting: BTreeSet<StreamId>,
     frames: Option<Frames>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<(), Failure>>>,
     next_ticket: u64,
@@ -87,6 +89,7 @@ impl Loop {
             pulse: Pulse::default(),
             inputs: inputs.0,
             errands: Errands::default(),
+            forgetting: BTreeSet::new(),
             frames: None,
             tickets: BTreeMap::new(),
             next_ticket: 0,
@@ -314,6 +317,7 @@ impl Loop {
             Input::Moved(Moved::Uploaded(task)) => self.ledger.handle_uploaded(task, now),
             Input::Moved(Moved::Unwanted(task)) => self.ledger.handle_unwanted(task, now),
             Input::Moved(Moved::Lost(task)) => self.ledger.handle_results_lost(task, now),
+            Input::Moved(Moved::Forgotten(stream)) => drop(self.forgetting.remove(&stream)),
             Input::ForgetKey { key, answer } => {
                 let needed = self.ledger.needs_key(key);
                 if !needed {
@@ -360,21 +364,15 @@ impl Loop {
             FromController::Cancel(cancel) => self.ledger.handle_cancel(cancel.task),
             FromController::InventoryAsk(ask) => self.ledger.handle_inventory_ask(ask.nonce),
             FromController::MemberState(change) => self.member_state(&change),
-            FromController::SetLogLevel(wanted) => self.say(self.executor.set_log_level(&wanted).into()),
-            FromController::StreamOpen(open) => match self.ledger.handle_announced(open.task, open.stream.id) {
-                // What is forgotten of an earlier lease would take the payload of this one with it.
-                Some(expected) if expected == open.stream && self.ledger.is_forgetting(open.stream.id) => {
-                    let reset = StreamReset { stream: open.stream.id, fault: StreamFault::Full.into() };
-                    self.say(reset.into());
+            FromController::SetLogLevel(wanted) => {
+                let answer = self.executor.set_log_level(&wanted);
+                self.ledger.answer(answer.into());
+            }
+            FromController::StreamOpen(open) => {
+                if let Err(fault) = self.announced(&open) {
+                    self.ledger.answer(StreamReset { stream: open.stream.id, fault: fault.into() }.into());
                 }
-                Some(expected) if expected == open.stream => {
-                    self.errands.add(Command::Receive(open.task, open.stream));
-                }
-                Some(_) | None => {
-                    let reset = StreamReset { stream: open.stream.id, fault: StreamFault::Unknown.into() };
-                    self.say(reset.into());
-                }
-            },
+            }
             // The link and the streams take these; they do not come here.
             other @ (FromController::Welcome(_)
             | FromController::Refused(_)
@@ -392,7 +390,7 @@ impl Loop {
             | FromController::StreamClose(_)
             | FromController::StreamReset(_)) => {
                 let message = format!("{} has no place here", other.name());
-                self.say(ProtocolError { tag: 0, message: Text::clipped(message) }.into());
+                self.ledger.answer(ProtocolError { tag: 0, message: Text::clipped(message) }.into());
             }
         }
     }
@@ -411,10 +409,20 @@ impl Loop {
         self.ledger.handle_member_state(membership, clock::now());
     }
 
-    fn say(&self, frame: postern_protocol::message::FromMember) {
-        if let Some(frames) = &self.frames {
-            let _ = frames.try_send(frame);
+    /// The controller announces a payload. It is taken in, unless that fails of this.
+    fn announced(&mut self, open: &StreamOpen) -> Result<(), StreamFault> {
+        let id = open.stream.id;
+        // What is forgotten of an earlier lease would take the payload of this one with it. Until it is gone, what was said of it,
+        // here and to the controller, may be on its way, and must not be taken for said of this one.
+        let is_forgetting = self.ledger.is_forgetting(id) || self.forgetting.contains(&id);
+        if is_forgetting && self.ledger.holds(open.task) {
+            return Err(StreamFault::Full);
         }
+        if self.ledger.handle_announced(open.task, id) != Some(open.stream) {
+            return Err(StreamFault::Unknown);
+        }
+        self.errands.add(Command::Receive(open.task, open.stream));
+        Ok(())
     }
 
     fn offer(&mut self, offer: Offer, origin: Origin) {
@@ -503,7 +511,10 @@ impl Loop {
             Event::Again(again) => self.tell_again(*again),
             Event::Ended(ended) => tell_ended(&ended),
             Event::LocalReport(report) => self.local_report(report).await,
-            Event::Forget(streams) => self.errands.add(Command::Forget(streams)),
+            Event::Forget(streams) => {
+                self.forgetting.extend(&streams);
+                self.errands.add(Command::Forget(streams));
+            }
         }
     }
 

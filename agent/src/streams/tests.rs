@@ -146,6 +146,22 @@ fn a_result_that_is_needed_no_more_keeps_no_place_at_the_controller() {
     assert_eq!(desk.sent(), [announced(ONE, stream(1)), unknown(stream(1))]);
 }
 
+/// Tell it later than that, and the word that a payload is here outlives the payload; or never, and nothing of that name is taken in
+/// any more.
+#[test]
+fn of_a_payload_that_is_deleted_nothing_is_told_but_that() {
+    let mut desk = Desk::new();
+    let wanted = StreamRef { sha256: sha256(b"payload"), ..stream(1) };
+    let mut payload = desk.store.spool().begin(spool_id(wanted.id)).unwrap();
+    payload.append(b"payload").unwrap();
+    payload.finish_here().unwrap();
+    desk.mover.handle(Command::Receive(ONE, wanted));
+    assert_eq!(desk.mover.untold, BTreeSet::from([Moved::Here(ONE, wanted.id)]));
+    desk.mover.handle(Command::Forget(vec![wanted.id]));
+    assert_eq!(desk.mover.untold, BTreeSet::from([Moved::Forgotten(wanted.id)]));
+    assert!(!desk.store.spool().contains(spool_id(wanted.id)));
+}
+
 /// Leave the reset out, and the controller keeps the file open until the session ends.
 #[test]
 fn a_payload_that_is_needed_no_more_is_awaited_no_more() {

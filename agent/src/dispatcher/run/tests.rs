@@ -279,7 +279,7 @@ struct Desk {
     work: Loop,
     frames: mpsc::Sender<FromMember>,
     sent: mpsc::Receiver<FromMember>,
-    _commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<Command>,
 }
 
 fn desk() -> Desk {
@@ -322,7 +322,7 @@ fn desk_holding(offers: Vec<Offer>, policy: Policy, connector: Arc<dyn Connector
     let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), restored);
     let (frames, sent) = mpsc::channel(64);
     let work = Loop::new(ledger, store, executor, streams, inputs);
-    Desk { _folder: folder, disk, dispatcher, work, frames, sent, _commands: commands }
+    Desk { _folder: folder, disk, dispatcher, work, frames, sent, commands }
 }
 
 /// An offer to disable an account.
@@ -669,7 +669,7 @@ async fn f14_a_full_disk_refuses_new_work_and_the_agent_lives_on() {
 /// F14. Count an offer's own payloads alone, and each of these is taken, though the disk has room for one.
 #[tokio::test]
 async fn f14_room_is_kept_for_the_payloads_that_are_still_to_come() {
-    let Desk { _folder, disk, dispatcher, work, frames, mut sent, _commands } = desk();
+    let Desk { _folder, disk, dispatcher, work, frames, mut sent, commands: _commands } = desk();
     let told = async {
         dispatcher.connect(Duration::from_secs(60), frames).await;
         disk.free.store(150 << 20, Ordering::SeqCst);
@@ -985,7 +985,7 @@ async fn f13_after_a_pause_of_its_virtual_machine_a_member_asks_for_its_leases_a
 /// what they send.
 #[tokio::test]
 async fn the_dispatcher_goes_on_while_the_streams_take_nothing() {
-    let Desk { _folder, dispatcher, work, frames, mut sent, _commands, .. } = desk();
+    let Desk { _folder, dispatcher, work, frames, mut sent, commands: _commands, .. } = desk();
     while let Some(place) = work.streams.try_place() {
         place.send(Command::Disconnected);
     }
@@ -1000,6 +1000,75 @@ async fn the_dispatcher_goes_on_while_the_streams_take_nothing() {
     };
     let both = async { tokio::join!(work.run(CancellationToken::new()), told) };
     let (ended, ()) = tokio::time::timeout(PATIENCE, both).await.expect("it waits for nobody");
+    ended.unwrap();
+}
+
+/// Say it only if there is room at once, and a payload whose announcement had no answer does not come for the rest of the session.
+#[tokio::test]
+async fn every_announcement_is_answered_however_much_waits_to_be_sent() {
+    const MORE_THAN_FIT: u8 = 200;
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk();
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        for n in 0..MORE_THAN_FIT {
+            let stream = StreamRef { id: StreamId::from_bytes([n; 16]), length: 1, sha256: [1; 32] };
+            dispatcher.frame(StreamOpen { task: TaskId::from_bytes([1; 16]), stream }.into()).await;
+        }
+        // Behind it all of them were taken in.
+        dispatcher.status().await.unwrap();
+        for n in 0..MORE_THAN_FIT {
+            let FromMember::StreamReset(reset) = next(&mut sent, |it| matches!(it, FromMember::StreamReset(_))).await
+            else {
+                unreachable!()
+            };
+            assert_eq!(reset.stream, StreamId::from_bytes([n; 16]));
+        }
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let both = async { tokio::join!(work.run(CancellationToken::new()), told) };
+    let (ended, ()) = tokio::time::timeout(PATIENCE, both).await.expect("all of them are answered");
+    ended.unwrap();
+}
+
+/// Take it in before what is left of the lease before is deleted, and the word that it was there counts for the new lease, at
+/// the controller, which sends it no more, and here, where the task begins without it.
+#[tokio::test]
+async fn a_payload_is_not_taken_in_again_before_it_is_deleted() {
+    let Desk { _folder, dispatcher, work, frames, mut sent, mut commands, .. } = desk();
+    let task = TaskId::from_bytes([1; 16]);
+    let stream = StreamRef { id: StreamId::from_bytes([1; 16]), length: 1, sha256: [1; 32] };
+    let leased = |epoch| Offer { epoch: Epoch(epoch), streams: List::new(vec![stream]).unwrap(), ..offer(1) };
+    let became = |state: MembershipState, epoch| {
+        FromController::from(MemberState { state: state.into(), epoch: Epoch(epoch), hard: false })
+    };
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        dispatcher.frame(leased(1).into()).await;
+        next(&mut sent, |frame| matches!(frame, FromMember::Accept(_))).await;
+        dispatcher.frame(StreamOpen { task, stream }.into()).await;
+        assert!(matches!(commands.recv().await, Some(Command::Receive(..))));
+        dispatcher.frame(became(MembershipState::Draining, 2)).await;
+        next(&mut sent, |frame| matches!(frame, FromMember::Reject(_))).await;
+        assert!(matches!(commands.recv().await, Some(Command::Forget(_))));
+        dispatcher.frame(became(MembershipState::Enabled, 3)).await;
+        dispatcher.frame(leased(2).into()).await;
+        next(&mut sent, |frame| matches!(frame, FromMember::Accept(_))).await;
+
+        dispatcher.frame(StreamOpen { task, stream }.into()).await;
+        let put_off = FromMember::from(StreamReset { stream: stream.id, fault: StreamFault::Full.into() });
+        next(&mut sent, |frame| *frame == put_off).await;
+        dispatcher.place().await.unwrap().tell(Moved::Here(task, stream.id));
+        dispatcher.place().await.unwrap().tell(Moved::Forgotten(stream.id));
+        dispatcher.frame(StreamOpen { task, stream }.into()).await;
+        assert!(matches!(commands.recv().await, Some(Command::Receive(..))));
+        let held = dispatcher.status().await.unwrap().tasks;
+        assert!(matches!(&held[..], [it] if it.running_since.is_none()), "it has begun without its payload");
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let both = async { tokio::join!(work.run(CancellationToken::new()), told) };
+    let (ended, ()) = tokio::time::timeout(PATIENCE, both).await.expect("it is put off, and then taken in");
     ended.unwrap();
 }
 
