@@ -22,8 +22,8 @@ pub struct Limits {
     /// Ended tasks remembered, so that one offered again is answered and not run again: far more than a controller can
     /// have in doubt at once. As many with a payload are remembered beside them.
     pub tombstones: usize,
-    /// Attempts at one task whose failure may pass; at the default spacing they span a quarter of a minute. Twice as many if
-    /// what they begin may still take effect each time.
+    /// Attempts at one task whose failure may pass, between which it gets no further; at the default spacing they span a quarter
+    /// of a minute. Twice as many if what they begin may still take effect each time.
     pub attempts: u32,
     /// Waits asked for by a connected system that are at least this long do not count as failures: attempts so far apart
     /// are no burden.

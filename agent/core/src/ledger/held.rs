@@ -122,7 +122,7 @@ pub(super) struct Held {
     pub(super) restored: bool,
     /// What its journal leaves possible.
     pub(super) possible: Possible,
-    /// Attempts that failed, as opposed to having been interrupted.
+    /// Attempts that failed, as opposed to having been interrupted, since the task last got further.
     pub(super) failures: u32,
     /// Of what the last of them failed.
     pub(super) failed_of: Option<Failure>,
@@ -299,6 +299,8 @@ impl Held {
 
     /// Notes that the running attempt got the task further. What is to be on disk, if anything is.
     pub(super) fn get_further(&mut self) -> Option<TaskState> {
+        // A batch of hours meets more of what passes than a single call, and none of it is in the way any more.
+        self.failures = 0;
         *self.unended().filter(|unended| **unended > 1)? = 1;
         Some(self.state.clone())
     }

@@ -27,6 +27,26 @@ fn a_task_is_not_tried_again_before_the_system_asked_for_it() {
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
 }
 
+/// Count all failures of a task, and an import of a day is given up at its fifth, however many units are done between them.
+#[test]
+fn a_task_that_gets_further_between_its_failures_is_not_given_up() {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { kind: TaskKind::ImportBatch.into(), ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    for step in 0..20 {
+        desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
+        desk.now = desk.now + Duration::from_secs(10);
+        desk.ledger.handle_timeout(desk.now);
+        desk.renew(LeaseVerdict::Kept);
+        assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]), "after {step} steps");
+        desk.ledger.handle_record(id(1), 2, vec![JournalEntry { mark: Mark::Done, ..intent(step) }], Vec::new());
+        desk.sync();
+        assert_eq!(desk.events(), [Event::Recorded(2)]);
+    }
+}
+
 /// Count them like failures, and the fifth ends the task.
 #[test]
 fn long_waits_that_were_asked_for_are_no_failures_but_do_not_last_for_ever() {
