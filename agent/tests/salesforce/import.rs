@@ -432,6 +432,47 @@ async fn f66_values_that_were_sent_twice_without_an_answer_are_unknown() {
     assert_eq!((lab.effects(ACTIVE).updates, lab.effects(ACTIVE).password_sets), (0, 1));
 }
 
+/// An outage of seconds, a gateway's or of the line, takes the answer to a call and the look that follows. Take what one attempt
+/// could not look at for unknown, and somebody looks up a whole unit by hand, whose leavers are not disabled either.
+#[tokio::test]
+async fn an_outage_that_takes_the_look_as_well_leaves_the_unit_to_another_attempt() {
+    const LEAVER: &str = "<password>Correct-Horse-7</password><IsActive>false</IsActive>";
+    let page = |status| Mishap::OtherReply { status, body: "<html/>".to_owned() };
+    let made: fn(&str) -> String = |profile| add(NEW, profile, "");
+    let changed: fn(&str) -> String = |_| modify(ACTIVE, "<Title>x</Title>");
+    let leaves: fn(&str) -> String = |_| modify(ACTIVE, LEAVER);
+    for (method, path, times, entry, expected) in [
+        ("POST", "/composite/sobjects", 1, made, counts(1, 0, 0, 0)),
+        ("PATCH", "/composite/sobjects", 2, changed, counts(0, 1, 0, 0)),
+        ("PATCH", "/composite/sobjects", 2, leaves, counts(0, 1, 0, 0)),
+        ("POST", "/password", 1, leaves, counts(0, 1, 0, 0)),
+    ] {
+        for outage in [page(503), page(429), page(403), Mishap::Maintenance, Mishap::DropReply] {
+            let lab = Lab::start().await;
+            let (profile, connector) = (profile(&lab).await, lab.connector());
+            let mut task = import(root(&entry(&profile)));
+            lab.fault(method, path, outage.clone(), times);
+            let goes_on = async {
+                while lab.sim.faults() > 0 {
+                    tokio::task::yield_now().await;
+                }
+                lab.fault("GET", "/query", outage.clone(), 1_000);
+            };
+            let (ended, ()) = tokio::join!(task.attempt(&connector), goes_on);
+            let Err(failure) = ended else { panic!("{path}, {outage:?}: {:?}", task.lines()) };
+            assert!(task.lines().is_empty(), "{path}, {outage:?}: {:?}", task.lines());
+            let journal: Earlier = task.notes.lock().unwrap().iter().cloned().collect();
+            let ending = Ending::given_up(failure, &journal, GivenUp::Failed, false);
+            assert_eq!(ending.outcome, Outcome::Unknown, "{path}, {outage:?}: if no other attempt may follow");
+
+            lab.sim.clear_faults();
+            let conclusion = task.attempt(&connector).await.unwrap();
+            assert_eq!(conclusion.output, expected, "{path}, {outage:?}: {:?}", task.lines());
+            assert!(lab.effects(NEW).creates <= 1 && lab.effects(ACTIVE).password_sets <= 1);
+        }
+    }
+}
+
 /// One attempt dies in front of its first call, behind it, … The next ends the batch, and nothing is done twice.
 #[tokio::test]
 async fn f03_f05_a_batch_that_dies_anywhere_reports_each_entry_once() {

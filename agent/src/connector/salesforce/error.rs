@@ -271,11 +271,6 @@ pub(super) fn is_about_a_value(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), "JSON_PARSER_ERROR" | "INVALID_FIELD")
 }
 
-/// Whether the attempt was told to end, and nothing is wrong.
-pub(super) fn is_interruption(failure: &Failure) -> bool {
-    failure.class.known() == Some(Interrupted)
-}
-
 /// Whether the same call may help within the same attempt.
 pub(super) fn is_glitch(failure: &Failure) -> bool {
     failure.class.known() == Some(Transient)

@@ -66,17 +66,8 @@ pub(super) enum Unsent {
 enum Then {
     /// They are sent again.
     Send,
-    /// They are told as unknown, and so they are if nobody could look.
+    /// They are told as unknown.
     Tell,
-    /// They are told as unknown. If nobody could look, another attempt does.
-    TellOnceSeen,
-}
-
-impl Then {
-    /// Whether a look that failed so is left to another attempt.
-    fn is_left(self, failure: &Failure) -> bool {
-        error::is_interruption(failure) || (self == Self::TellOnceSeen && error::is_retryable(failure))
-    }
 }
 
 impl Unsent {
@@ -395,16 +386,17 @@ impl<'a> Unit<'a> {
     }
 
     /// Looks for users that may be made yet. What became of those that are not there nobody knows, unless they are sent again.
+    /// `Err` if they could not be looked for, and may be by another attempt: what takes an answer takes the look after it as well.
     async fn look_for_created(&mut self, rows: Vec<usize>, lost: &Failure, then: Then) -> Result<(), Failure> {
         let unit = &*self;
         let all_there = self.org.watch(self.cx, || unit.has_created(&rows)).await;
         if let Err(failure) = all_there
-            && then.is_left(&failure)
+            && error::is_retryable(&failure)
         {
             return Err(failure);
         }
         let found = match self.find_created().await {
-            Err(failure) if then.is_left(&failure) => return Err(failure),
+            Err(failure) if error::is_retryable(&failure) => return Err(failure),
             found => found,
         };
         let mut unknown = Vec::new();
@@ -415,7 +407,7 @@ impl<'a> Unit<'a> {
             match &found {
                 Ok(found) => match found.get(&work.account) {
                     Some(id) => work.found(id.clone()),
-                    None if then != Then::Send => unknown.push(index),
+                    None if then == Then::Tell => unknown.push(index),
                     None => (),
                 },
                 Err(_) => unknown.push(index),
@@ -481,12 +473,12 @@ impl<'a> Unit<'a> {
             failure = lost;
         }
         let rows = self.unwritten(Operation::Update);
-        self.look_for_modified(rows, &failure, Then::Tell).await
+        self.look_for_modified(rows, &failure).await
     }
 
     /// Looks for users that may be changed yet, and are not sent again.
-    async fn look_for_modified(&mut self, rows: Vec<usize>, lost: &Failure, then: Then) -> Result<(), Failure> {
-        let done = self.found_as_sent(&rows, record, then).await?;
+    async fn look_for_modified(&mut self, rows: Vec<usize>, lost: &Failure) -> Result<(), Failure> {
+        let done = self.found_as_sent(&rows, record).await?;
         let mut unknown = Vec::new();
         for index in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
@@ -512,13 +504,13 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// The same values, twice, without an answer: who has them now was given them.
-    async fn found_as_sent(&self, rows: &[usize], record: Record, then: Then) -> Result<BTreeSet<usize>, Failure> {
+    /// The same values, twice, without an answer: who has them now was given them. `Err` as in [`Self::look_for_created`].
+    async fn found_as_sent(&self, rows: &[usize], record: Record) -> Result<BTreeSet<usize>, Failure> {
         let all_there = || async { Ok(self.as_sent(rows, record).await?.len() == rows.len()) };
         match self.org.watch(self.cx, all_there).await {
-            Err(failure) if then.is_left(&failure) => Err(failure),
+            Err(failure) if error::is_retryable(&failure) => Err(failure),
             Ok(_) | Err(_) => match self.as_sent(rows, record).await {
-                Err(failure) if then.is_left(&failure) => Err(failure),
+                Err(failure) if error::is_retryable(&failure) => Err(failure),
                 seen => Ok(seen.unwrap_or_default()),
             },
         }
@@ -570,7 +562,7 @@ impl<'a> Unit<'a> {
             self.org.settle().await;
             failure = lost;
         }
-        let done = self.found_as_sent(&rows, disabling_record, Then::Tell).await?;
+        let done = self.found_as_sent(&rows, disabling_record).await?;
         rows.retain(|index| !done.contains(index));
         self.end_as_unknown(rows, &failure);
         Ok(())
@@ -586,8 +578,8 @@ impl<'a> Unit<'a> {
         self.take(ends, true);
         for (rows, failure) in untold {
             match operation {
-                Operation::Insert => self.look_for_created(rows, &failure, Then::TellOnceSeen).await?,
-                Operation::Update => self.look_for_modified(rows, &failure, Then::TellOnceSeen).await?,
+                Operation::Insert => self.look_for_created(rows, &failure, Then::Tell).await?,
+                Operation::Update => self.look_for_modified(rows, &failure).await?,
             }
         }
         Ok(())

@@ -124,7 +124,7 @@ impl Unit<'_> {
                 (Ok(false), None) if calls < MAX_CALLS => (),
                 (Ok(false), None) => return Err(Undone::Unknown(lost.unwrap_or_else(error::no_answer))),
                 // Another attempt finds the intent, and looks.
-                (Err(failure), _) if error::is_interruption(&failure) => return Err(Undone::Not(failure)),
+                (Err(failure), _) if error::is_retryable(&failure) => return Err(Undone::Not(failure)),
                 (Err(failure), _) => return Err(Undone::Unknown(failure)),
             }
         }
