@@ -12,8 +12,8 @@ use salesforce_sim::{ADMIN, Effects, Mishap, OrgSeed, UserSeed};
 use serde_json::json;
 
 use crate::lab::{
-    DONE, Death, Lab, PROBABLY_DONE, Task, dead_anywhere, deprovision, deprovision_as, disable, import_as, restore,
-    verdict,
+    DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, dead_anywhere, deprovision, deprovision_as, disable, import_as,
+    reset, restore, verdict,
 };
 
 const USER: &str = "user0001@acme.example";
@@ -21,6 +21,7 @@ const GONE: &str = "user0001@acme.example.deleted";
 const INACTIVE: &str = "user0010@acme.example";
 const OLD_PASSWORD: &str = "Welcome-0001";
 const NEW: &str = "Correct-Horse-7";
+const OTHER_PASSWORD: &str = "Another-Horse-8";
 const DEAD_LETTERS: &str = "dead.letters@acme.example";
 const SATISFIED: (Outcome, Certainty, Changed) = (Outcome::AlreadySatisfied, Certainty::Certain, Changed::No);
 const PARTLY: (Outcome, Certainty, Changed) = (Outcome::PartiallySucceeded, Certainty::Certain, Changed::Yes);
@@ -540,7 +541,31 @@ async fn who_bears_the_name_by_now_is_not_put_back_in_place_of_who_had_it() {
     here.dies = Some(Death::After(1));
     here.attempt(&connector).await.unwrap_err();
     let mut elsewhere = restore(USER, "ada@acme.example", "", Some(NEW));
-    elsewhere.reconcile = true;
+    elsewhere.taken_over(Duration::from_secs(60));
     assert_eq!(elsewhere.attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
     assert!(lab.sim.password_is("ada@acme.example", NEW), "another member goes on with what it finds");
+}
+
+/// A member that died held the task and may have done nothing of it; the service account changed whoever bears the name before
+/// that. Take him for the one whom the task renamed, and he gets the password and the address of another.
+#[tokio::test]
+async fn whoever_bears_the_name_after_a_takeover_is_put_back_only_if_the_task_may_have_renamed_him() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    reset(USER, OTHER_PASSWORD).attempt(&connector).await.unwrap();
+    lab.sim.advance(Duration::from_secs(60));
+    let before = lab.effects(USER);
+    for (email, password) in [(DEAD_LETTERS, None), ("", Some(NEW))] {
+        let mut task = restore(GONE, USER, email, password);
+        task.taken_over(Duration::from_secs(20));
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!(verdict(&conclusion), UNKNOWN);
+        let failure = conclusion.failure.unwrap();
+        assert_eq!(failure.code.as_str(), "user_not_found");
+        for told in [format!("`{USER}` (Id "), format!("`account` {USER}")] {
+            assert!(failure.next_step.contains(&told), "{}", failure.next_step.as_str());
+        }
+        assert_eq!((lab.effects(USER), task.intents()), (before, 0));
+    }
+    assert!(lab.sim.password_is(USER, OTHER_PASSWORD) && lab.sim.user(USER).unwrap().pending_email.is_none());
 }

@@ -1,12 +1,13 @@
 //! Users as the connector reads them.
 
+use jiff::Timestamp;
 use postern_protocol::task::Account;
 use postern_protocol::{Failure, FailureClass};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::role_lane::Role;
-use super::{Salesforce, error, soql};
+use super::{Salesforce, error, soql, time};
 use crate::connector::{Effect, Shift};
 
 /// How often a read after an unanswered change is tried before the outcome is called unknown.
@@ -88,6 +89,19 @@ impl Salesforce {
         let id = soql::literal(id);
         let rows = self.query_patiently(&format!("SELECT {FIELDS} FROM User WHERE Id = {id}")).await?;
         rows.into_iter().next().map_or_else(|| Err(gone()), read)
+    }
+
+    /// Whether the service account was the last to change a user, and not before `since`.
+    pub(super) async fn was_changed_by_us(&self, id: &str, since: Timestamp) -> Result<bool, Failure> {
+        let id = soql::literal(id);
+        let query = format!("SELECT LastModifiedById, LastModifiedDate FROM User WHERE Id = {id}");
+        let rows = self.query_patiently(&query).await?;
+        let row = rows.into_iter().next().ok_or_else(gone)?;
+        let text = |name: &str| row.get(name).and_then(Json::as_str);
+        let (Some(by), Some(at)) = (text("LastModifiedById"), text("LastModifiedDate")) else {
+            return Err(error::strange(200));
+        };
+        Ok(self.is_service_account(by).await? && time::parse(at).is_some_and(|at| at >= since))
     }
 
     /// A query that is tried a few times.

@@ -9,6 +9,7 @@ use super::super::user::{User, not_found};
 use super::super::{Salesforce, error};
 use super::step::{self, Stuck};
 use super::{Stop, undecided};
+use crate::clock;
 use crate::connector::{AttemptCx, Conclusion, Proved};
 
 /// What a person should do about a plan that may have got further than is known.
@@ -63,9 +64,22 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether it may be another user than is meant: found by the name that it is to have, which was free for anybody, by a task
-    /// of which nothing is known to be done.
-    pub(super) fn may_be_another(&self, user: &User, former: &Account) -> bool {
-        !user.is_called(former) && step::noted_user(&self.cx.earlier).is_none() && !self.cx.may_have_acted()
+    /// of which nothing here tells whom it is about. Another member may have given him the name, if the service account was the
+    /// last to change him, and did while the task was alone with its account.
+    pub(super) async fn may_be_another(
+        &self,
+        org: &Salesforce,
+        user: &User,
+        former: &Account,
+    ) -> Result<bool, Failure> {
+        if user.is_called(former) || step::noted_user(&self.cx.earlier).is_some() {
+            return Ok(false);
+        }
+        if !self.cx.may_have_acted() {
+            return Ok(true);
+        }
+        let Some(since) = org.clock().at_most(self.cx.alone.ago, clock::now()) else { return Ok(true) };
+        Ok(!org.was_changed_by_us(&user.id, since).await?)
     }
 
     /// The org shows a step as done. Whether this task did it, or was about to, its journal says.

@@ -8,11 +8,11 @@ use postern_protocol::{Failure, FailureClass};
 
 use super::super::Salesforce;
 use super::super::user::User;
-use super::Stop;
 use super::identity::{Identity, check_name, email_to_send, shows};
 use super::new_password::{self, NewPassword};
 use super::plan::{DoneBy, Plan};
 use super::step::settle_earlier;
+use super::{Stop, undecided};
 use crate::connector::{AttemptCx, Conclusion};
 
 const IDENTITY: u32 = 0;
@@ -56,8 +56,10 @@ impl Work<'_> {
         let done_by = if is_back { self.plan.seen_if(IDENTITY, shows).await? } else { DoneBy::Nobody };
         let email = email_to_send(self.org, &self.user, self.email, done_by)?;
         let has_nothing_to_put_back = is_back && email.is_none();
-        if self.plan.may_be_another(&self.user, self.account) && (!has_nothing_to_put_back || self.sets_password()) {
-            return Err(another(self.account, self.name).into());
+        if (!has_nothing_to_put_back || self.sets_password())
+            && self.plan.may_be_another(self.org, &self.user, self.account).await?
+        {
+            return Err(self.stop_at_another().await?);
         }
         if has_nothing_to_put_back {
             return Ok(());
@@ -70,6 +72,18 @@ impl Work<'_> {
         }
         self.user = self.org.read_back(&self.user.id).await?;
         Ok(())
+    }
+
+    /// How the task ends that would change another user than is meant. What another member may have done of it, and may still
+    /// come into force, nobody knows then.
+    async fn stop_at_another(&self) -> Result<Stop, Failure> {
+        let failure = another(self.account, self.name);
+        if !self.cx.may_have_acted() {
+            return Ok(failure.into());
+        }
+        self.org.outlast(self.cx.unanswered(IDENTITY), self.cx).await?;
+        let look = format!("look whether it is the user that is meant. {}", if_meant(self.name));
+        Ok(undecided(&failure, &self.user, &look).into())
     }
 
     async fn set_password(&mut self) -> Result<(), Stop> {
@@ -103,8 +117,10 @@ impl Work<'_> {
 /// The failure of a task for a user that the org does not have, when it has one of the name that user is to get.
 fn another(account: &str, name: &str) -> Failure {
     let summary = format!("the org has no user `{account}`, and `{name}` may be somebody else's name by now");
-    Failure::new(FailureClass::Rejected, "user_not_found", summary).with_next_step(format!(
-        "Look who `{name}` is (validate_user). If it is the user that is meant, submit it with the `account` {name}; else \
-         correct `account`."
-    ))
+    let next_step = format!("Look who `{name}` is (validate_user). {}", if_meant(name));
+    Failure::new(FailureClass::Rejected, "user_not_found", summary).with_next_step(next_step)
+}
+
+fn if_meant(name: &str) -> String {
+    format!("If it is the user that is meant, submit it with the `account` {name}; else correct `account`.")
 }
