@@ -573,6 +573,23 @@ async fn f67_a_name_taken_by_our_own_unanswered_call_is_not_a_conflict() {
     assert!(lab.sim.password_is(NEW, "Correct-Horse-7"));
 }
 
+/// What stands between has a clock of its own, an hour ahead, and refuses the last call of the unit before. Take its date for the
+/// org's, and the user that a call without an answer has made seems older than its unit, and another's.
+#[tokio::test]
+async fn f67_a_user_of_our_own_is_known_whatever_the_date_of_a_refusal() {
+    let lab = Lab::start().await;
+    let (profile, connector) = (profile(&lab).await, lab.connector());
+    lab.fault("POST", "/password", Mishap::OtherDate { ahead_secs: 3_600 }, 1);
+    lab.fault("POST", "/composite/sobjects", Mishap::DropReply, 1);
+    let password = modify(ACTIVE, "<password>short</password>");
+    let mut task = import(root(&[password, modify(ACTIVE, "<Title>x</Title>"), add(NEW, &profile, "")].concat()));
+    task.attempt(&connector).await.unwrap();
+    assert_eq!(
+        (codes(&task), lab.sim.faults()),
+        (["INVALID_NEW_PASSWORD", "modified", "created"].map(str::to_owned).to_vec(), 0)
+    );
+}
+
 /// Whoever bears the former name by now is not the one that was renamed.
 #[tokio::test]
 async fn f04_a_renamed_user_is_gone_on_with_though_another_has_its_former_name() {

@@ -363,9 +363,10 @@ impl Salesforce {
         self.governor.note(&opened.headers);
         if opened.status.is_success() {
             self.sessions.handle_honoured();
-        }
-        if let Some(at) = date(&opened.headers) {
-            self.clock().hear(at, asked, clock::now());
+            // Whatever else it is may be that of what stands between, which has a clock of its own.
+            if let Some(at) = date(&opened.headers) {
+                self.clock().hear(at, asked, clock::now());
+            }
         }
         Ok(Download { opened, place, told })
     }
