@@ -143,7 +143,11 @@ impl Executor {
 
     fn unfinished(&self, system: &SystemName, failure: Failure) -> Unfinished {
         let Some(Served { connector, .. }) = self.systems.get(system) else { return failure.into() };
-        let (patience, unsettled_for) = (connector.patience(&failure), connector.unsettled_for());
+        let (mut patience, unsettled_for) = (connector.patience(&failure), connector.unsettled_for());
+        if failure.code.as_str() == DISK_FULL {
+            // So long a wait is not counted among the task's tries: what was accepted does not fail for want of room.
+            patience = patience.max(results::LOOK_AGAIN);
+        }
         Unfinished { failure, patience, unsettled_for }
     }
 

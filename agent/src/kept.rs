@@ -1,10 +1,12 @@
 //! A connector's memory in the store.
 
+use std::io;
+
 use postern_agent_core::Payload;
 use postern_protocol::plain::Chain;
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId};
 
-use crate::connector::{Bucket, Keep, Pending, Visit};
+use crate::connector::{Bucket, Keep, Pending, Visit, unwritten};
 use crate::store::{AgentStoreError, Store};
 
 /// The facts kept for one connected system.
@@ -80,6 +82,29 @@ impl Keep for Kept {
 }
 
 fn forgot(error: &AgentStoreError) -> Failure {
+    if matches!(error, AgentStoreError::Store(error) if error.is_disk_full()) {
+        return unwritten(&io::ErrorKind::StorageFull.into());
+    }
     Failure::new(FailureClass::Internal, "store", format!("The agent's store failed: {}", Chain(error)))
         .with_next_step("Look at the agent's log and its disk")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::connector::DISK_FULL;
+    use crate::store::lab::Disklike;
+
+    /// F14. Take it for a store that is broken, and a delta or a collection of a full disk fails at once.
+    #[tokio::test]
+    async fn f14_what_the_disk_has_no_room_to_remember_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, store) = Disklike::with_store(folder.path());
+        let kept = Kept::new(store, "acme".parse().unwrap());
+        disk.free.store(1 << 20, Ordering::SeqCst);
+        let failure = kept.keep_buckets(vec![("key".to_owned(), Some(vec![7; 100]))]).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.class.known()), (DISK_FULL, Some(FailureClass::Transient)));
+    }
 }

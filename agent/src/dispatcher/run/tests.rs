@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::super::Dispatcher;
 use super::*;
-use crate::connector::{Alone, AttemptCx, Conclusion, Connector, Earlier, Pending, Proved};
+use crate::connector::{Alone, AttemptCx, Conclusion, Connector, DISK_FULL, Earlier, Pending, Proved, unwritten};
 use crate::executor::{Served, Who};
 use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
@@ -232,6 +232,33 @@ impl Connector for Importing {
             }
             let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
             Ok(Conclusion::succeeded(output, Changed::Yes))
+        })
+    }
+}
+
+/// A system of which a file is written, as soon as that may be.
+#[derive(Default)]
+struct Exporting {
+    begun: Notify,
+    may: Notify,
+}
+
+impl Connector for Exporting {
+    fn name(&self) -> &'static str {
+        "exporting"
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        Box::pin(async {
+            self.begun.notify_one();
+            self.may.notified().await;
+            let mut payload = cx.journal.payload("key")?;
+            payload.write_all(&vec![7; 1 << 20]).map_err(|error| unwritten(&error))?;
+            unreachable!("the disk is full")
         })
     }
 }
@@ -856,6 +883,28 @@ async fn f14_results_that_wait_for_room_do_not_hold_up_a_stop() {
             "fails: {fails}"
         );
     }
+}
+
+/// F14. Let it be counted like what may pass within seconds, and what was accepted fails after a quarter of a minute of a full disk.
+#[tokio::test]
+async fn f14_a_file_that_finds_no_room_is_made_as_soon_as_there_is() {
+    let connector = Arc::<Exporting>::default();
+    let Desk { _folder, disk, dispatcher, work, .. } = desk_with(connector.clone());
+    let told = async {
+        let (watch, mut events) = mpsc::channel(4);
+        let requester = Some(*SealingKey::from_random(&Zeroizing::new([4; 32])).public());
+        dispatcher.run_local(Offer { requester, ..offer(1) }, Caller::Schedule, watch).await;
+        connector.begun.notified().await;
+        disk.free.store(5 << 19, Ordering::SeqCst);
+        connector.may.notify_one();
+        let told = events.recv().await;
+        let Some(LocalEvent::Again { after, failure }) = told else { panic!("{told:?}") };
+        assert_eq!(failure.code.as_str(), DISK_FULL);
+        assert!(after >= Limits::for_systems(BTreeMap::new()).long_wait, "a wait of {after:?} is counted");
+        dispatcher.stop().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
 }
 
 /// F14. Without a token for it, what waits for a day cannot be stopped.
