@@ -99,6 +99,26 @@ fn commands_to_paste_follow_no_link_of_the_service_and_show_no_secret() {
     );
 }
 
+/// The values of a setting of units, in the documents and in what ships, each with its place.
+fn settings(name: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for file in documents().into_iter().chain(below("packaging/systemd")) {
+        let text = read(&file);
+        let values = text.lines().zip(1..).filter_map(|(line, number)| Some((line.split_once(name)?.1, number)));
+        found.extend(values.map(|(value, number)| (format!("{file}:{number}: {value}"), value.to_owned())));
+    }
+    assert!(!found.is_empty(), "{name} is nowhere");
+    found
+}
+
+/// Say it without the sign, and a directory that is away when the host starts keeps the agent down, with all its other work.
+#[test]
+fn a_directory_that_is_away_keeps_no_unit_down() {
+    let wrong = settings("ReadWritePaths=").into_iter().filter(|(_, value)| !value.starts_with('-'));
+    let places: Vec<String> = wrong.map(|(place, _)| place).collect();
+    nothing_breaks("What a unit may write may be away when it starts: `ReadWritePaths=-`.", &places);
+}
+
 /// The lines of a document that are no code block, with their numbers.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut is_code = false;
