@@ -119,6 +119,18 @@ fn a_directory_that_is_away_keeps_no_unit_down() {
     nothing_breaks("What a unit may write may be away when it starts: `ReadWritePaths=-`.", &places);
 }
 
+/// Name it alone, and systemd 250 looks for it nowhere: the unit does not start.
+#[test]
+fn an_encrypted_credential_is_named_with_its_path() {
+    let is_whole = |value: &str| {
+        let (name, rest) = value.split_once(':').unwrap_or_default();
+        rest.strip_prefix("/etc/credstore.encrypted/").is_some_and(|rest| rest.starts_with(name))
+    };
+    let wrong = settings("LoadCredentialEncrypted=").into_iter().filter(|(_, value)| !is_whole(value));
+    let places: Vec<String> = wrong.map(|(place, _)| place).collect();
+    nothing_breaks("An encrypted credential is given as `NAME:/etc/credstore.encrypted/NAME`.", &places);
+}
+
 /// The lines of a document that are no code block, with their numbers.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut is_code = false;

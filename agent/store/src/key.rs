@@ -81,7 +81,10 @@ pub enum KeyError {
     #[error("`{0}` is not the name of a credential: write its name alone, without a path")]
     BadName(String),
     /// Not started by systemd with this credential.
-    #[error("there is no credential `{0}`: add `LoadCredentialEncrypted={0}` to the systemd unit, or correct its name")]
+    #[error(
+        "there is no credential `{0}`: add `LoadCredentialEncrypted={0}:/etc/credstore.encrypted/{0}` to the systemd unit, or \
+         correct its name"
+    )]
     NoCredential(String),
     /// There is a store, and its key is gone. Nothing was touched.
     #[error(

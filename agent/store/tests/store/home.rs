@@ -166,7 +166,8 @@ fn a_store_of_another_key_is_refused_with_both_sources_and_nothing_is_touched() 
 fn a_credential_that_is_not_there_or_is_no_key_is_named() {
     let place = Place::new();
     let absent = KeySource::credential("absent", Some(place.0.path())).unwrap();
-    assert!(refused(&place.with(absent)).to_string().contains("LoadCredentialEncrypted=absent"));
+    let line = "LoadCredentialEncrypted=absent:/etc/credstore.encrypted/absent`";
+    assert!(refused(&place.with(absent)).to_string().contains(line));
     let nowhere = KeySource::credential("nowhere", None).unwrap();
     assert!(refused(&place.with(nowhere)).to_string().contains("LoadCredentialEncrypted=nowhere"));
     let short = place.credential("short", b"short");
