@@ -20,6 +20,11 @@ pub(super) fn keep_key(file: &Path, key: &SealingKey) -> Result<(), Failure> {
     new_file::keep(file, "key", key.expose_private())
 }
 
+/// Takes it away again, if nothing is sealed to it. That it cannot be is told to whoever tries again.
+pub(super) fn forget_key(file: &Path) {
+    let _ = private::remove_if_any(file);
+}
+
 /// Reads it again.
 pub(super) fn read_key(file: &Path) -> Result<SealingKey, Failure> {
     let bytes = private::read(file, 32).map_err(|error| Failure::from_error(Exit::Usage, &error))?;

@@ -42,9 +42,6 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
     let delivery = Delivery::prepare(options)?;
     let output = options.output.as_deref().map(payload::begin).transpose()?;
     let result_key = is_sealed_whole(options.kind).then(|| SealingKey::from_random(&random::secret()));
-    if let (Some(file), Some(key)) = (&options.result_key, &result_key) {
-        payload::keep_key(file, key)?;
-    }
     let signer = options.sign_with.as_deref().map(signing::read_key).transpose()?;
     let (sealed, streams) = secrets(client, options, &binding).await?;
     let requester = delivery.as_ref().map(Delivery::requester).or(result_key.as_ref().map(SealingKey::public));
@@ -80,10 +77,11 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
         ));
         return Ok(());
     }
-    let held = held(options);
     if options.asynchronous {
-        return accepted(reach, &submitted(client, id, held, &body).await?);
+        let kept = options.result_key.as_deref().zip(result_key.as_ref());
+        return accepted(reach, &submitted_for(kept, client, id, &body).await?);
     }
+    let held = held(options);
     let patience = options.timeout_secs.map(Duration::from_secs);
     let view = ended(client, id, held, &body, patience).await?;
     task::show(reach, &view)?;
@@ -116,6 +114,26 @@ pub(super) async fn submitted(
             if is_in_doubt { in_doubt(id, held, failure) } else { failure }
         },
     )
+}
+
+/// Submits a task for whoever comes with the key that is kept in a file from before on. Where the task is not, the file would only
+/// be in the way of the next try; in doubt it stays, because what comes of the task may be sealed to it.
+async fn submitted_for(
+    kept: Option<(&Path, &SealingKey)>,
+    client: &Client,
+    id: TaskId,
+    body: &Value,
+) -> Result<TaskView, Failure> {
+    if let Some((file, key)) = kept {
+        payload::keep_key(file, key)?;
+    }
+    let told = submitted(client, id, None, body).await;
+    if let (Some((file, _)), Err(failure)) = (kept, &told)
+        && failure.exit != Exit::UnderWay
+    {
+        payload::forget_key(file);
+    }
+    told
 }
 
 /// Submits a task and waits for its end.
@@ -370,7 +388,12 @@ pub(super) fn accepted(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command, TaskCommand};
     use crate::client::canned::{self, Canned};
 
     const TASK: TaskId = TaskId::from_bytes([7; 16]);
@@ -434,5 +457,39 @@ mod tests {
         let client = canned.off();
         let failure = ended(&client, TASK, None, &json!({ "id": TASK }), None).await.unwrap_err();
         assert_eq!(failure.exit, Exit::Unreachable, "{}", failure.text);
+    }
+
+    /// Leave the key where nothing was submitted, and whoever tries again, as told to, is refused for it; take it away in doubt,
+    /// and nobody opens what comes of the task.
+    #[tokio::test]
+    async fn the_key_of_a_task_that_was_not_submitted_is_in_the_way_of_no_other_try() {
+        let canned = Canned::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let (key, in_doubt) = (folder.path().join("key"), folder.path().join("in-doubt"));
+        let submit = async |file: &Path| {
+            let line = ["x", "task", "submit", "describe_schema", "--system", "acme", "--async", "--result-key"];
+            let words = line.iter().map(AsRef::<OsStr>::as_ref).chain([file.as_os_str()]);
+            let Command::Task { reach, command: TaskCommand::Submit(fitting) } = Cli::parse_from(words).command else {
+                panic!("another command");
+            };
+            run(&reach, &canned.client, &fitting.0).await.map_err(|failure| failure.exit)
+        };
+        let later = json!({ "status": 429, "title": "", "detail": "later", "retry_after": 1 }).to_string();
+        let told = async |answers: &[_]| tokio::join!(submit(&key), canned.answer(answers)).0;
+        for _ in 0..2 {
+            let told = told(&[(20, 429, later.as_str())]).await;
+            assert_eq!((told, key.exists()), (Err(Exit::Unreachable), false));
+        }
+        let view = canned::task(TASK).to_string();
+        let told = told(&[(1, 202, view.as_str())]).await;
+        assert_eq!((told, key.exists()), (Ok(()), true));
+        assert_eq!((submit(&key).await, key.exists()), (Err(Exit::Usage), true), "it is of the task before");
+
+        let controller = async {
+            drop(canned.accept().await);
+            canned.answer(&[(1, 422, "{}")]).await
+        };
+        let (told, _) = tokio::join!(submit(&in_doubt), controller);
+        assert_eq!((told, in_doubt.exists()), (Err(Exit::UnderWay), true));
     }
 }
