@@ -323,6 +323,26 @@ async fn f14_an_agent_on_a_full_disk_refuses_work_and_takes_it_when_there_is_roo
     assert_eq!(agent.terminate().await, Some(0));
 }
 
+/// Tell of the dataset what the disk did, and whoever was to make room looks at a file that nothing is wrong with.
+#[tokio::test]
+async fn a_dataset_for_which_there_is_no_room_is_told_from_one_that_cannot_be_read() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let Some(disk) = SmallDisk::mount(&agent.folder().join("state"), "64m") else { return };
+    let dataset = lab.folder().join("users.csv");
+    std::fs::write(&dataset, format!("Username,Title\n{}", format!("{JOE},Chief\n").repeat(10_000))).unwrap();
+    let line = ["exec", "import-batch", "--system", SYSTEM, "--dry-run", "--dataset", dataset.to_str().unwrap()];
+    assert_eq!(agent.run(&["exec", "test-connection", "--system", SYSTEM]).await.code, Some(0), "there is a store");
+    let filler = disk.fill();
+    let full = agent.run(&line).await;
+    assert_eq!(full.code, Some(74), "{full:?}");
+    assert!(full.err.contains("too full for spool file") && !full.err.contains("cannot be read"), "{full:?}");
+
+    std::fs::remove_file(filler).unwrap();
+    let absent = agent.run(&[&line[..6], &["/no/such/users.csv"]].concat()).await;
+    assert!(absent.code == Some(2) && absent.err.contains("cannot be read"), "{absent:?}");
+}
+
 /// A disk of its own in memory.
 pub(crate) struct SmallDisk(PathBuf);
 

@@ -16,8 +16,8 @@ use postern_protocol::task::{
     Account, deprovision_user, disable_user, expire_password, import_batch, one_account, reset_password, restore_user,
     test_connection,
 };
-use postern_store::password;
 use postern_store::private::PartFile;
+use postern_store::{SpoolError, password};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -200,9 +200,6 @@ fn seal(context: SealContext<'_>, name: &str, secret: &[u8], keys: &[SealingPubl
 
 /// The dataset goes into the spool sealed, as if it had come from a controller: one way for all.
 fn seal_dataset(store: &Store, path: &Path, key: &StreamKey) -> Result<StreamRef, Failed> {
-    let unreadable = |error: std::io::Error| {
-        Failed::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", path.display()))
-    };
     let mut hash = Sha256::new();
     let mut length = 0;
     // Length and hash must be known before the payload is begun, so the file is sealed twice.
@@ -210,29 +207,36 @@ fn seal_dataset(store: &Store, path: &Path, key: &StreamKey) -> Result<StreamRef
         hash.update(segment);
         length += u64::try_from(segment.len()).unwrap_or(u64::MAX);
         Ok(())
-    })
-    .map_err(unreadable)?;
+    })?;
     let stream = StreamRef { id: random::stream_id(), length, sha256: hash.finalize().into() };
-    let spool_error = |error| Failed::because(Exit::Store, &error);
-    let mut writer = store.spool().write(spool_id(stream.id), length).map_err(spool_error)?;
-    each_segment(path, key, |segment| writer.append(segment).map_err(std::io::Error::other)).map_err(unreadable)?;
-    writer.finish(&stream.sha256).map_err(spool_error)?;
+    let unkept = |error: SpoolError| {
+        let is_of_the_dataset = matches!(error, SpoolError::TooLong { .. } | SpoolError::Mismatch(_));
+        if is_of_the_dataset { changed(path) } else { Failed::because(Exit::Store, &error) }
+    };
+    let mut writer = store.spool().write(spool_id(stream.id), length).map_err(unkept)?;
+    each_segment(path, key, |segment| writer.append(segment).map_err(unkept))?;
+    writer.finish(&stream.sha256).map_err(unkept)?;
     Ok(stream)
 }
 
-fn each_segment(
-    path: &Path,
-    key: &StreamKey,
-    mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let mut file = BufReader::with_capacity(SEGMENT, File::open(path)?);
+/// A dataset that somebody writes has another length or hash the second time, or goes on behind what was its last segment.
+fn changed(path: &Path) -> Failed {
+    Failed::new(Exit::Usage, format!("the dataset `{}` was changed while it was read: run this again", path.display()))
+}
+
+/// Whether it is the file that failed or whoever takes its segments, only this knows.
+fn each_segment(path: &Path, key: &StreamKey, mut take: impl FnMut(&[u8]) -> Result<(), Failed>) -> Result<(), Failed> {
+    let unreadable = |error: std::io::Error| {
+        Failed::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", path.display()))
+    };
+    let mut file = BufReader::with_capacity(SEGMENT, File::open(path).map_err(unreadable)?);
     let mut sealer = SegmentSealer::new(key);
     loop {
         let mut segment = Zeroizing::new(Vec::with_capacity(SEGMENT));
         let limit = u64::try_from(SEGMENT).unwrap_or(u64::MAX);
-        file.by_ref().take(limit).read_to_end(&mut segment)?;
-        let last = file.fill_buf()?.is_empty();
-        take(&sealer.seal(&segment, last).map_err(std::io::Error::other)?)?;
+        file.by_ref().take(limit).read_to_end(&mut segment).map_err(unreadable)?;
+        let last = file.fill_buf().map_err(unreadable)?.is_empty();
+        take(&sealer.seal(&segment, last).map_err(|_| changed(path))?)?;
         if last {
             return Ok(());
         }
