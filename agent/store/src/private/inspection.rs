@@ -80,6 +80,22 @@ impl Inspection {
         Ok(())
     }
 
+    /// Looks whether a file that this user is to write would be read by whoever uses the directory that it is in: what root writes
+    /// among another's files, that one cannot open.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateError::Io`].
+    pub fn writable_for_its_reader(&mut self, file: &Path) -> Result<(), PrivateError> {
+        for path in [parent(file), file] {
+            let found = look(path, fs::metadata(path))?;
+            if let Some(line) = found.and_then(|found| as_owner(self.user, path, &found)) {
+                self.add(line);
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at everything below a directory, and at the directory, which may be a link.
     ///
     /// # Errors
@@ -90,10 +106,12 @@ impl Inspection {
         if found.uid() != self.user {
             // So is everything below, and to name the one who starts the program is more likely to help.
             let (owner, user, shown) = (found.uid(), self.user, quoted(top));
-            self.add(format!(
-                "chown -R {user} {shown}   # it belongs to user {owner}, and this program runs as {user}: better run it as \
-                 {owner}"
-            ));
+            self.add(as_owner(user, top, &found).unwrap_or_else(|| {
+                format!(
+                    "chown -R {user} {shown}   # it belongs to user {owner}, and this program runs as {user}: better run \
+                     it as {owner}"
+                )
+            }));
             return Ok(());
         }
         self.judge(top, &found, 0o700);
@@ -154,6 +172,10 @@ impl Inspection {
 
     fn judge(&mut self, path: &Path, found: &Metadata, most: u32) {
         let mode = found.mode() & 0o7777;
+        if let Some(line) = as_owner(self.user, path, found) {
+            // The mode is for whoever looks as its owner.
+            return self.add(line);
+        }
         if found.uid() != self.user {
             // Not what a link leads to that was put there meanwhile.
             self.add(format!("chown -h {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
@@ -245,6 +267,18 @@ fn as_user(user: u32) -> String {
     if user == 0 { String::new() } else { format!("setpriv --reuid={user} ") }
 }
 
+/// What root does about something that is somebody else's: it runs the program as that user. If root took it, whoever it belongs
+/// to could not use it any more.
+fn as_owner(user: u32, path: &Path, found: &Metadata) -> Option<String> {
+    let (owner, shown) = (found.uid(), quoted(path));
+    (user == 0 && owner != 0).then(|| {
+        format!(
+            "runuser -u \"$(id -nu {owner})\" -- …   # {shown} belongs to user {owner}, and this program runs as root: run it \
+             as that user, or look who put it there"
+        )
+    })
+}
+
 /// As a shell takes it for one word.
 pub fn quoted(path: &Path) -> String {
     let mut quoted = String::from("'");
@@ -280,6 +314,13 @@ mod tests {
 
     fn set(path: &Path, mode: u32) {
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Has it belong to somebody else than root.
+    fn give_away(path: &Path) {
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(path, Some(4711), None).unwrap();
+        }
     }
 
     fn told(top: &Path) -> String {
@@ -448,6 +489,27 @@ mod tests {
         let told = inspection.done().unwrap_err().to_string();
         assert!(!told.contains("chown") && told.contains(&format!("{}chmod go-w ", as_user(owner))), "{told}");
         assert_eq!(told.contains("look who put it there"), owner != 0, "{told}");
+    }
+
+    /// Tell root to take what is the service's, and the service does not start again.
+    #[test]
+    fn root_is_told_to_run_as_whose_it_is_and_to_take_nothing() {
+        let (_folder, state) = state();
+        let key = state.join("store.key");
+        set(&key, 0o644);
+        for path in [&state, &key] {
+            give_away(path);
+        }
+        let owner = fs::metadata(&key).unwrap().uid();
+        let told = |look: fn(&mut Inspection, &Path) -> Result<(), PrivateError>, path: &Path| {
+            let mut inspection = Inspection { user: 0, ..Inspection::default() };
+            look(&mut inspection, path).unwrap();
+            inspection.done().unwrap_err().to_string()
+        };
+        for told in [told(Inspection::tree, &state), told(Inspection::file, &key)] {
+            assert!(!told.contains("chown") && !told.contains("chmod"), "{told}");
+            assert!(told.contains(&format!("runuser -u \"$(id -nu {owner})\" -- ")), "{told}");
+        }
     }
 
     #[test]
