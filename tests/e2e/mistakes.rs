@@ -2,10 +2,12 @@
 //! what is wrong and never a type of the programs.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::process::Stdio;
 
 use postern_tests::Lab;
-use postern_tests::lab::{Agent, SYSTEM, new_task_id};
+use postern_tests::lab::{Agent, AgentOptions, SYSTEM, new_task_id};
 
 use crate::programs;
 
@@ -215,4 +217,38 @@ async fn an_answer_that_finds_no_room_on_the_disk_is_no_success() {
         assert_eq!(output.status.code(), Some(1), "{program}: {said}");
         assert!(said.contains("cannot be written"), "{program}: {said}");
     }
+}
+
+/// Let root write it, and the command ends well, and the agent, which cannot read the file, does not start again.
+#[tokio::test]
+async fn a_schema_that_its_agent_could_not_read_is_not_written() {
+    const NOBODY: u32 = 65_534;
+    let lab = Lab::start(programs()).await;
+    let directory = lab.folder().join("schemas");
+    std::fs::create_dir(&directory).unwrap();
+    if std::fs::metadata(&directory).unwrap().uid() != 0 {
+        assert!(std::env::var_os("CI").is_none(), "nothing was given away: run this as root");
+        eprintln!("not applicable: only root may give a directory away");
+        return;
+    }
+    let schema = directory.join("acme.xml");
+    let salesforce_section = format!("schema = \"{}\"\n", schema.display());
+    let agent = lab.agent_with("agent", AgentOptions { salesforce_section, ..AgentOptions::default() });
+    let said = file(&lab, "schema.xml", "<schema><object name=\"User\"><attribute name=\"Id\"/></object></schema>");
+    let state = agent.folder().join("state");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+
+    for given in [&directory, &state] {
+        chown(given, Some(NOBODY), None).unwrap();
+        let as_its_owner = "runuser -u \"$(id -nu 65534)\"";
+        for rest in [&["reset"][..], &["import", "--from", &said]] {
+            let arguments = [&["schema", "--system", SYSTEM], rest].concat();
+            agent_says(&agent, &arguments, 78, &[as_its_owner, given.to_str().unwrap()]).await;
+            assert!(!schema.exists(), "{arguments:?} of root's");
+        }
+        chown(given, Some(0), None).unwrap();
+    }
+    agent_says(&agent, &["schema", "--system", SYSTEM, "reset"], 0, &[]).await;
+    assert!(schema.exists());
 }

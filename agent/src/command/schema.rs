@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use postern_store::private;
+use postern_store::private::{self, Inspection};
 
-use super::{Failed, load, say, say_error};
+use super::{Failed, load, load_private, say, say_error};
 use crate::cli::{Schema, SchemaCommand};
 use crate::config::System;
 use crate::connector::{self, Schemas};
 use crate::exit::Exit;
 
 pub(super) fn run(config: &Path, options: &Schema) -> Result<Exit, Failed> {
-    let config = load(config)?;
+    let config = match options.command {
+        SchemaCommand::Show | SchemaCommand::Export { .. } => load(config)?,
+        SchemaCommand::Import { .. } | SchemaCommand::Reset => load_private(config)?,
+    };
     let system = super::check_system(&config, &options.system)?;
     let schemas = schemas(system)?;
     match &options.command {
@@ -48,16 +51,20 @@ fn schemas(system: &System) -> Result<&'static dyn Schemas, Failed> {
     })
 }
 
-/// The file that the configuration names.
+/// The file that the configuration names, if its agent could read what is written there.
 fn file(schemas: &dyn Schemas, system: &System) -> Result<PathBuf, Failed> {
-    schemas.file(system)?.ok_or_else(|| {
+    let file = schemas.file(system)?.ok_or_else(|| {
         let message = format!(
             "the standard schema is in force on `{0}`; to have another, name a file for it as `schema` in the settings of \
              `{0}`, then run this again",
             system.name
         );
         Failed::new(Exit::Config, message)
-    })
+    })?;
+    let mut inspection = Inspection::default();
+    inspection.writable_for_its_reader(&file).map_err(|error| Failed::because(Exit::Config, &error))?;
+    inspection.done().map_err(|error| Failed::because(Exit::Config, &error))?;
+    Ok(file)
 }
 
 fn write(file: &Path, xml: &str) -> Result<(), Failed> {
