@@ -46,9 +46,10 @@ impl Ledger {
         self.retry_parked(now);
     }
 
-    /// The deadline of a task has passed. Whoever has counted it itself knows that, and so does each attempt that follows.
+    /// The deadline of a task has passed. Whoever has counted it itself knows that, and so does each attempt that follows; but a
+    /// virtual machine that was paused counted too little.
     fn learn_that_it_is_late(&mut self, task: TaskId, now: Timestamp) {
-        let Some(held) = self.tasks.get_mut(&task).filter(|held| held.deadline.is_none()) else { return };
+        let Some(held) = self.tasks.get_mut(&task).filter(|held| !held.is_expired(now)) else { return };
         held.deadline = Some(now);
         if held.running {
             self.events.push_back(Event::Late(task));

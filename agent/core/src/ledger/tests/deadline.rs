@@ -153,6 +153,21 @@ fn what_has_not_begun_ends_by_the_word_that_it_is_late_after_a_restart() {
     }
 }
 
+/// Believe what was counted here alone, and a change begins after its deadline: a virtual machine that was paused counted too
+/// little.
+#[test]
+fn what_has_not_begun_ends_by_the_word_that_it_is_late_whatever_was_counted_here() {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { deadline_ms: 600_000, ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.ledger.handle_pause();
+    desk.renew(LeaseVerdict::Late);
+    assert_eq!(starts(&desk.events()), []);
+    desk.sync();
+    let outcomes: Vec<_> = desk.reports().iter().map(|it| it.outcome.known()).collect();
+    assert_eq!(outcomes, [Some(Outcome::Expired)]);
+}
+
 /// Stop it, and an export that began in time, while the controller could not hear of it, ends as late.
 #[test]
 fn what_began_while_there_was_no_session_is_not_stopped_by_the_word_that_it_is_late() {
