@@ -183,7 +183,6 @@ struct TombstoneRecord {
     changed: Code<Changed>,
     /// None, handed over, lost.
     payload: u8,
-    ended: u64,
 }
 
 /// A tombstone.
@@ -193,7 +192,7 @@ pub fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
         Payload::HandedOver => 1,
         Payload::Lost => 2,
     };
-    codec::encode(&TombstoneRecord {
+    let record = TombstoneRecord {
         task: stone.task,
         epoch: stone.epoch,
         attempt: stone.attempt,
@@ -201,13 +200,14 @@ pub fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
         certainty: stone.certainty.into(),
         changed: stone.changed.into(),
         payload,
-        ended: stone.ended,
-    })
+    };
+    codec::encode(&(record, stone.ended))
 }
 
-/// The tombstone in these bytes.
+/// The tombstone in these bytes. Earlier builds gave none a number: those ended before all that have one.
 pub fn read_tombstone(bytes: &[u8]) -> Result<Tombstone, CodecError> {
-    let record: TombstoneRecord = codec::decode(bytes)?;
+    let numbered = codec::decode::<(TombstoneRecord, u64)>(bytes);
+    let (record, ended) = numbered.or_else(|_| codec::decode(bytes).map(|record| (record, 0)))?;
     Ok(Tombstone {
         task: record.task,
         epoch: record.epoch,
@@ -221,7 +221,7 @@ pub fn read_tombstone(bytes: &[u8]) -> Result<Tombstone, CodecError> {
             2 => Payload::Lost,
             _ => return Err(malformed("a code of a newer version")),
         },
-        ended: record.ended,
+        ended,
     })
 }
 

@@ -306,8 +306,18 @@ fn stone() -> Tombstone {
         certainty: Certainty::Certain,
         changed: Changed::No,
         payload: Payload::HandedOver,
-        ended: 6,
+        ended: 0,
     }
+}
+
+/// Lose the number, and over a restart a task that waited for long is the first to be forgotten again.
+#[test]
+fn a_tombstone_keeps_its_number_and_one_of_an_earlier_build_has_none() {
+    let numbered = Tombstone { ended: 7, ..stone() };
+    let bytes = record::tombstone(&numbered).unwrap();
+    assert_eq!(record::read_tombstone(&bytes).unwrap(), numbered);
+    let (earlier, _number) = bytes.split_at(bytes.len() - 8);
+    assert_eq!(record::read_tombstone(earlier).unwrap(), stone());
 }
 
 /// The writes that a store of [`GOLDEN`] was filled with.

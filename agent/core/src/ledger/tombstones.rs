@@ -1,6 +1,6 @@
 //! Ended tasks whose reports are in the controller's hands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::TaskId;
 
@@ -23,8 +23,8 @@ pub(super) struct Tombstones {
 #[derive(Debug, Default)]
 struct Sort {
     stones: BTreeMap<TaskId, Tombstone>,
-    /// By their numbers.
-    order: BTreeMap<u64, TaskId>,
+    /// By their numbers, which those of a store of before have in common.
+    order: BTreeSet<(u64, TaskId)>,
 }
 
 impl Tombstones {
@@ -49,7 +49,7 @@ impl Tombstones {
         };
         other.remove(stone.task);
         sort.remove(stone.task);
-        sort.order.insert(stone.ended, stone.task);
+        sort.order.insert((stone.ended, stone.task));
         sort.stones.insert(stone.task, stone);
         sort
     }
@@ -58,7 +58,7 @@ impl Tombstones {
 impl Sort {
     fn remove(&mut self, task: TaskId) {
         if let Some(stone) = self.stones.remove(&task) {
-            self.order.remove(&stone.ended);
+            self.order.remove(&(stone.ended, task));
         }
     }
 
