@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
@@ -38,6 +39,10 @@ use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 use crate::traces::{self, Traces};
+
+/// How long a task waits whose file found no room on the disk: others, or whoever looks at the disk, may have made some by then.
+/// Less than a wait that is not counted among its attempts, or a file larger than all the room there is would be made anew for days.
+const FULL_AGAIN: Duration = Duration::from_secs(50);
 
 /// What attempts need.
 #[derive(Clone)]
@@ -145,8 +150,7 @@ impl Executor {
         let Some(Served { connector, .. }) = self.systems.get(system) else { return failure.into() };
         let (mut patience, unsettled_for) = (connector.patience(&failure), connector.unsettled_for());
         if failure.code.as_str() == DISK_FULL {
-            // So long a wait is not counted among the task's tries: what was accepted does not fail for want of room.
-            patience = patience.max(results::LOOK_AGAIN);
+            patience = patience.max(FULL_AGAIN);
         }
         Unfinished { failure, patience, unsettled_for }
     }

@@ -38,6 +38,8 @@ const TAKEN: u32 = 1_024;
 const BUSY: Duration = Duration::from_millis(200);
 /// How long a full disk is left alone: somebody has to make room.
 const FULL_DISK: Duration = Duration::from_secs(10);
+/// How soon to ask again for a task whose payload is yet to be deleted: that takes as long as the streams are at what they do.
+const DELETED_AGAIN: Duration = Duration::from_secs(1);
 
 /// An attempt that runs.
 struct Attempt {
@@ -409,20 +411,18 @@ impl Loop {
         self.ledger.handle_member_state(membership, clock::now());
     }
 
-    /// The controller announces a payload. It is taken in, unless that fails of this.
+    /// The controller announces a payload. It is taken in, unless no task that is held is about it.
     fn announced(&mut self, open: &StreamOpen) -> Result<(), StreamFault> {
-        let id = open.stream.id;
-        // What is forgotten of an earlier lease would take the payload of this one with it. Until it is gone, what was said of it,
-        // here and to the controller, may be on its way, and must not be taken for said of this one.
-        let is_forgetting = self.ledger.is_forgetting(id) || self.forgetting.contains(&id);
-        if is_forgetting && self.ledger.holds(open.task) {
-            return Err(StreamFault::Full);
-        }
-        if self.ledger.handle_announced(open.task, id) != Some(open.stream) {
+        if self.ledger.handle_announced(open.task, open.stream.id) != Some(open.stream) {
             return Err(StreamFault::Unknown);
         }
         self.errands.add(Command::Receive(open.task, open.stream));
         Ok(())
+    }
+
+    /// Whether what is here of a payload, of a lease before, is yet to be deleted.
+    fn is_forgetting(&self, id: StreamId) -> bool {
+        self.ledger.is_forgetting(id) || self.forgetting.contains(&id)
     }
 
     fn offer(&mut self, offer: Offer, origin: Origin) {
@@ -463,6 +463,11 @@ impl Loop {
             self.executor.check_policy(offer, &request)?;
         }
         self.executor.check_sealed(offer)?;
+        // The deletion would take the payload of this lease with it, and what is on its way about the one before, here and to the
+        // controller, would be taken for said of this one.
+        if offer.streams.iter().any(|it| self.is_forgetting(it.id)) {
+            return Err(Refusal::overloaded("a payload of it, of a lease before, is yet to be deleted", DELETED_AGAIN));
+        }
         if !self.store.audit().has_room() {
             let message = "the audit log cannot be written: look at `postern status` on the agent's host".to_owned();
             return Err(Refusal { reason: Rejection::StoreFault, message, retry_after: Some(FULL_DISK) });

@@ -15,8 +15,8 @@ use crate::connector::{DISK_FULL, stopped, unpacked, unwritten};
 use crate::random;
 use crate::store::{AgentStoreError, Store, spool_id};
 
-/// How often it is looked whether there is room by now for results, or for a file.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How often it is looked whether there is room for results by now.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// How often in all: for a day, as long as a task waits that is asked to. What was done cannot be told without results.
 pub(super) const LOOKS: u32 = 24 * 60;
 
