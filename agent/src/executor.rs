@@ -42,7 +42,7 @@ use crate::traces::{self, Traces};
 
 /// How long a task waits whose file found no room on the disk: others, or whoever looks at the disk, may have made some by then.
 /// Less than a wait that is not counted among its attempts, or a file larger than all the room there is would be made anew for days.
-const FULL_AGAIN: Duration = Duration::from_secs(50);
+const FILE_AGAIN: Duration = Duration::from_secs(50);
 
 /// What attempts need.
 #[derive(Clone)]
@@ -150,7 +150,7 @@ impl Executor {
         let Some(Served { connector, .. }) = self.systems.get(system) else { return failure.into() };
         let (mut patience, unsettled_for) = (connector.patience(&failure), connector.unsettled_for());
         if failure.code.as_str() == DISK_FULL {
-            patience = patience.max(FULL_AGAIN);
+            patience = patience.max(FILE_AGAIN);
         }
         Unfinished { failure, patience, unsettled_for }
     }

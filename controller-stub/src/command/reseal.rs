@@ -58,7 +58,7 @@ fn check_signed(view: &TaskView, binding: &Binding, key: &SignerKey) -> Result<(
             format!(
                 "task {0} {why}, and is not signed: `postern-controller task cancel {0}`, then submit it again with \
                  `--sign-with`",
-                view.id
+                binding.task
             ),
         ))
     };

@@ -116,7 +116,6 @@ pub(super) async fn run(link: &Link, mut socket: Socket, address: IpAddr, visito
 mod tests {
     use futures_util::FutureExt;
     use futures_util::future::join_all;
-    use postern_protocol::ClusterName;
 
     use super::*;
     use crate::dispatcher::Dispatcher;
@@ -129,9 +128,7 @@ mod tests {
         let (ledger, spool) = lab::ledger(folder.path());
         let at = clock::moment();
         let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
-        let acme: ClusterName = "acme".parse().unwrap();
-        state.create_cluster(acme.clone(), at).unwrap();
-        let token = state.create_token(acme, None, at).unwrap().it.text.expose().parse().unwrap();
+        let token = lab::token(&mut state, at);
         let (_owner, handle) = Dispatcher::new(state, ledger, spool);
         let applicants = Applicants::new(Rate::per_minute(120));
         let asks = || Ok(FromApplicant::Enroll(lab::application(&token)));

@@ -290,12 +290,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (ledger, _spool) = lab::ledger(folder.path());
         let state = &mut lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
-        let acme: postern_protocol::ClusterName = "acme".parse().unwrap();
-        state.create_cluster(acme.clone(), clock::moment()).unwrap();
-        let mut token = || -> EnrollmentToken {
-            state.create_token(acme.clone(), None, clock::moment()).unwrap().it.text.expose().parse().unwrap()
-        };
-        let (real, other) = (token(), token());
+        let (real, other) = (lab::token(state, clock::moment()), lab::token(state, clock::moment()));
         let forged = EnrollmentToken { id: real.id, ..other };
         let by = By {
             token: ApiTokenId::from_bytes([1; 16]),

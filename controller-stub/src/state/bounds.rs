@@ -1,6 +1,5 @@
 //! What there may be most of: whatever is one too many is refused, and the refusal says how many there may be and what to do.
 
-use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::message::v1::{MembershipState, StreamRef};
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
@@ -123,8 +122,7 @@ fn a_controller_has_at_most_ten_thousand_connected_systems() {
 #[test]
 fn a_controller_has_at_most_ten_thousand_members() {
     let Full { mut state, at, _folder } = Full::new();
-    let token: EnrollmentToken =
-        state.create_token("acme".parse().unwrap(), None, at).unwrap().it.text.expose().parse().unwrap();
+    let token = lab::token(&mut state, at);
     for number in 0..10_000_u128 {
         let id = MemberId::from_bytes(number.to_be_bytes());
         let record = MemberRecord { id, ..lab::member(MembershipState::Enabled) };

@@ -179,12 +179,7 @@ mod tests {
         let (ledger, _spool) = lab::ledger(folder.path());
         let at = clock::moment();
         let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
-        let acme: postern_protocol::ClusterName = "acme".parse().unwrap();
-        state.create_cluster(acme.clone(), at).unwrap();
-        let mut token = || -> EnrollmentToken {
-            state.create_token(acme.clone(), None, at).unwrap().it.text.expose().parse().unwrap()
-        };
-        let (used, other) = (token(), token());
+        let (used, other) = (lab::token(&mut state, at), lab::token(&mut state, at));
         let forged = EnrollmentToken { id: used.id, ..other };
         let member = MemberId::from_bytes([1; 16]);
         state.tokens.get_mut(&used.id).unwrap().used = Some(TokenUse { request: [0; 32], member, at: at.wall });

@@ -122,6 +122,13 @@ pub(crate) fn failed(number: u64, task: TaskId, epoch: Epoch) -> Report {
     }
 }
 
+/// A token into the cluster `acme`.
+pub(crate) fn token(state: &mut State, at: Moment) -> EnrollmentToken {
+    let acme: ClusterName = "acme".parse().unwrap();
+    state.create_cluster(acme.clone(), at).unwrap();
+    state.create_token(acme, None, at).unwrap().it.text.expose().parse().unwrap()
+}
+
 /// Why an applicant with this token is refused.
 pub(crate) fn refused(state: &mut State, token: &EnrollmentToken) -> EnrollRefused {
     state.enroll(&application(token), &[9; 32], clock::moment()).unwrap_err()
